@@ -1,0 +1,173 @@
+"""The root command, its global options, and the only catch of our errors.
+
+What this module decides:
+
+- which nouns exist, and that a noun's module is imported only when it is named (start-up time);
+- how an error becomes text or JSON on stderr and an exit code (table in docs/exit-codes.md);
+- that a traceback is shown under ``--debug`` only, and that anything uncaught is a bug with exit code 1.
+
+What a command does is left to the module of its noun.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+from pkiops import __version__
+from pkiops.cli.invocation import Invocation
+from pkiops.cli.options import option
+from pkiops.cli.output import emit_error
+from pkiops.errors import InputError, InternalError, Interrupted, PkiopsError
+
+if TYPE_CHECKING:
+    from typer import Context
+
+# Noun -> module below pkiops.cli; the order is the order of --help.
+NOUNS = {
+    "env": "env",
+    "ca": "ca",
+    "cert": "cert",
+    "crl": "crl",
+    "trust": "trust",
+    "inventory": "inventory",
+    "sandbox": "sandbox",
+}
+
+# The usage error of the click that typer carries inside; typer exports only this subclass of it.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class RootGroup(TyperGroup):
+    """The root: finds nouns lazily and turns errors into messages and exit codes."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        del ctx
+        return list(NOUNS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Any:
+        del ctx
+        if cmd_name not in NOUNS:
+            return None
+        module = importlib.import_module(f"pkiops.cli.{NOUNS[cmd_name]}")
+        return get_group(module.app)
+
+    def main(self, args: Sequence[str] | None = None, *positional: Any, **extra: Any) -> Any:
+        arguments = list(sys.argv[1:] if args is None else args)
+        with _errors_reported(arguments):
+            return super().main(arguments, *positional, **extra)
+
+    def invoke(self, ctx: Context) -> Any:
+        with _errors_reported(sys.argv[1:] if ctx.obj is None else ctx.obj.arguments):
+            return super().invoke(ctx)
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        ctx.meta["pkiops.arguments"] = tuple(args)
+        with _errors_reported(args):
+            return super().parse_args(ctx, args)
+
+
+@contextlib.contextmanager
+def _errors_reported(arguments: Sequence[str]) -> Iterator[None]:
+    as_json = _json_wanted(arguments)
+    debug = "--debug" in arguments
+    try:
+        yield
+    except PkiopsError as error:
+        _report(error, as_json=as_json, debug=debug)
+    except KeyboardInterrupt:
+        _report(
+            Interrupted("interrupted", hint="run the same command again: it continues where it was"),
+            as_json=as_json,
+            debug=debug,
+        )
+    except (typer.Exit, typer.Abort, SystemExit, BrokenPipeError, EOFError):
+        raise
+    except _UsageError as error:
+        if not as_json:
+            raise
+        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        _report(InputError(text, code="usage.arguments"), as_json=True, debug=debug)
+    except Exception as error:  # noqa: BLE001 - the one place that turns a bug into an exit code
+        bug = InternalError(
+            f"bug in pkiops: {type(error).__name__}: {error}",
+            hint="run again with --debug for the traceback, and report it",
+        )
+        bug.__cause__ = error
+        _report(bug, as_json=as_json, debug=debug)
+
+
+def _report(error: PkiopsError, *, as_json: bool, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error.__cause__ if isinstance(error, InternalError) and error.__cause__ else error)
+    emit_error(error, as_json=as_json)
+    raise typer.Exit(error.exit_code) from error
+
+
+def _json_wanted(arguments: Sequence[str]) -> bool:
+    for position, argument in enumerate(arguments):
+        if argument == "--format":
+            return list(arguments[position + 1 : position + 2]) == ["json"]
+        if argument.startswith("--format="):
+            return argument == "--format=json"
+    return os.environ.get("PKIOPS_FORMAT") == "json"
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"pkiops {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="pkiops",
+    cls=RootGroup,
+    help="Private PKI for mutual TLS, run as code.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    environments: Annotated[
+        Path, option("--environments", help="Folder of the environment files.", metavar="DIR")
+    ] = Path("environments"),
+    verbose: Annotated[
+        int, option("--verbose", "-v", count=True, help="More on stderr; -vv and -vvv for still more.")
+    ] = 0,
+    debug: Annotated[bool, option("--debug", help="Show a traceback with an error.")] = False,
+    version: Annotated[
+        bool, option("--version", "-V", guard=True, is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Private PKI for mutual TLS, run as code."""
+    del version
+    arguments = ctx.meta.get("pkiops.arguments", ())
+    ctx.obj = Invocation(environments=environments, verbosity=verbose, debug=debug, arguments=arguments)
+    if verbose:
+        import logging
+
+        logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        logging.getLogger("pkiops").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+        if verbose > 2:
+            logging.getLogger("botocore").setLevel(logging.INFO)
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    app(prog_name="pkiops")

@@ -1,0 +1,88 @@
+"""Writing files: all targets checked before the first write, each by a temporary file and a rename.
+
+- Nothing that exists is replaced without consent.
+- A private key gets mode 0600 from its first byte on; everything else 0644 less the umask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pkiops.errors import GuardRefused, InputError
+
+
+@dataclass(frozen=True)
+class FileToWrite:
+    """One file: where, what, and whether only its owner may read it."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    private: bool = False
+
+
+def check_targets(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
+    """Check that every file can be written, without writing any.
+
+    Raises:
+        GuardRefused: a target exists and ``overwrite`` is off.
+        InputError: a folder is missing or not writable, a target is a folder, or two files share one path.
+    """
+    seen: set[Path] = set()
+    for file in files:
+        folder = file.path.parent
+        if file.path in seen:
+            raise InputError(f"{file.path} is named twice as an output", code="usage.output")
+        seen.add(file.path)
+        if file.path.is_dir():
+            raise InputError(f"{file.path} is a folder, not a file", code="usage.output")
+        if not folder.is_dir():
+            raise InputError(f"folder {folder} does not exist", hint=f"mkdir -p {folder}", code="usage.output")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"folder {folder} is not writable", code="usage.output")
+        if os.path.lexists(file.path) and not overwrite:
+            raise GuardRefused(
+                f"{file.path} exists", hint="choose another name, or add --overwrite", code="guard.overwrite"
+            )
+
+
+def write_files(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
+    """Write all files or, if a target is refused, none.
+
+    Raises:
+        GuardRefused: a target exists and ``overwrite`` is off.
+        InputError: a target cannot be written.
+    """
+    check_targets(files, overwrite=overwrite)
+    temporary: list[tuple[str, FileToWrite]] = []
+    try:
+        for file in files:
+            temporary.append((_write_beside(file), file))
+        while temporary:
+            name, file = temporary[0]
+            os.replace(name, file.path)
+            temporary.pop(0)
+    except OSError as error:
+        raise InputError(f"cannot write {error.filename}: {error.strerror}", code="usage.output") from error
+    finally:
+        for name, _ in temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def _write_beside(file: FileToWrite) -> str:
+    # mkstemp creates with 0600: a key is never readable by others, not even for a moment
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.path.name}.", dir=file.path.parent)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(file.data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if not file.private:
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o644 & ~mask)
+    return name

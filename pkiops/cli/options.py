@@ -1,0 +1,35 @@
+"""Options that several commands share, and the one rule for environment variables.
+
+Every option reads ``PKIOPS_<NAME>`` where NAME is its long flag in capitals, except those that wave a guard away
+(``guard=True``): consent must be given in the call that needs it, never inherited from a shell.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+def option(*flags: str, guard: bool = False, **settings: Any) -> Any:
+    """A typer option whose environment variable follows from its first flag."""
+    name = flags[0].split("/")[0].lstrip("-").replace("-", "_").upper()
+    return typer.Option(*flags, envvar=None if guard else f"PKIOPS_{name}", show_envvar=False, **settings)
+
+
+class Format(StrEnum):
+    """How a result is written to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+EnvironmentArgument = Annotated[
+    str, typer.Argument(metavar="ENV", help="Environment: the stem of a file in the environments folder.")
+]
+FormatOption = Annotated[Format, option("--format", help="text for people, json for programs.")]
+YesOption = Annotated[bool, option("--yes", "-y", guard=True, help="Do not ask.")]
+OverwriteOption = Annotated[
+    bool, option("--overwrite", guard=True, help="Replace files that exist and were not written by pkiops.")
+]
