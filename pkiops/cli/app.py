@@ -30,7 +30,7 @@ from pkiops.cli.output import emit_error
 from pkiops.errors import InputError, InternalError, Interrupted, PkiopsError
 
 if TYPE_CHECKING:
-    from typer import Context
+    from typer._click.core import Context
 
 # Noun -> module below pkiops.cli; the order is the order of --help.
 NOUNS = {
@@ -97,7 +97,7 @@ def _errors_reported(arguments: Sequence[str]) -> Iterator[None]:
             raise
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         _report(InputError(text, code="usage.arguments"), as_json=True, debug=debug)
-    except Exception as error:  # noqa: BLE001 - the one place that turns a bug into an exit code
+    except Exception as error:
         bug = InternalError(
             f"bug in pkiops: {type(error).__name__}: {error}",
             hint="run again with --debug for the traceback, and report it",

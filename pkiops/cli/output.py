@@ -20,7 +20,9 @@ FORMAT_VERSION = "1.0"
 
 def printable(text: str) -> str:
     """``text`` with control characters, bidirectional overrides and lone surrogates shown as escapes; newlines stay."""
-    return "".join(c if c == "\n" or (c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF) else _escaped(c) for c in text)
+    return "".join(
+        c if c == "\n" or (c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF) else _escaped(c) for c in text
+    )
 
 
 def _escaped(character: str) -> str:
@@ -98,8 +100,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A plain table: columns as wide as their widest cell, two spaces between, no trailing blanks."""
     cells = [tuple(printable(cell).replace("\n", " ") for cell in row) for row in rows]
     widths = [max(len(line[i]) for line in [tuple(headings), *cells]) for i in range(len(headings))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-             for line in [tuple(headings), *cells]]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [tuple(headings), *cells]
+    ]
     return "\n".join(lines)
 
 

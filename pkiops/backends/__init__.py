@@ -1,0 +1,1 @@
+"""Certificate authorities behind small Protocols (interface.py); one package or module per kind."""

@@ -1,0 +1,1 @@
+"""Environment files: what should exist, one YAML file per environment."""

@@ -1,0 +1,1 @@
+"""The ledger: every request for a certificate, issued or refused."""

@@ -1,0 +1,1 @@
+"""Issuance policy: rules as data, and a pure engine that decides."""
