@@ -1,0 +1,250 @@
+"""What pkiops asks of a certificate authority: small Protocols, and the frozen data that crosses them.
+
+- Certificates, requests and CRLs cross as DER bytes; PEM exists only at the edges.
+- Subjects cross as attributes named as in ``pkiops.x509.names.SUBJECT_FIELDS``.
+- A use case asks with ``isinstance`` whether a backend has a capability while it plans, so that "this CA cannot revoke" is said before
+  anything was changed.
+- Calls that create something are idempotent: a backend derives its token from every input, so the same call made by two runs is one call.
+
+Which template, API or protocol serves a call is the business of the module behind the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from pkiops.x509.algorithms import KeyAlgorithm, SigningAlgorithm
+from pkiops.x509.san import SubjectAltName
+
+
+class AuthorityType(StrEnum):
+    """CertificateAuthorityType of AWS Private CA."""
+
+    ROOT = "ROOT"
+    SUBORDINATE = "SUBORDINATE"
+
+
+class AuthorityStatus(StrEnum):
+    """Status of a certificate authority, in AWS Private CA's words."""
+
+    CREATING = "CREATING"
+    PENDING_CERTIFICATE = "PENDING_CERTIFICATE"
+    ACTIVE = "ACTIVE"
+    DISABLED = "DISABLED"
+    EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrlSettings:
+    """Where a CA writes its CRL, which host its certificates name, and how many days a CRL is valid."""
+
+    bucket: str
+    host: str | None
+    validity_days: int
+    path: str = "crl"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorityRequest:
+    """A certificate authority to create. Its CRL configuration is part of the creating call."""
+
+    type: AuthorityType
+    subject: Mapping[str, str]
+    key_algorithm: KeyAlgorithm
+    signing_algorithm: SigningAlgorithm
+    usage_mode: str
+    crl: CrlSettings
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObservedAuthority:
+    """A certificate authority as it exists.
+
+    ``reference`` is the backend's own name for it (an ARN). ``tags`` is None where they cannot be read (a DELETED CA). Moments are aware UTC;
+    ``serial`` is lower-case hex. ``crl`` is None when the CA publishes none.
+    """
+
+    reference: str
+    type: AuthorityType
+    status: AuthorityStatus
+    subject: Mapping[str, str]
+    key_algorithm: str
+    signing_algorithm: str
+    usage_mode: str
+    created_at: datetime
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    serial: str | None = None
+    crl: CrlSettings | None = None
+    ocsp: bool = False
+    tags: Mapping[str, str] | None = None
+    owner_account: str | None = None
+    failure_reason: str | None = None
+    restorable_until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorityCertificateRequest:
+    """A CA certificate to be signed: by ``issuer``, or by the CA itself when ``issuer`` is its own reference.
+
+    Validity is exact, so that the same request made twice is the same request.
+    """
+
+    issuer: str
+    issuer_signing_algorithm: SigningAlgorithm
+    csr_der: bytes = field(repr=False)
+    path_length: int | None
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IssuanceRequest:
+    """An end entity certificate to issue: names and validity are what policy approved, the CSR contributes its public key.
+
+    ``subject`` and ``sans`` are the approved names; ``csr_subject`` and ``csr_sans`` what the CSR holds, so that a backend can see whether they
+    differ. ``usages`` are extended key usages by RFC 5280 name. ``attempt`` tells apart requests that are equal otherwise.
+    """
+
+    authority: str
+    authority_signing_algorithm: SigningAlgorithm
+    csr_der: bytes = field(repr=False)
+    csr_subject: Sequence[tuple[str, str]]
+    csr_sans: Sequence[SubjectAltName]
+    subject: Mapping[str, str]
+    sans: Sequence[SubjectAltName]
+    usages: Sequence[str]
+    not_before: datetime
+    not_after: datetime
+    attempt: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpectedCertificate:
+    """The certificate a backend will make of a request: what comes back is compared with it field by field.
+
+    ``key_usage`` and ``extended_key_usage`` are RFC 5280 names; ``crl_url`` is None when no distribution point is written. ``template`` is the
+    backend's own name of the recipe, for people and permissions.
+    """
+
+    template: str
+    subject: Mapping[str, str]
+    sans: Sequence[SubjectAltName]
+    key_usage: Sequence[str]
+    extended_key_usage: Sequence[str]
+    is_ca: bool
+    path_length: int | None
+    crl_url: str | None
+    not_before: datetime
+    not_after: datetime
+
+
+class RevocationReason(StrEnum):
+    """CRLReason names (RFC 5280 section 5.3.1) that AWS Private CA takes; hold and removeFromCRL do not exist there."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    CA_COMPROMISE = "cACompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+    PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
+    AA_COMPROMISE = "aACompromise"
+
+
+@runtime_checkable
+class ReadsAuthorities(Protocol):
+    """Lists and describes certificate authorities. Every call may raise a BackendError."""
+
+    def list_authorities(self) -> tuple[ObservedAuthority, ...]:
+        """Every CA of the account and region with its tags, DELETED ones included, in a stable order."""
+
+    def describe_authority(self, reference: str) -> ObservedAuthority:
+        """One CA, without its tags (``tags`` is None)."""
+
+    def authority_chain(self, reference: str) -> tuple[bytes, ...]:
+        """The CA's certificate and those above it, DER, root last.
+
+        Raises:
+            InvalidState: the CA has no certificate yet.
+        """
+
+
+@runtime_checkable
+class CreatesAuthorities(Protocol):
+    """Creates, signs and activates certificate authorities."""
+
+    def create_authority(self, request: AuthorityRequest) -> str:
+        """Create a CA and return its reference; the same request within the token's life returns the same CA."""
+
+    def authority_csr(self, reference: str) -> bytes:
+        """The CA's own certification request, DER; waits until it is there."""
+
+    def sign_authority(self, request: AuthorityCertificateRequest) -> tuple[bytes, ...]:
+        """Have a CA certificate signed; the certificate and those above it, DER, root last."""
+
+    def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
+        """Install a CA's certificate (first) with those above it, and wait until the CA is ACTIVE."""
+
+    def configure_crl(self, reference: str, crl: CrlSettings) -> None:
+        """Change where and for how long a CA writes its CRL; everything else about it stays."""
+
+
+@runtime_checkable
+class IssuesCertificates(Protocol):
+    """Issues end entity certificates."""
+
+    def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
+        """The certificate that ``request_certificate`` will lead to. Makes no call.
+
+        Raises:
+            NotSupported: no recipe of this backend gives what was asked for.
+        """
+
+    def request_certificate(self, request: IssuanceRequest) -> str:
+        """Ask for the certificate and return the backend's reference to it at once."""
+
+    def fetch_certificate(self, authority: str, certificate: str) -> tuple[bytes, ...]:
+        """The certificate and those above it, DER, root last; waits until it is there.
+
+        Raises:
+            InProgress: still not there when patience ran out; ask again later with the same references.
+        """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RevocationOutcome:
+    """What came of a revocation; ``visible_after_seconds`` is how long until the CRL carries it, as the service states it."""
+
+    already_revoked: bool
+    visible_after_seconds: int
+
+
+@runtime_checkable
+class RevokesCertificates(Protocol):
+    """Revokes certificates."""
+
+    def revoke_certificate(self, authority: str, serial: str, reason: RevocationReason) -> RevocationOutcome:
+        """Revoke by serial (hex). A certificate that is revoked already is a success.
+
+        Raises:
+            NotFound: the CA never issued that serial.
+        """
+
+
+@runtime_checkable
+class PublishesOwnCrls(Protocol):
+    """The CA writes its CRLs itself; pkiops fetches and checks them."""
+
+    def crl_url(self, authority: ObservedAuthority) -> str | None:
+        """The URL that goes into certificates as their CRL distribution point."""
+
+    def fetch_crl(self, authority: ObservedAuthority) -> bytes | None:
+        """The CRL as the service wrote it (DER), or None when there is none yet."""
