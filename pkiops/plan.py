@@ -1,7 +1,8 @@
 """Plans: what would be done and why, as frozen data that is printed, digested and carried out.
 
-What this module decides: the shape of an action and of a plan, the plan's digest, and how a plan is run: in order, stopping at the first failure, with
-what was done reported. Which actions there are is decided by the pure planners (``pkiops.ca.plan``); how one is carried out, by the callable each gives.
+What this module decides: the shape of an action and of a plan, the plan's digest, and how a plan is run: in order, stopping
+at the first failure, with what was done reported. Which actions there are is decided by the pure planners (``pkiops.ca.plan``);
+how one is carried out, by the callable each gives.
 """
 
 from __future__ import annotations
