@@ -106,7 +106,7 @@ def build_csr(key: PrivateKey, subject: x509.Name, sans: Sequence[SubjectAltName
         names = x509.SubjectAlternativeName(general_names(sans))
         # RFC 5280 section 4.2.1.6: critical where the subject is empty.
         builder = builder.add_extension(names, critical=not list(subject))
-    request = builder.sign(key, signing_hash(key))  # type: ignore[arg-type]
+    request = builder.sign(key, signing_hash(key))
     return request.public_bytes(serialization.Encoding.PEM)
 
 

@@ -28,6 +28,8 @@ except ImportError:  # cryptography before ML-DSA
 PrivateKey: TypeAlias = CertificateIssuerPrivateKeyTypes
 PublicKey: TypeAlias = CertificatePublicKeyTypes
 
+SigningHash: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
+
 PUBLIC_EXPONENT = 65_537
 _MAX_KEY_BYTES = 65_536
 _PRIVATE_KEY = Kind(
@@ -44,7 +46,7 @@ _SIGNING_KEYS = (
     dsa.DSAPrivateKey,
 )
 _RSA_SIZES = {2048: KeyAlgorithm.RSA_2048, 3072: KeyAlgorithm.RSA_3072, 4096: KeyAlgorithm.RSA_4096}
-_CURVES: dict[str, tuple[KeyAlgorithm, type[ec.EllipticCurve], type[hashes.HashAlgorithm]]] = {
+_CURVES: dict[str, tuple[KeyAlgorithm, type[ec.EllipticCurve], type[SigningHash]]] = {
     "secp256r1": (KeyAlgorithm.EC_prime256v1, ec.SECP256R1, hashes.SHA256),
     "secp384r1": (KeyAlgorithm.EC_secp384r1, ec.SECP384R1, hashes.SHA384),
     "secp521r1": (KeyAlgorithm.EC_secp521r1, ec.SECP521R1, hashes.SHA512),
@@ -109,7 +111,7 @@ def describe_key(public_key: object) -> str:
     return type(public_key).__name__.removesuffix("PublicKey")
 
 
-def signing_hash(key: PrivateKey) -> hashes.HashAlgorithm | None:
+def signing_hash(key: PrivateKey) -> SigningHash | None:
     """The digest to sign with: SHA-256 for RSA, the curve's partner for EC, None where the algorithm brings its own."""
     if isinstance(key, rsa.RSAPrivateKey | dsa.DSAPrivateKey):
         return hashes.SHA256()
