@@ -1,0 +1,92 @@
+"""Whether a bucket policy lets the CA service write: a small, strict reader of policy documents.
+
+What this module decides: a request of the service is allowed if a statement allows its action and resource under conditions
+this reader understands, and none denies it. A condition it does not understand never allows and never denies.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SERVICE = "acm-pca.amazonaws.com"
+_BUCKET_ACTIONS = ("s3:GetBucketAcl", "s3:GetBucketLocation")
+_OBJECT_ACTIONS = ("s3:PutObject", "s3:PutObjectAcl")
+
+
+def refusal(policy: str | None, *, partition: str, bucket: str, key: str, context: Mapping[str, str]) -> str | None:
+    """Why the service may not write ``key``, or None if it may.
+
+    ``context`` holds the condition keys of the request, lower case (``aws:sourceaccount``, ``aws:sourcearn``, ...).
+    """
+    try:
+        document = json.loads(policy) if policy else None
+    except ValueError:
+        return "its policy is not JSON"
+    if not isinstance(document, dict):
+        return f"it has no policy that lets {SERVICE} write"
+    statements = [s for s in _as_list(document.get("Statement")) if isinstance(s, dict)]
+    bucket_arn = f"arn:{partition}:s3:::{bucket}"
+    wanted = [(action, bucket_arn) for action in _BUCKET_ACTIONS]
+    wanted += [(action, f"{bucket_arn}/{key}") for action in _OBJECT_ACTIONS]
+    for action, resource in wanted:
+        if any(s.get("Effect") == "Deny" and _applies(s, action, resource, context) for s in statements):
+            return f"its policy denies {action} on {resource} to {SERVICE}"
+        if not any(s.get("Effect") == "Allow" and _applies(s, action, resource, context) for s in statements):
+            return f"its policy does not allow {action} on {resource} to {SERVICE}"
+    return None
+
+
+def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
+    return (
+        _names_service(statement.get("Principal"))
+        and any(_like(action.lower(), str(p).lower()) for p in _as_list(statement.get("Action")))
+        and any(_like(resource, str(p)) for p in _as_list(statement.get("Resource")))
+        and _conditions_hold(statement.get("Condition") or {}, context)
+    )
+
+
+def _names_service(principal: Any) -> bool:
+    if isinstance(principal, dict):
+        return SERVICE in _as_list(principal.get("Service")) or "*" in _as_list(principal.get("AWS"))
+    return bool(principal == "*")
+
+
+def _conditions_hold(conditions: Any, context: Mapping[str, str]) -> bool:
+    if not isinstance(conditions, dict):
+        return False
+    return all(
+        _condition_holds(str(operator), str(key).lower(), [str(v) for v in _as_list(values)], context)
+        for operator, tests in conditions.items()
+        for key, values in (tests.items() if isinstance(tests, dict) else [("", tests)])
+    )
+
+
+def _condition_holds(operator: str, key: str, values: list[str], context: Mapping[str, str]) -> bool:
+    actual = context.get(key)
+    optional = operator.endswith("IfExists")
+    match = re.fullmatch(r"(String|Arn)(Not)?(Equals|Like)|(Bool)", operator.removesuffix("IfExists"))
+    if match is None:
+        return False
+    negated = bool(match[2])
+    if actual is None:
+        return optional or negated
+    if match[4]:
+        return any(actual.lower() == value.lower() for value in values)
+    wild = match[1] == "Arn" or match[3] == "Like"
+    found = any(_like(actual, value) if wild else actual == value for value in values)
+    return found != negated
+
+
+def _like(text: str, pattern: str) -> bool:
+    # fnmatch knows [..] too, which policies do not
+    return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
+
+
+def _as_list(value: Any) -> Iterable[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

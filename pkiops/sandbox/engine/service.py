@@ -1,0 +1,78 @@
+"""The service: one call in, one answer or one ``ServiceError`` out.
+
+What this module decides: which operations exist, that each request is held to the model first and is atomic (one lock),
+and that what time brings (a CRL at half of its life, a deleted CA beyond its restore window) happens before the call is
+looked at.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pkiops.clock import Clock, Randomness
+from pkiops.sandbox.engine import authorities, crl, installation, issuance, revocation, tags
+from pkiops.sandbox.engine.errors import not_implemented
+from pkiops.sandbox.engine.request_model import checked_request
+from pkiops.sandbox.engine.state import Context, CrlBuckets, Pace, Region
+
+Operation = Callable[[Context, Region, dict[str, Any]], dict[str, Any]]
+OPERATIONS: Mapping[str, Operation] = {
+    "CreateCertificateAuthority": authorities.create,
+    "DescribeCertificateAuthority": authorities.describe,
+    "ListCertificateAuthorities": authorities.list_authorities,
+    "GetCertificateAuthorityCsr": authorities.get_csr,
+    "GetCertificateAuthorityCertificate": authorities.get_certificate,
+    "ImportCertificateAuthorityCertificate": installation.import_certificate,
+    "UpdateCertificateAuthority": authorities.update,
+    "DeleteCertificateAuthority": authorities.delete,
+    "RestoreCertificateAuthority": authorities.restore,
+    "IssueCertificate": issuance.issue_certificate,
+    "GetCertificate": issuance.get_certificate,
+    "RevokeCertificate": revocation.revoke_certificate,
+    "TagCertificateAuthority": tags.tag_authority,
+    "UntagCertificateAuthority": tags.untag_authority,
+    "ListTags": tags.list_tags,
+}
+
+
+class PrivateCa:
+    """AWS Private CA. State lives in the ``Region`` objects handed in, so that their owner can forget them.
+
+    Args:
+        clock: the service's time.
+        randomness: serials and identifiers; keys are always the operating system's.
+        buckets: where CRLs are written.
+        pace: how long asynchronous answers take.
+    """
+
+    def __init__(self, clock: Clock, randomness: Randomness, buckets: CrlBuckets, pace: Pace | None = None) -> None:
+        self._context = Context(clock, randomness, buckets, pace or Pace())
+        self._lock = threading.RLock()
+
+    @property
+    def clock(self) -> Clock:
+        """The service's time."""
+        return self._context.clock
+
+    def call(self, region: Region, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out one operation; ``request`` and the answer are as on the wire (JSON, blobs base64, moments in epoch seconds).
+
+        Raises:
+            ServiceError: the service's refusal.
+        """
+        implementation = OPERATIONS.get(operation)
+        if implementation is None:
+            raise not_implemented(f"the operation {operation}")
+        checked = checked_request(operation, request)
+        with self._lock:
+            self.maintain(region)
+            return implementation(self._context, region, checked)
+
+    def maintain(self, region: Region) -> None:
+        """Let happen what time brings."""
+        with self._lock:
+            authorities.forget_deleted(region, self._context.clock.now())
+            for authority in region.authorities.values():
+                crl.publish_if_due(self._context, region, authority)

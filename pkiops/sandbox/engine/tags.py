@@ -1,0 +1,61 @@
+"""Tags of an authority.
+
+What this module decides: key rules beyond the model's pattern, the limit of 50, that untagging with a value removes only that pair, and paging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pkiops.sandbox.engine.errors import ServiceError
+from pkiops.sandbox.engine.paging import page
+from pkiops.sandbox.engine.state import Context, Region, find_authority, require_state
+
+LIMIT = 50
+
+
+def checked(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """A list of the API's tags as key to value.
+
+    Raises:
+        ServiceError: ``InvalidTagException``, a reserved or repeated key.
+    """
+    result: dict[str, str] = {}
+    for tag in tags:
+        key = tag["Key"]
+        if key.lower().startswith("aws:"):
+            raise ServiceError("InvalidTagException", f"Tag key {key} starts with the reserved prefix aws:")
+        if key in result:
+            raise ServiceError("InvalidTagException", f"Tag key {key} is given twice")
+        result[key] = tag.get("Value", "")
+    return result
+
+
+def tag_authority(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
+    """TagCertificateAuthority."""
+    authority = find_authority(region, request["CertificateAuthorityArn"])
+    require_state(authority, "TagCertificateAuthority", context.clock.now())
+    merged = {**authority.tags, **checked(request["Tags"])}
+    if len(merged) > LIMIT:
+        raise ServiceError("TooManyTagsException", f"A certificate authority has at most {LIMIT} tags")
+    authority.tags = merged
+    return {}
+
+
+def untag_authority(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
+    """UntagCertificateAuthority: a tag given with a value goes only if it has that value."""
+    authority = find_authority(region, request["CertificateAuthorityArn"])
+    require_state(authority, "UntagCertificateAuthority", context.clock.now())
+    for tag in request["Tags"]:
+        if "Value" not in tag or authority.tags.get(tag["Key"]) == tag["Value"]:
+            authority.tags.pop(tag["Key"], None)
+    return {}
+
+
+def list_tags(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
+    """ListTags."""
+    authority = find_authority(region, request["CertificateAuthorityArn"])
+    require_state(authority, "ListTags", context.clock.now())
+    tags = [{"Key": key, "Value": value} for key, value in authority.tags.items()]
+    return page("Tags", tags, request, key=lambda tag: str(tag["Key"]))

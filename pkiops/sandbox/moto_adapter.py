@@ -1,0 +1,205 @@
+"""The engine plugged into moto.
+
+What this module decides: how moto's dispatch reaches the engine, where the engine's state is kept (on moto's own backend objects, so that
+moto's reset forgets it), and how CRLs reach moto's S3. No behaviour of the service is decided here. moto has no plugin interface: every name
+of its inside that is used here is checked by ``require_moto_names``, which says what is missing instead of failing somewhere deep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from botocore import xform_name
+from moto.acmpca.models import acmpca_backends
+from moto.acmpca.responses import ACMPCAResponse
+from moto.acmpca.urls import url_paths
+from moto.core.exceptions import JsonRESTError
+from moto.s3.models import get_canned_acl, s3_backends
+from moto.utilities.utils import get_partition
+
+from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
+from pkiops.errors import InternalError
+from pkiops.sandbox.bucket_policy import SERVICE, refusal
+from pkiops.sandbox.engine.errors import ServiceError
+from pkiops.sandbox.engine.request_model import operation_names
+from pkiops.sandbox.engine.service import PrivateCa
+from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
+
+_PATH = "{0}/$"
+_ATTRIBUTE = "pkiops_private_ca"
+_NAMES = {
+    "moto.acmpca.models": ("acmpca_backends",),
+    "moto.acmpca.responses": ("ACMPCAResponse.dispatch",),
+    "moto.acmpca.urls": ("url_paths",),
+    "moto.core.exceptions": ("JsonRESTError",),
+    "moto.moto_server.werkzeug_app": (
+        "DomainDispatcherApplication.__call__",
+        "MotoRequestHandler.make_environ",
+        "create_backend_app",
+    ),
+    "moto.s3.models": (
+        "s3_backends.bucket_accounts",
+        "S3Backend.put_object",
+        "S3Backend.get_bucket",
+        "S3Backend.get_object",
+        "FakeKey.set_metadata",
+        "FakeKey.set_acl",
+        "get_canned_acl",
+    ),
+    "moto.utilities.utils": ("get_partition",),
+}
+_installed = threading.Lock()
+
+
+def require_moto_names() -> None:
+    """Check that moto still has every inner name this package uses.
+
+    Raises:
+        InternalError: naming each one that is gone.
+    """
+    gone = []
+    for module_name, names in _NAMES.items():
+        module = importlib.import_module(module_name)
+        for dotted in names:
+            found: Any = module
+            for part in dotted.split("."):
+                found = getattr(found, part, None)
+            if found is None:
+                gone.append(f"{module_name}.{dotted}")
+    if _PATH not in url_paths:
+        gone.append(f"moto.acmpca.urls.url_paths[{_PATH!r}]")
+    if gone:
+        raise InternalError(f"this moto lacks {', '.join(gone)}: the sandbox does not fit it", code="sandbox.moto")
+
+
+class MotoBuckets:
+    """moto's S3 as the service sees it: policy, Block Public Access and object ownership count.
+
+    A bucket that never said otherwise blocks public access and has ACLs disabled, as new buckets have on AWS and do not in moto.
+    """
+
+    def put(self, access: BucketAccess, key: str, data: bytes, content_type: str) -> None:
+        """Write one object; see ``CrlBuckets.put``."""
+        bucket = self._bucket(access.bucket)
+        policy = bucket.policy.decode("utf-8", "replace") if bucket.policy else None
+        context = {
+            "aws:sourceaccount": access.account,
+            "aws:sourcearn": access.authority_arn,
+            "aws:securetransport": "true",
+            "aws:principalisawsservice": "true",
+            "aws:principalservicename": SERVICE,
+            "s3:x-amz-acl": "public-read" if access.public else "bucket-owner-full-control",
+        }
+        partition, account = s3_backends.bucket_accounts[access.bucket]
+        reason = refusal(policy, partition=partition, bucket=access.bucket, key=key, context=context)
+        if reason is None and access.public:
+            reason = _public_refusal(bucket)
+        if reason is not None:
+            raise BucketRefused(reason)
+        backend = s3_backends[account][partition]
+        written = backend.put_object(access.bucket, key, data)
+        written.set_metadata({"Content-Type": content_type})
+        written.set_acl(get_canned_acl("public-read" if access.public else "bucket-owner-full-control"))
+
+    def read(self, bucket: str, key: str) -> bytes | None:
+        """The bytes of an object, or None."""
+        if bucket not in s3_backends.bucket_accounts:
+            return None
+        partition, account = s3_backends.bucket_accounts[bucket]
+        found = s3_backends[account][partition].get_object(bucket, key)
+        return None if found is None else bytes(found.value)
+
+    @staticmethod
+    def _bucket(name: str) -> Any:
+        if name not in s3_backends.bucket_accounts:
+            raise BucketRefused("it does not exist")
+        partition, account = s3_backends.bucket_accounts[name]
+        return s3_backends[account][partition].get_bucket(name)
+
+
+def _public_refusal(bucket: Any) -> str | None:
+    block = bucket.public_access_block
+    if block is None or block.block_public_acls or block.ignore_public_acls:
+        return "S3 Block Public Access is on and S3ObjectAcl is PUBLIC_READ"
+    if "BucketOwnerEnforced" in str(bucket.ownership_rule or "BucketOwnerEnforced"):
+        return "the bucket has ACLs disabled and S3ObjectAcl is PUBLIC_READ"
+    return None
+
+
+class Sandbox:
+    """One engine and the moto it lives in."""
+
+    def __init__(self, clock: Clock, randomness: Randomness, pace: Pace) -> None:
+        self.clock = clock
+        self.buckets = MotoBuckets()
+        self.service = PrivateCa(clock, randomness, self.buckets, pace)
+
+    def call(self, account: str, region_name: str, operation: str, body: str) -> str:
+        """One request as moto got it, answered as JSON.
+
+        Raises:
+            JsonRESTError: the service's refusal, or a body that is not a JSON object.
+        """
+        try:
+            request = json.loads(body or "{}")
+        except ValueError as error:
+            raise JsonRESTError("SerializationException", "the request is not JSON") from error
+        if not isinstance(request, dict):
+            raise JsonRESTError("SerializationException", "the request is not a JSON object")
+        try:
+            return json.dumps(self.service.call(self.region(account, region_name), operation, request))
+        except ServiceError as error:
+            raise JsonRESTError(error.code, error.message) from error
+
+    def region(self, account: str, region_name: str) -> Region:
+        """The state of one account and Region."""
+        backend = acmpca_backends[account][region_name]
+        state = backend.__dict__.get(_ATTRIBUTE)
+        if not isinstance(state, Region):
+            state = Region(get_partition(region_name), account, region_name)
+            backend.__dict__[_ATTRIBUTE] = state
+        return state
+
+    def regions(self) -> list[Region]:
+        """The state of every account and Region that was ever asked for."""
+        backends = [backend for account in list(acmpca_backends.values()) for backend in list(account.values())]
+        states = [backend.__dict__.get(_ATTRIBUTE) for backend in backends]
+        return [state for state in states if isinstance(state, Region)]
+
+
+def _operation(name: str, sandbox: Sandbox) -> Callable[[ACMPCAResponse], tuple[int, dict[str, str], str]]:
+    def answer(self: ACMPCAResponse) -> tuple[int, dict[str, str], str]:
+        body = sandbox.call(str(self.current_account), str(self.region), name, str(self.body or ""))
+        return 200, {"content-type": "application/x-amz-json-1.1"}, body
+
+    return answer
+
+
+@contextlib.contextmanager
+def plugged_in(
+    *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None
+) -> Iterator[Sandbox]:
+    """Private CA of moto in this process is ours while the context lasts, under ``mock_aws`` and in server mode.
+
+    Raises:
+        InternalError: another one is plugged in (moto's state belongs to the process), or moto does not fit.
+    """
+    require_moto_names()
+    if not _installed.acquire(blocking=False):
+        raise InternalError("a sandbox is already plugged into the moto of this process", code="sandbox.twice")
+    original: Any = url_paths[_PATH]
+    try:
+        sandbox = Sandbox(clock or SystemClock(), randomness or SystemRandomness(), pace or Pace())
+        methods: Mapping[str, Any] = {xform_name(name): _operation(name, sandbox) for name in operation_names()}
+        # moto derives the module of urls from the response's module name
+        response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})
+        url_paths[_PATH] = response.dispatch  # type: ignore[attr-defined]
+        yield sandbox
+    finally:
+        url_paths[_PATH] = original
+        _installed.release()

@@ -1,0 +1,80 @@
+"""A sandbox in a thread of this process, for tests of everything that talks to AWS.
+
+``with running_sandbox() as sandbox:`` or the fixture ``sandbox`` (``from tests.sandbox_server import sandbox``). Not for
+session-scoped fixtures: moto's state belongs to the process, so only one can run at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from pkiops.clock import Clock, ManualClock, Randomness
+from pkiops.sandbox.engine.state import Pace
+from pkiops.sandbox.server import bound_server
+
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+START = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    """Where it listens, its clock, and the environment of a subprocess that shall talk to it."""
+
+    url: str
+    port: int
+    clock: Clock
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """A plain boto3 client, one attempt per call."""
+        session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=region)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
+        return session.client(service, endpoint_url=self.url, config=config)  # type: ignore[call-overload]
+
+
+@contextlib.contextmanager
+def running_sandbox(
+    *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None, port: int = 0
+) -> Iterator[RunningSandbox]:
+    """A sandbox on a free loopback port; by default its clock stands still at ``START``."""
+    clock = clock or ManualClock(START)
+    with bound_server(port, clock=clock, randomness=randomness, pace=pace) as server:
+        thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)
+        thread.start()
+        try:
+            yield RunningSandbox(server.url, server.port, clock, subprocess_environment(server.url))
+        finally:
+            server.shutdown()
+            thread.join(timeout=10)
+
+
+def subprocess_environment(url: str) -> dict[str, str]:
+    """The variables that point a subprocess at a sandbox, and at nothing else."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "PKIOPS_SANDBOX_URL": url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }
+
+
+@pytest.fixture
+def sandbox() -> Iterator[RunningSandbox]:
+    """A fresh sandbox whose clock stands still at ``START`` (a ``ManualClock``)."""
+    with running_sandbox() as running:
+        yield running
