@@ -15,6 +15,7 @@ import email.utils
 import io
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -25,13 +26,12 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from pkiops import __version__
 from pkiops.clock import Clock, Randomness, SystemRandomness
-from pkiops.errors import InputError
 from pkiops.sandbox.engine import crl
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
+from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
 
-LOOPBACK = "127.0.0.1"
-STATUS_PATH = "/_pkiops/sandbox"
+_BACKLOG = 128
 _MAX_BODY = 64 * 1024 * 1024
 _Answer = Callable[[str, list[tuple[str, str]], bytes], list[bytes]]
 
@@ -236,11 +236,12 @@ def bound_server(
 
 
 def _bind(port: int, application: Application) -> BaseWSGIServer:
-    try:
-        return make_server(LOOPBACK, port, application, threaded=True, request_handler=_Handler)
-    except (OSError, SystemExit) as error:  # werkzeug turns a taken port into SystemExit
-        raise InputError(
-            f"port {port} of {LOOPBACK} is taken",
-            hint="choose another with --port, or end what listens there (pkiops sandbox status)",
-            code="sandbox.port-taken",
-        ) from error
+    # bound here, because werkzeug ends the process when a port is taken
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise port_taken(port) from error
+        return make_server(LOOPBACK, port, application, threaded=True, request_handler=_Handler, fd=listener.fileno())

@@ -1,0 +1,282 @@
+"""A sandbox as a process of this machine: started, found, ended.
+
+What this module decides: where it is written down who listens on a port (a folder only its owner may enter), and that a process is ended
+only if the server on that port says, with the instance number written down when it started, that it is that process. A stale or forged record
+therefore ends nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pkiops
+from pkiops.clock import Clock
+from pkiops.errors import GuardRefused, InputError, InternalError, Unreachable
+
+LOOPBACK = "127.0.0.1"
+STATUS_PATH = "/_pkiops/sandbox"
+DEFAULT_PORT = 4599
+_START_SECONDS = 60
+_STOP_SECONDS = 20
+_MAX_ANSWER = 256 * 1024
+_NEEDED = ("moto", "flask", "flask_cors", "werkzeug")
+_INSTANCE = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """How many CAs an account has in a Region."""
+
+    account: str
+    region: str
+    count: int
+
+
+@dataclass(frozen=True)
+class SandboxStatus:
+    """What a sandbox says of itself; ``time`` is its clock in epoch seconds."""
+
+    url: str
+    version: str
+    pid: int
+    instance: str
+    time: int
+    authorities: tuple[Authorities, ...]
+
+
+@dataclass(frozen=True)
+class _Record:
+    pid: int
+    instance: str
+
+
+def require_extra() -> None:
+    """Check that the libraries of the ``sandbox`` extra are there.
+
+    Raises:
+        InputError: naming the extra.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"the sandbox needs {', '.join(missing)}, which is not installed",
+            hint="pip install 'pkiops[sandbox]'",
+            code="sandbox.extra-missing",
+        )
+
+
+def environment_variables(url: str) -> dict[str, str]:
+    """What to export so that any AWS client talks to the sandbox; the credentials are dummies."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "PKIOPS_SANDBOX_URL": url,
+        "AWS_ACCESS_KEY_ID": "sandbox",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        "AWS_DEFAULT_REGION": region if re.fullmatch(r"[a-z0-9-]{1,32}", region) else "eu-west-1",
+    }
+
+
+def ask(port: int, *, timeout: float = 5.0) -> SandboxStatus | None:
+    """Ask whoever listens on a loopback port who it is; None if nobody does, or it is no sandbox."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
+    try:
+        connection.request("GET", STATUS_PATH)
+        answer = connection.getresponse()
+        data = answer.read(_MAX_ANSWER)
+        return _parsed(port, json.loads(data)) if answer.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        connection.close()
+
+
+def _parsed(port: int, document: Any) -> SandboxStatus | None:
+    if not isinstance(document, dict) or document.get("service") != "pkiops sandbox":
+        return None
+    counts = tuple(Authorities(str(a["account"]), str(a["region"]), int(a["count"])) for a in document["authorities"])
+    instance = str(document["instance"])
+    if not _INSTANCE.fullmatch(instance):
+        return None
+    url = f"http://{LOOPBACK}:{port}"
+    return SandboxStatus(url, str(document["version"]), int(document["pid"]), instance, int(document["time"]), counts)
+
+
+def run(port: int, clock: Clock, ready: Callable[[str], None]) -> None:
+    """Serve in the foreground until SIGINT or SIGTERM.
+
+    Args:
+        port: 0 for a free one.
+        clock: the sandbox's time.
+        ready: called with the URL once the server listens.
+
+    Raises:
+        InputError: the port is taken, or the extra is missing.
+    """
+    require_extra()
+    from pkiops.sandbox.server import bound_server
+
+    ended = threading.Event()
+    with bound_server(port, clock=clock) as server, _recorded(server.port, server.instance):
+        previous = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+        thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)
+        thread.start()
+        try:
+            ready(server.url)
+            ended.wait()
+        finally:
+            server.shutdown()
+            thread.join()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def start_detached(port: int, clock: Clock) -> SandboxStatus:
+    """Start a sandbox in the background and wait until it answers.
+
+    Raises:
+        InputError: the port is taken, or the extra is missing.
+        InternalError: it ended, or did not answer in time; the message holds its last words.
+    """
+    require_extra()
+    port = _free_port(port)
+    log_path = state_folder() / f"sandbox-{port}.log"
+    package_home = str(Path(pkiops.__file__).resolve().parent.parent)
+    # -P: a folder named pkiops where the user happens to stand is not ours
+    command = [sys.executable, "-P", "-m", "pkiops", "sandbox", "up", "--port", str(port)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [package_home, os.environ.get("PYTHONPATH")])),
+    }
+    with open(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment
+        )
+    deadline = clock.monotonic() + _START_SECONDS
+    while clock.monotonic() < deadline and process.poll() is None:
+        status = ask(port)
+        if status is not None and status.pid == process.pid:
+            process.returncode = 0  # it outlives us; nobody waits for it
+            return status
+        clock.sleep(0.05)
+    if process.poll() is None:
+        process.terminate()
+        process.wait(timeout=_STOP_SECONDS)
+    last_words = log_path.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+    raise InternalError(f"the sandbox did not start on port {port}: {last_words}", code="sandbox.start")
+
+
+def _free_port(port: int) -> int:
+    """The port itself if it can be bound, or a free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise port_taken(port) from error
+        return int(probe.getsockname()[1])
+
+
+def port_taken(port: int) -> InputError:
+    """The error for a port somebody else listens on."""
+    return InputError(
+        f"port {port} of {LOOPBACK} is taken",
+        hint="choose another with --port, or see who listens with: pkiops sandbox status",
+        code="sandbox.port-taken",
+    )
+
+
+def stop(port: int, clock: Clock) -> SandboxStatus | None:
+    """End the sandbox on a port; None if none was running.
+
+    Raises:
+        GuardRefused: something answers there, but it is not the process that was written down.
+        Unreachable: it did not end in time.
+    """
+    path = _record_path(port)
+    record, status = _read_record(path), ask(port)
+    if status is None:
+        path.unlink(missing_ok=True)  # left behind by one that was killed
+        return None
+    if record is None or (record.pid, record.instance) != (status.pid, status.instance) or record.pid <= 1:
+        raise GuardRefused(
+            f"the sandbox on port {port} (process {status.pid}) was not started by you with this state folder: not ended",
+            hint="end it where it was started",
+            code="guard.sandbox",
+        )
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(record.pid, signal.SIGTERM)
+    deadline = clock.monotonic() + _STOP_SECONDS
+    while clock.monotonic() < deadline:
+        if ask(port, timeout=1.0) is None and not path.exists():
+            return status
+        clock.sleep(0.05)
+    raise Unreachable(f"the sandbox on port {port} (process {record.pid}) did not end within {_STOP_SECONDS} seconds")
+
+
+def state_folder() -> Path:
+    """The folder for records and logs, made if need be: ours, and nobody else may enter it.
+
+    Raises:
+        GuardRefused: it is a link, or belongs to somebody else.
+    """
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "")
+    if runtime.is_absolute() and runtime.is_dir():
+        folder = runtime / "pkiops"
+    else:
+        state = Path(os.environ.get("XDG_STATE_HOME") or "")
+        folder = (state if state.is_absolute() else Path.home() / ".local" / "state") / "pkiops"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise GuardRefused(
+            f"{folder} is a link or belongs to somebody else", hint="remove it", code="guard.state-folder"
+        )
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+def _record_path(port: int) -> Path:
+    return state_folder() / f"sandbox-{port}.json"
+
+
+@contextlib.contextmanager
+def _recorded(port: int, instance: str) -> Iterator[None]:
+    path = _record_path(port)
+    path.unlink(missing_ok=True)  # we hold the port: whatever is written there is stale
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "w", encoding="ascii") as stream:
+        json.dump(asdict(_Record(os.getpid(), instance)), stream)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _read_record(path: Path) -> _Record | None:
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+            document = json.loads(stream.read(4096))
+        pid, instance = document["pid"], document["instance"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if type(pid) is not int or not isinstance(instance, str) or not _INSTANCE.fullmatch(instance):
+        return None
+    return _Record(pid, instance)
