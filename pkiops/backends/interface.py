@@ -15,10 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pkiops.x509.algorithms import KeyAlgorithm, SigningAlgorithm
-from pkiops.x509.san import SubjectAltName
+
+if TYPE_CHECKING:
+    from pkiops.x509.san import SubjectAltName
 
 
 class AuthorityType(StrEnum):
@@ -248,3 +250,19 @@ class PublishesOwnCrls(Protocol):
 
     def fetch_crl(self, authority: ObservedAuthority) -> bytes | None:
         """The CRL as the service wrote it (DER), or None when there is none yet."""
+
+
+@runtime_checkable
+class KeepsCrlsInBucket(Protocol):
+    """The CA writes CRLs into a bucket of ours and needs rights there."""
+
+    def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
+        """The policy statements, each with a Sid of its own, that let the CA write and nobody else."""
+
+
+@runtime_checkable
+class HasPrices(Protocol):
+    """A CA that costs money while it exists."""
+
+    def monthly_cost_usd(self, usage_mode: str) -> float:
+        """The price of one CA of this usage mode, USD per month."""

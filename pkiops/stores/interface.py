@@ -6,8 +6,9 @@ writers cannot overwrite each other unseen.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,61 @@ class Store(Protocol):
 
     def describe(self) -> str:
         """The store's name for people, such as ``s3://bucket``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketSettings:
+    """How a bucket of ours should be: private, versioned, encrypted, owned by the bucket's owner, with these policy statements.
+
+    ``statements`` each carry a Sid of their own; statements of others in the same policy stay as they are.
+    """
+
+    name: str
+    region: str
+    owner: str
+    statements: tuple[Mapping[str, Any], ...]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObservedBucket:
+    """A bucket as it is; every field but ``name`` and ``exists`` is empty when it does not exist."""
+
+    name: str
+    exists: bool
+    empty: bool = True
+    region: str | None = None
+    public_access_blocked: bool = False
+    versioning: bool = False
+    owner_enforced: bool = False
+    encryption: str | None = None
+    statements: tuple[Mapping[str, Any], ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Buckets(Protocol):
+    """Buckets that ``ca apply`` makes and keeps. Every call may raise a BackendError."""
+
+    def observe_bucket(self, name: str) -> ObservedBucket:
+        """The bucket as it is; only reads."""
+
+    def ensure_bucket(self, settings: BucketSettings) -> bool:
+        """Create the bucket, or bring it to its settings; returns whether anything was changed."""
+
+    def trust_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
+        """The statements of a bucket that relying parties read: everything over TLS."""
+
+
+def same_statement(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    """Whether two policy statements mean the same: IAM takes a one-element list for its element, and order does not matter."""
+    return found is not None and _meaning(found) == _meaning(wanted)
+
+
+def _meaning(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _meaning(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = sorted((_meaning(item) for item in value), key=repr)
+        return items[0] if len(items) == 1 else items
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,0 +1,256 @@
+"""AWS sessions and clients, their retries and timeouts, and what an AWS error means in our words.
+
+What this module decides:
+
+- one boto3 session per account and role, one lazily made client per service, shared by threads;
+- retries and timeouts are explicit (botocore's defaults have changed between releases), and every creating call of ours carries a token, so that a
+  repeated request is never a second one;
+- which AWS error code becomes which of our errors; no caller sees a ClientError;
+- where the endpoint is not AWS, the clock follows the ``Date`` header of its answers (the sandbox's clock can be moved).
+
+Which calls are made is left to the modules behind the interfaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from pkiops.errors import (
+    AccessDenied,
+    AlreadyExists,
+    BackendError,
+    InProgress,
+    InvalidState,
+    NotFound,
+    Throttled,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mypy_boto3_acm_pca import ACMPCAClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
+
+_CONFIG: dict[str, Any] = {
+    "retries": {"mode": "standard", "total_max_attempts": 6},
+    "connect_timeout": 5,
+    "read_timeout": 30,
+    "max_pool_connections": 16,
+    "user_agent_extra": "pkiops",
+}
+
+_ERRORS: dict[str, type[BackendError]] = {
+    "ResourceNotFoundException": NotFound,
+    "NoSuchBucket": NotFound,
+    "NoSuchKey": NotFound,
+    "404": NotFound,
+    "AccessDenied": AccessDenied,
+    "AccessDeniedException": AccessDenied,
+    "AllAccessDisabled": AccessDenied,
+    "403": AccessDenied,
+    "ExpiredToken": AccessDenied,
+    "ExpiredTokenException": AccessDenied,
+    "InvalidClientTokenId": AccessDenied,
+    "UnrecognizedClientException": AccessDenied,
+    "SignatureDoesNotMatch": AccessDenied,
+    "InvalidStateException": InvalidState,
+    "RequestInProgressException": InProgress,
+    "ConcurrentModificationException": InProgress,
+    "OperationAborted": InProgress,
+    "PreconditionFailed": AlreadyExists,
+    "ConditionalRequestConflict": AlreadyExists,
+    "BucketAlreadyExists": AlreadyExists,
+    "BucketAlreadyOwnedByYou": AlreadyExists,
+    "RequestAlreadyProcessedException": AlreadyExists,
+    "Throttling": Throttled,
+    "ThrottlingException": Throttled,
+    "TooManyRequestsException": Throttled,
+    "SlowDown": Throttled,
+    "RequestLimitExceeded": Throttled,
+    "InternalFailure": Unreachable,
+    "InternalError": Unreachable,
+    "ServiceUnavailable": Unreachable,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallerIdentity:
+    """Who AWS says we are (sts:GetCallerIdentity)."""
+
+    account: str
+    arn: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AwsAccess:
+    """How to reach one account and region.
+
+    ``endpoint_urls`` maps a service to the URL used in place of AWS's; ``sandbox`` means dummy credentials, whatever the shell holds.
+    """
+
+    region: str
+    account: str
+    role_arn: str | None
+    endpoint_urls: Mapping[str, str]
+    sandbox: bool
+
+
+class AwsClients:
+    """The clients of one account and region, made when first used.
+
+    Args:
+        access: the account, region, role and endpoints.
+        follow: called with the moment in the ``Date`` header of each answer of an endpoint that is not AWS.
+    """
+
+    def __init__(self, access: AwsAccess, *, follow: Callable[[datetime], None] | None = None) -> None:
+        self.access = access
+        self._follow = follow
+        self._lock = threading.RLock()
+        self._clients: dict[str, Any] = {}
+        self._session: boto3.Session | None = None
+
+    def private_ca(self) -> ACMPCAClient:
+        """The acm-pca client."""
+        client: ACMPCAClient = self._client("acm-pca")
+        return client
+
+    def s3(self) -> S3Client:
+        """The s3 client."""
+        client: S3Client = self._client("s3")
+        return client
+
+    def caller_identity(self) -> CallerIdentity:
+        """Who we are (sts:GetCallerIdentity).
+
+        Raises:
+            BackendError: no credentials, or STS refused.
+        """
+        client: STSClient = self._client("sts")
+        with translated("GetCallerIdentity", f"account {self.access.account}"):
+            answer = client.get_caller_identity()
+        return CallerIdentity(account=answer["Account"], arn=answer["Arn"])
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make_client(self._make_session(), service)
+            return self._clients[service]
+
+    def _make_session(self) -> boto3.Session:
+        if self._session is None:
+            base = self._base_session()
+            self._session = self._assume(base) if self.access.role_arn else base
+        return self._session
+
+    def _base_session(self) -> boto3.Session:
+        if self.access.sandbox:
+            return boto3.Session(
+                aws_access_key_id="sandbox",
+                aws_secret_access_key="sandbox",  # noqa: S106 - the sandbox takes anything
+                region_name=self.access.region,
+            )
+        return boto3.Session(region_name=self.access.region)
+
+    def _assume(self, base: boto3.Session) -> boto3.Session:
+        role = str(self.access.role_arn)
+        sts: STSClient = self._make_client(base, "sts")
+        with translated("AssumeRole", role):
+            credentials = sts.assume_role(RoleArn=role, RoleSessionName="pkiops")["Credentials"]
+        return boto3.Session(
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+            region_name=self.access.region,
+        )
+
+    def _make_client(self, session: boto3.Session, service: str) -> Any:
+        url = self.access.endpoint_urls.get(service)
+        settings = dict(_CONFIG)
+        if service == "s3" and url:
+            settings["s3"] = {"addressing_style": "path"}
+        with translated(f"client {service}", self.access.region):
+            client = session.client(service, endpoint_url=url, config=Config(**settings))  # type: ignore[call-overload]
+        if url and self._follow:
+            client.meta.events.register("after-call", self._read_date)
+        return client
+
+    def _read_date(self, parsed: Mapping[str, Any], **_: object) -> None:
+        date = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date and self._follow:
+            with contextlib.suppress(ValueError, TypeError):
+                self._follow(parsedate_to_datetime(date))
+
+
+@contextlib.contextmanager
+def translated(operation: str, subject: str) -> Iterator[None]:
+    """Turn whatever an AWS call raises into our errors.
+
+    Args:
+        operation: the AWS operation, for the message.
+        subject: the object it was about, for the message.
+
+    Raises:
+        BackendError: one of its subclasses, by the error's code.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _from_client_error(error, operation, subject) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise AccessDenied(
+            f"{operation} for {subject}: no AWS credentials found",
+            hint="export AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in (aws sso login)",
+            code="backend.no-credentials",
+        ) from error
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise Unreachable(
+            f"{operation} for {subject}: {error}",
+            hint="check the network and the endpoint; for an environment on the sandbox: pkiops sandbox up",
+        ) from error
+    except BotoCoreError as error:
+        raise BackendError(f"{operation} for {subject}: {error}", code="backend.client") from error
+
+
+def _from_client_error(error: ClientError, operation: str, subject: str) -> BackendError:
+    answer: Mapping[str, Any] = error.response
+    code = str(answer.get("Error", {}).get("Code", "unknown"))
+    text = str(answer.get("Error", {}).get("Message", "")) or "no message"
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
+    kind = _ERRORS.get(code) or (Unreachable if status >= 500 else BackendError)
+    hint = None
+    own_code = None
+    if kind is AccessDenied:
+        hint = f"the caller needs permission for {operation} on {subject}"
+    elif code == "LimitExceededException":
+        hint = "a quota of the account is used up; see Service Quotas for AWS Private CA"
+        own_code = "backend.quota"
+    elif code in {"ValidationException", "InvalidArgsException", "InvalidRequestException"}:
+        own_code = "backend.invalid-request"
+    details = {"aws_error": code, "aws_operation": operation, "http_status": status}
+    return kind(f"{operation} for {subject}: {code}: {text}", hint=hint, code=own_code, details=details)
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region: ``aws``, ``aws-cn`` or ``aws-us-gov``."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"

@@ -1,0 +1,192 @@
+"""Reading, creating, signing and activating certificate authorities.
+
+CreateCertificateAuthority and IssueCertificate carry a token derived from the complete request, so that a repeated call, by this run
+or another, is the same call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pkiops.aws import translated
+from pkiops.backends.aws_private_ca import shapes
+from pkiops.backends.aws_private_ca.calls import Calls, certificates_from_api
+from pkiops.backends.aws_private_ca.prices import authority_usd_per_month
+from pkiops.backends.aws_private_ca.templates import root_template, subordinate_template
+from pkiops.backends.aws_private_ca.tokens import idempotency_token
+from pkiops.backends.interface import (
+    AuthorityCertificateRequest,
+    AuthorityRequest,
+    AuthorityStatus,
+    CrlSettings,
+    ObservedAuthority,
+)
+from pkiops.errors import BackendError, InProgress, InvalidState
+from pkiops.x509 import pem
+
+_PAGE = 100
+# ListTags is limited to 20 calls a second; a few threads reach that, more would only be throttled
+_TAG_READERS = 8
+# a bucket policy written a moment ago may not be seen by the service yet
+_POLICY_SETTLING_S = 60.0
+
+
+class Authorities(Calls):
+    """Certificate authorities of one account and region (ReadsAuthorities, CreatesAuthorities)."""
+
+    def list_authorities(self) -> tuple[ObservedAuthority, ...]:
+        """Every CA with its tags (ListCertificateAuthorities, then ListTags of each that still has tags)."""
+        client = self._clients.private_ca()
+        found: list[Mapping[str, Any]] = []
+        with translated("ListCertificateAuthorities", self._clients.access.account):
+            pages = client.get_paginator("list_certificate_authorities").paginate(
+                PaginationConfig={"PageSize": _PAGE}, ResourceOwner="SELF"
+            )
+            for page in pages:
+                found.extend(page["CertificateAuthorities"])
+        readable = [one["Arn"] for one in found if one["Status"] != AuthorityStatus.DELETED]
+        tags: dict[str, Mapping[str, str] | None] = {}
+        if readable:
+            with ThreadPoolExecutor(max_workers=min(_TAG_READERS, len(readable))) as pool:
+                tags = dict(zip(readable, pool.map(self._tags_of, readable), strict=True))
+        observed = [shapes.authority_from_api(one, tags.get(one["Arn"])) for one in found]
+        return tuple(sorted(observed, key=lambda one: (one.created_at, one.reference)))
+
+    def describe_authority(self, reference: str) -> ObservedAuthority:
+        """One CA without its tags (DescribeCertificateAuthority)."""
+        with translated("DescribeCertificateAuthority", reference):
+            answer = self._clients.private_ca().describe_certificate_authority(CertificateAuthorityArn=reference)
+        return shapes.authority_from_api(answer["CertificateAuthority"], None)
+
+    def authority_chain(self, reference: str) -> tuple[bytes, ...]:
+        """The CA's certificate and those above it, DER, root last (GetCertificateAuthorityCertificate)."""
+        with translated("GetCertificateAuthorityCertificate", reference):
+            answer = self._clients.private_ca().get_certificate_authority_certificate(CertificateAuthorityArn=reference)
+        return certificates_from_api(answer["Certificate"], answer.get("CertificateChain"), reference)
+
+    def create_authority(self, request: AuthorityRequest) -> str:
+        """Create a CA (CreateCertificateAuthority); retried while a fresh bucket policy is not seen yet."""
+        parameters = shapes.create_parameters(request)
+        token = idempotency_token("CreateCertificateAuthority", parameters)
+        started = self._clock.monotonic()
+        while True:
+            try:
+                with translated("CreateCertificateAuthority", request.subject.get("common_name", "a CA")):
+                    answer = self._clients.private_ca().create_certificate_authority(
+                        **parameters, IdempotencyToken=token
+                    )
+                return answer["CertificateAuthorityArn"]
+            except BackendError as error:
+                waited = self._clock.monotonic() - started
+                if not _is_bucket_permission(error) or waited > _POLICY_SETTLING_S:
+                    raise
+                self._clock.sleep(2.0)
+
+    def authority_csr(self, reference: str) -> bytes:
+        """The CA's certification request, DER (GetCertificateAuthorityCsr); waits while the CA is CREATING."""
+
+        def ask() -> str:
+            with translated("GetCertificateAuthorityCsr", reference):
+                return self._clients.private_ca().get_certificate_authority_csr(CertificateAuthorityArn=reference)[
+                    "Csr"
+                ]
+
+        text = self._wait_for(ask, f"CSR of {reference}")
+        try:
+            requests = pem.decode(text, pem.CERTIFICATE_REQUEST)
+        except ValueError as error:
+            raise BackendError(f"CSR of {reference} is not PEM: {error}", code="backend.answer") from error
+        if len(requests) != 1:
+            raise BackendError(f"CSR of {reference}: the answer holds {len(requests)} requests", code="backend.answer")
+        return requests[0]
+
+    def sign_authority(self, request: AuthorityCertificateRequest) -> tuple[bytes, ...]:
+        """Have a CA certificate signed (IssueCertificate, GetCertificate).
+
+        A CA whose certificate is ``request.issuer``'s own is a root.
+        """
+        is_root = self.describe_authority(request.issuer).status is AuthorityStatus.PENDING_CERTIFICATE
+        template = root_template(request.path_length) if is_root else subordinate_template(request.path_length or 0)
+        parameters = shapes.issue_parameters(
+            authority=request.issuer,
+            csr_pem=pem.encode(request.csr_der, pem.CERTIFICATE_REQUEST),
+            signing_algorithm=request.issuer_signing_algorithm.value,
+            template_arn=template.arn(shapes.partition_of_arn(request.issuer)),
+            not_before=request.not_before,
+            not_after=request.not_after,
+            api_passthrough=shapes.key_usage_passthrough(template) if template.passthrough else None,
+        )
+        return self._fetch(request.issuer, self._issue(parameters, salt=""))
+
+    def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
+        """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE."""
+        parameters: dict[str, Any] = {
+            "CertificateAuthorityArn": reference,
+            "Certificate": pem.encode(chain[0], pem.CERTIFICATE),
+        }
+        if len(chain) > 1:
+            parameters["CertificateChain"] = b"".join(pem.encode(der, pem.CERTIFICATE) for der in chain[1:])
+        try:
+            with translated("ImportCertificateAuthorityCertificate", reference):
+                self._clients.private_ca().import_certificate_authority_certificate(**parameters)
+        except (InProgress, InvalidState):
+            # another run may be installing, or have installed, the same certificate at this moment
+            if self.describe_authority(reference).status is not AuthorityStatus.ACTIVE:
+                self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+            return
+        self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+
+    def configure_crl(self, reference: str, crl: CrlSettings) -> None:
+        """Change the CRL settings (UpdateCertificateAuthority), keeping every field of the configuration we do not set."""
+        client = self._clients.private_ca()
+        with translated("DescribeCertificateAuthority", reference):
+            answer: Mapping[str, Any] = client.describe_certificate_authority(CertificateAuthorityArn=reference)
+        revocation = dict(answer["CertificateAuthority"].get("RevocationConfiguration") or {})
+        before = revocation.get("CrlConfiguration") or {}
+        revocation["CrlConfiguration"] = {**before, **shapes.crl_to_api(crl)}
+        with translated("UpdateCertificateAuthority", reference):
+            client.update_certificate_authority(
+                CertificateAuthorityArn=reference,
+                RevocationConfiguration=revocation,  # type: ignore[arg-type]
+            )
+
+    def monthly_cost_usd(self, usage_mode: str) -> float:
+        """What one CA costs, USD per month (HasPrices)."""
+        return authority_usd_per_month(usage_mode)
+
+    def _tags_of(self, reference: str) -> dict[str, str]:
+        client = self._clients.private_ca()
+        tags: dict[str, str] = {}
+        with translated("ListTags", reference):
+            for page in client.get_paginator("list_tags").paginate(CertificateAuthorityArn=reference):
+                tags.update({tag["Key"]: tag.get("Value", "") for tag in page["Tags"]})
+        return tags
+
+    def _active(self, reference: str) -> Callable[[], bool | None]:
+        def ask() -> bool | None:
+            return self.describe_authority(reference).status is AuthorityStatus.ACTIVE or None
+
+        return ask
+
+    def _issue(self, parameters: Mapping[str, Any], *, salt: str) -> str:
+        token = idempotency_token("IssueCertificate", parameters, salt=salt)
+        with translated("IssueCertificate", str(parameters["CertificateAuthorityArn"])):
+            answer = self._clients.private_ca().issue_certificate(**parameters, IdempotencyToken=token)
+        return answer["CertificateArn"]
+
+    def _fetch(self, authority: str, certificate: str) -> tuple[bytes, ...]:
+        def ask() -> tuple[bytes, ...]:
+            with translated("GetCertificate", certificate):
+                answer = self._clients.private_ca().get_certificate(
+                    CertificateAuthorityArn=authority, CertificateArn=certificate
+                )
+            return certificates_from_api(answer["Certificate"], answer.get("CertificateChain"), certificate)
+
+        return self._wait_for(ask, f"certificate {certificate}")
+
+
+def _is_bucket_permission(error: BackendError) -> bool:
+    # the only sign the service gives is this text (terraform-provider-aws retries on it too)
+    return error.details.get("aws_error") == "ValidationException" and "S3 bucket" in error.message

@@ -1,0 +1,111 @@
+"""Issuing and revoking end entity certificates."""
+
+from __future__ import annotations
+
+from pkiops.aws import translated
+from pkiops.backends.aws_private_ca import shapes
+from pkiops.backends.aws_private_ca.authorities import Authorities
+from pkiops.backends.aws_private_ca.templates import Template, end_entity_template
+from pkiops.backends.interface import (
+    ExpectedCertificate,
+    IssuanceRequest,
+    ObservedAuthority,
+    RevocationOutcome,
+    RevocationReason,
+)
+from pkiops.errors import AlreadyExists, InProgress
+from pkiops.x509 import pem
+
+# the service updates a CRL about half an hour after a revocation (CrlConfiguration in the API reference)
+CRL_DELAY_S = 1800
+
+_REASONS = {
+    RevocationReason.UNSPECIFIED: "UNSPECIFIED",
+    RevocationReason.KEY_COMPROMISE: "KEY_COMPROMISE",
+    RevocationReason.CA_COMPROMISE: "CERTIFICATE_AUTHORITY_COMPROMISE",
+    RevocationReason.AFFILIATION_CHANGED: "AFFILIATION_CHANGED",
+    RevocationReason.SUPERSEDED: "SUPERSEDED",
+    RevocationReason.CESSATION_OF_OPERATION: "CESSATION_OF_OPERATION",
+    RevocationReason.PRIVILEGE_WITHDRAWN: "PRIVILEGE_WITHDRAWN",
+    RevocationReason.AA_COMPROMISE: "A_A_COMPROMISE",
+}
+_SHORT_NAMES = {
+    "C": "country",
+    "O": "organization",
+    "OU": "organizational_unit",
+    "ST": "state",
+    "L": "locality",
+    "CN": "common_name",
+}
+
+
+class Issuance(Authorities):
+    """End entity certificates (IssuesCertificates, RevokesCertificates)."""
+
+    def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
+        """What the chosen template will make of the request."""
+        template = _template_for(request)
+        return ExpectedCertificate(
+            template=template.arn(shapes.partition_of_arn(request.authority)),
+            subject=dict(request.subject),
+            sans=tuple(request.sans),
+            key_usage=template.key_usage,
+            extended_key_usage=template.extended_key_usage,
+            is_ca=False,
+            path_length=None,
+            crl_url=crl_url(authority, self._clients.access.region),
+            not_before=request.not_before,
+            not_after=request.not_after,
+        )
+
+    def request_certificate(self, request: IssuanceRequest) -> str:
+        """Ask for a certificate (IssueCertificate) and return its ARN."""
+        template = _template_for(request)
+        parameters = shapes.issue_parameters(
+            authority=request.authority,
+            csr_pem=pem.encode(request.csr_der, pem.CERTIFICATE_REQUEST),
+            signing_algorithm=request.authority_signing_algorithm.value,
+            template_arn=template.arn(shapes.partition_of_arn(request.authority)),
+            not_before=request.not_before,
+            not_after=request.not_after,
+            api_passthrough=shapes.names_passthrough(request.subject, request.sans) if template.passthrough else None,
+        )
+        return self._issue(parameters, salt=request.attempt)
+
+    def fetch_certificate(self, authority: str, certificate: str) -> tuple[bytes, ...]:
+        """The certificate and those above it, DER, root last (GetCertificate); waits until it is issued."""
+        return self._fetch(authority, certificate)
+
+    def revoke_certificate(self, authority: str, serial: str, reason: RevocationReason) -> RevocationOutcome:
+        """Revoke by serial (RevokeCertificate)."""
+        try:
+            with translated("RevokeCertificate", f"serial {serial} of {authority}"):
+                self._clients.private_ca().revoke_certificate(
+                    CertificateAuthorityArn=authority,
+                    CertificateSerial=serial,
+                    RevocationReason=_REASONS[reason],  # type: ignore[arg-type]
+                )
+        except (AlreadyExists, InProgress):
+            return RevocationOutcome(already_revoked=True, visible_after_seconds=CRL_DELAY_S)
+        return RevocationOutcome(already_revoked=False, visible_after_seconds=CRL_DELAY_S)
+
+
+def crl_url(authority: ObservedAuthority, region: str) -> str | None:
+    """The distribution point the service writes into certificates of this CA (User Guide, planning a CRL)."""
+    if authority.crl is None:
+        return None
+    name = f"{authority.crl.path.strip('/')}/{shapes.authority_id(authority.reference)}.crl".lstrip("/")
+    if authority.crl.host:
+        return f"http://{authority.crl.host}/{name}"
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"http://{authority.crl.bucket}.s3.{region}.{suffix}/{name}"
+
+
+def _template_for(request: IssuanceRequest) -> Template:
+    return end_entity_template(request.usages, passthrough=not _csr_says_the_same(request))
+
+
+def _csr_says_the_same(request: IssuanceRequest) -> bool:
+    subject = sorted((name, value) for name, value in request.subject.items() if value)
+    in_csr = sorted((_SHORT_NAMES.get(name, name), value) for name, value in request.csr_subject)
+    return subject == in_csr and sorted(request.sans) == sorted(request.csr_sans)

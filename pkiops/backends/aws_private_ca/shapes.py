@@ -1,0 +1,179 @@
+"""Between our data and the shapes of the acm-pca API, in both directions; pure.
+
+Every request that creates something is built here completely, so that its token can be derived from all of it.
+Source: CreateCertificateAuthority, IssueCertificate, DescribeCertificateAuthority of the service's API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pkiops.backends.aws_private_ca.templates import Template
+from pkiops.backends.interface import (
+    AuthorityRequest,
+    AuthorityStatus,
+    AuthorityType,
+    CrlSettings,
+    ObservedAuthority,
+)
+
+if TYPE_CHECKING:
+    from pkiops.x509.san import SubjectAltName
+
+_SUBJECT_KEYS = {
+    "country": "Country",
+    "organization": "Organization",
+    "organizational_unit": "OrganizationalUnit",
+    "state": "State",
+    "locality": "Locality",
+    "common_name": "CommonName",
+}
+_SUBJECT_NAMES = {value: key for key, value in _SUBJECT_KEYS.items()}
+_SAN_KEYS = {
+    "dns": "DnsName",
+    "uri": "UniformResourceIdentifier",
+    "ip": "IpAddress",
+    "email": "Rfc822Name",
+}
+_KEY_USAGE_KEYS = {"digitalSignature": "DigitalSignature", "keyCertSign": "KeyCertSign", "cRLSign": "CRLSign"}
+
+
+def subject_to_api(subject: Mapping[str, str]) -> dict[str, str]:
+    """A subject as ASN1Subject."""
+    return {_SUBJECT_KEYS[name]: value for name, value in subject.items() if value}
+
+
+def subject_from_api(subject: Mapping[str, Any]) -> dict[str, str]:
+    """An ASN1Subject by our names; attributes we have no name for keep the service's."""
+    return {_SUBJECT_NAMES.get(key, key): str(value) for key, value in subject.items()}
+
+
+def crl_to_api(crl: CrlSettings) -> dict[str, Any]:
+    """CRL settings as CrlConfiguration.
+
+    The ACL is always BUCKET_OWNER_FULL_CONTROL: the service's default fails on every bucket that blocks public access.
+    """
+    configuration: dict[str, Any] = {
+        "Enabled": True,
+        "ExpirationInDays": crl.validity_days,
+        "S3BucketName": crl.bucket,
+        "S3ObjectAcl": "BUCKET_OWNER_FULL_CONTROL",
+    }
+    if crl.host:
+        configuration["CustomCname"] = crl.host
+    return configuration
+
+
+def crl_from_api(configuration: Mapping[str, Any] | None) -> CrlSettings | None:
+    """A CrlConfiguration as CRL settings, None when the CA publishes no CRL."""
+    if not configuration or not configuration.get("Enabled"):
+        return None
+    return CrlSettings(
+        bucket=configuration.get("S3BucketName", ""),
+        host=configuration.get("CustomCname"),
+        validity_days=int(configuration.get("ExpirationInDays", 0)),
+        path=configuration.get("CustomPath", "crl"),
+    )
+
+
+def create_parameters(request: AuthorityRequest) -> dict[str, Any]:
+    """The CreateCertificateAuthority request, without its token."""
+    return {
+        "CertificateAuthorityType": request.type.value,
+        "CertificateAuthorityConfiguration": {
+            "KeyAlgorithm": request.key_algorithm.value,
+            "SigningAlgorithm": request.signing_algorithm.value,
+            "Subject": subject_to_api(request.subject),
+        },
+        "RevocationConfiguration": {"CrlConfiguration": crl_to_api(request.crl)},
+        "UsageMode": request.usage_mode,
+        "Tags": [{"Key": key, "Value": request.tags[key]} for key in sorted(request.tags)],
+    }
+
+
+def issue_parameters(
+    *,
+    authority: str,
+    csr_pem: bytes,
+    signing_algorithm: str,
+    template_arn: str,
+    not_before: datetime,
+    not_after: datetime,
+    api_passthrough: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The IssueCertificate request, without its token. Both ends of the validity are absolute."""
+    parameters: dict[str, Any] = {
+        "CertificateAuthorityArn": authority,
+        "Csr": csr_pem,
+        "SigningAlgorithm": signing_algorithm,
+        "TemplateArn": template_arn,
+        "Validity": {"Type": "ABSOLUTE", "Value": int(not_after.timestamp())},
+        "ValidityNotBefore": {"Type": "ABSOLUTE", "Value": int(not_before.timestamp())},
+    }
+    if api_passthrough:
+        parameters["ApiPassthrough"] = dict(api_passthrough)
+    return parameters
+
+
+def names_passthrough(subject: Mapping[str, str], sans: Sequence[SubjectAltName]) -> dict[str, Any]:
+    """Approved names as ApiPassthrough; one choice per GeneralName."""
+    passthrough: dict[str, Any] = {}
+    if any(subject.values()):
+        passthrough["Subject"] = subject_to_api(subject)
+    if sans:
+        passthrough["Extensions"] = {
+            "SubjectAlternativeNames": [{_SAN_KEYS[san.kind.value]: san.value} for san in sans]
+        }
+    return passthrough
+
+
+def key_usage_passthrough(template: Template) -> dict[str, Any]:
+    """The key usage that a blank CA template leaves to the caller."""
+    usage = {_KEY_USAGE_KEYS[name]: True for name in template.key_usage}
+    return {"Extensions": {"KeyUsage": usage}}
+
+
+def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None) -> ObservedAuthority:
+    """A CertificateAuthority structure as observed authority."""
+    configuration = answer.get("CertificateAuthorityConfiguration", {})
+    revocation = answer.get("RevocationConfiguration") or {}
+    serial = answer.get("Serial")
+    return ObservedAuthority(
+        reference=answer["Arn"],
+        type=AuthorityType(answer["Type"]),
+        status=AuthorityStatus(answer["Status"]),
+        subject=subject_from_api(configuration.get("Subject", {})),
+        key_algorithm=configuration.get("KeyAlgorithm", ""),
+        signing_algorithm=configuration.get("SigningAlgorithm", ""),
+        usage_mode=answer.get("UsageMode", "GENERAL_PURPOSE"),
+        created_at=_moment(answer["CreatedAt"]),
+        not_before=_moment_or_none(answer.get("NotBefore")),
+        not_after=_moment_or_none(answer.get("NotAfter")),
+        serial=str(serial).replace(":", "").lower() if serial else None,
+        crl=crl_from_api(revocation.get("CrlConfiguration")),
+        ocsp=bool((revocation.get("OcspConfiguration") or {}).get("Enabled")),
+        tags=tags,
+        owner_account=answer.get("OwnerAccount"),
+        failure_reason=answer.get("FailureReason"),
+        restorable_until=_moment_or_none(answer.get("RestorableUntil")),
+    )
+
+
+def authority_id(reference: str) -> str:
+    """The last part of a CA's ARN: the name its CRL object carries."""
+    return reference.rsplit("/", 1)[-1]
+
+
+def partition_of_arn(reference: str) -> str:
+    """The partition of an ARN; templates are named in the CA's own."""
+    return reference.split(":", 2)[1]
+
+
+def _moment(value: datetime) -> datetime:
+    return value.astimezone(UTC).replace(microsecond=0)
+
+
+def _moment_or_none(value: datetime | None) -> datetime | None:
+    return _moment(value) if value else None

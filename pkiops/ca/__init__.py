@@ -1,0 +1,1 @@
+"""CA hierarchies as code: what should exist and what does, the plan between them, and carrying it out."""

@@ -1,0 +1,214 @@
+"""Carrying a plan out: buckets, then each authority created, signed by its issuer, installed and ACTIVE.
+
+Rules:
+
+- what exists is observed again right before each creating call, and every creating call carries a token derived from its inputs, so a run that was
+  killed, a second run or ten at once lead to one hierarchy;
+- the validity of a CA certificate counts from the CA's own creation, so that it is the same in every run;
+- what came back is verified before it is installed.
+
+Which actions there are is ``plan.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from pkiops.backends.identity import find_authority, require_authority
+from pkiops.backends.interface import (
+    AuthorityCertificateRequest,
+    AuthorityStatus,
+    CreatesAuthorities,
+    HasPrices,
+    KeepsCrlsInBucket,
+    ObservedAuthority,
+    ReadsAuthorities,
+)
+from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
+from pkiops.ca.observe import observe
+from pkiops.ca.plan import plan
+from pkiops.clock import Clock
+from pkiops.environment.models import Environment
+from pkiops.errors import GuardRefused, InvalidState, VerificationFailed
+from pkiops.plan import Action, ActionKind, Plan, run_plan
+from pkiops.progress import Progress
+from pkiops.stores.interface import Buckets
+from pkiops.x509.algorithms import SigningAlgorithm
+
+# clocks of relying parties may be behind; the service backdates by an hour too, but from the moment of the call
+_BACKDATING = timedelta(hours=1)
+
+
+class AuthorityBackend(ReadsAuthorities, CreatesAuthorities, KeepsCrlsInBucket, HasPrices, Protocol):
+    """What a backend must be able to do for its hierarchies to be applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """The use case: plan and apply one environment.
+
+    Args:
+        environment: the environment.
+        backend: the certificate authorities.
+        buckets: the publication buckets.
+        clock: for the plan's moment.
+    """
+
+    environment: Environment
+    backend: AuthorityBackend
+    buckets: Buckets
+    clock: Clock
+
+    def desired(self) -> Desired:
+        """What the file asks for."""
+        return desired_state(self.environment, self.backend, self.buckets)
+
+    def plan(self) -> Plan:
+        """Observe, and compute what would be done.
+
+        Raises:
+            BackendError: something could not be read.
+            GuardRefused: an identity exists twice.
+        """
+        desired = self.desired()
+        return plan(desired, observe(desired, self.backend, self.buckets), self.backend, self.clock.now())
+
+    def apply(self, shown: Plan, *, progress: Progress) -> tuple[Action, ...]:
+        """Carry out a plan that was shown; return the actions that changed something.
+
+        Raises:
+            GuardRefused: parts of it wait for a decision of a person.
+            BackendError: the first action failed and nothing had been changed.
+            PartialApply: a later one failed; a re-run continues.
+        """
+        refuse_blocked(shown)
+        desired = self.desired()
+        buckets = {settings.name: settings for settings in desired.buckets}
+        authorities = {authority.label: authority for authority in desired.authorities}
+
+        def apply_bucket(action: Action) -> bool:
+            return self.buckets.ensure_bucket(buckets[action.address.split("/")[2]])
+
+        def apply_authority(action: Action) -> bool:
+            wanted = authorities[action.address.split("/")[2]]
+            if action.kind is ActionKind.CREATE:
+                return self._create(wanted)
+            if action.kind is ActionKind.ACTIVATE:
+                return self._activate(wanted)
+            return self._update(wanted)
+
+        return run_plan(
+            shown,
+            {"bucket": apply_bucket, "ca": apply_authority},
+            progress=progress,
+            resume=f"pkiops ca apply {desired.environment}",
+        )
+
+    def _create(self, wanted: DesiredAuthority) -> bool:
+        # somebody may have been faster while the plan was shown
+        if self._find(wanted) is not None:
+            return False
+        reference = self.backend.create_authority(wanted.request)
+        created = self.backend.describe_authority(reference)
+        if dict(created.subject) != dict(wanted.request.subject):
+            raise GuardRefused(
+                f"creating {wanted.label} returned {reference}, which is another CA ({dict(created.subject)})",
+                hint="do not use it; run pkiops ca plan and look at the account",
+                code="ca.foreign-reference",
+            )
+        return True
+
+    def _activate(self, wanted: DesiredAuthority) -> bool:
+        authority = self._require(wanted.label, wanted.generation)
+        if authority.status is AuthorityStatus.ACTIVE:
+            return False
+        csr_der = self.backend.authority_csr(authority.reference)
+        issuer = self._issuer_of(wanted, authority)
+        request = AuthorityCertificateRequest(
+            issuer=issuer.reference,
+            issuer_signing_algorithm=SigningAlgorithm(issuer.signing_algorithm),
+            csr_der=csr_der,
+            path_length=wanted.path_length,
+            not_before=authority.created_at - _BACKDATING,
+            not_after=wanted.validity.after(authority.created_at),
+        )
+        if (
+            issuer.not_after is not None
+            and issuer.reference != authority.reference
+            and request.not_after > issuer.not_after
+        ):
+            raise InvalidState(
+                f"{wanted.label} would outlive its issuer {wanted.issuer} (until {issuer.not_after:%Y-%m-%d})",
+                hint="shorten its validity, or renew the issuer first",
+                code="ca.outlives-issuer",
+            )
+        chain = self.backend.sign_authority(request)
+        self._verify(wanted, csr_der, chain)
+        if self.backend.describe_authority(authority.reference).status is AuthorityStatus.ACTIVE:
+            return False
+        self.backend.install_authority(authority.reference, chain)
+        return True
+
+    def _update(self, wanted: DesiredAuthority) -> bool:
+        authority = self._require(wanted.label, wanted.generation)
+        if authority.crl == wanted.request.crl:
+            return False
+        self.backend.configure_crl(authority.reference, wanted.request.crl)
+        return True
+
+    def _issuer_of(self, wanted: DesiredAuthority, authority: ObservedAuthority) -> ObservedAuthority:
+        if wanted.issuer is None:
+            return authority
+        issuer = self._require(wanted.issuer, self.environment.authorities[wanted.issuer].generation)
+        if issuer.status is not AuthorityStatus.ACTIVE:
+            raise InvalidState(
+                f"{wanted.label} cannot be signed: its issuer {wanted.issuer} is {issuer.status.value}",
+                hint=f"bring the issuer to ACTIVE first: pkiops ca plan {self.environment.environment}",
+                code="ca.issuer-not-active",
+            )
+        return issuer
+
+    def _verify(self, wanted: DesiredAuthority, csr_der: bytes, chain: Sequence[bytes]) -> None:
+        from pkiops.ca.verify import verify_authority_chain
+
+        verify_authority_chain(wanted, csr_der, chain, at=self.clock.now())
+
+    def _find(self, wanted: DesiredAuthority) -> ObservedAuthority | None:
+        observed = self.backend.list_authorities()
+        return find_authority(observed, self.environment.environment, wanted.label, wanted.generation)
+
+    def _require(self, label: str, generation: int) -> ObservedAuthority:
+        return require_authority(self.backend.list_authorities(), self.environment.environment, label, generation)
+
+
+def refuse_blocked(shown: Plan) -> None:
+    """Refuse to carry out a plan of which parts wait for a person.
+
+    Raises:
+        GuardRefused: there are such parts.
+    """
+    if shown.blocked:
+        lines = [f"{action.address}: {action.reason}" for action in shown.blocked]
+        raise GuardRefused(
+            "nothing was done, because this waits for a decision:\n" + "\n".join(f"  {line}" for line in lines),
+            hint="decide, change the file or the account, and plan again",
+            code="plan.blocked",
+            details={"blocked": [{"address": a.address, "reason": a.reason} for a in shown.blocked]},
+        )
+
+
+def verify_pin(wanted: DesiredAuthority, fingerprint: str) -> None:
+    """Compare a root's fingerprint with the one pinned in the file.
+
+    Raises:
+        VerificationFailed: they differ.
+    """
+    if wanted.sha256 is not None and wanted.sha256 != fingerprint:
+        raise VerificationFailed(
+            f"{wanted.label} has fingerprint {fingerprint}, but the file pins {wanted.sha256}",
+            hint="find out which one is right before anything trusts it",
+            code="ca.pin",
+        )

@@ -1,0 +1,154 @@
+"""The hierarchy as it is: one record per declared or tagged authority, drawn as a tree or given as data. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
+from pkiops.backends.interface import ObservedAuthority
+from pkiops.ca.desired import Desired, DesiredAuthority
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownAuthority:
+    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one."""
+
+    label: str
+    generation: int
+    issuer: str | None
+    declared: DesiredAuthority | None
+    observed: ObservedAuthority | None
+    sha256: str | None
+
+
+def shown_authorities(
+    desired: Desired, observed: Iterable[ObservedAuthority], fingerprints: dict[str, str]
+) -> tuple[ShownAuthority, ...]:
+    """Declared authorities, issuers first, then tagged ones that the file does not declare (older generations).
+
+    Raises:
+        GuardRefused: an identity exists twice.
+    """
+    found = of_environment(observed, desired.environment)
+    shown = []
+    seen: set[str] = set()
+    for wanted in desired.authorities:
+        match = find_authority(found, desired.environment, wanted.label, wanted.generation)
+        if match:
+            seen.add(match.reference)
+        shown.append(
+            ShownAuthority(
+                label=wanted.label,
+                generation=wanted.generation,
+                issuer=wanted.issuer,
+                declared=wanted,
+                observed=match,
+                sha256=fingerprints.get(match.reference) if match else None,
+            )
+        )
+    for other in found:
+        if other.reference not in seen:
+            tags = other.tags or {}
+            generation = tags.get(TAG_GENERATION, "")
+            shown.append(
+                ShownAuthority(
+                    label=tags.get(TAG_AUTHORITY, "?"),
+                    generation=int(generation) if generation.isdecimal() else 0,
+                    issuer=None,
+                    declared=None,
+                    observed=other,
+                    sha256=fingerprints.get(other.reference),
+                )
+            )
+    return tuple(shown)
+
+
+def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime) -> str:
+    """The hierarchy as a tree of text."""
+    lines = [environment]
+    tops = [one for one in shown if one.declared is not None and one.issuer is None]
+    others = [one for one in shown if one.declared is None]
+    branches = [*tops, *others]
+    for position, one in enumerate(branches):
+        lines.extend(_branch(one, shown, now, prefix="", is_last=position == len(branches) - 1))
+    return "\n".join(lines)
+
+
+def _branch(
+    one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
+) -> list[str]:
+    children = [c for c in shown if c.declared is not None and c.issuer == one.label and one.declared is not None]
+    stem = prefix + ("└── " if is_last else "├── ")
+    below = prefix + ("    " if is_last else "│   ")
+    inner = below + ("│   " if children else "    ")
+    head, *rest = _facts(one, now)
+    lines = [stem + head, *(inner + line for line in rest)]
+    for position, child in enumerate(children):
+        lines.extend(_branch(child, shown, now, prefix=below, is_last=position == len(children) - 1))
+    return lines
+
+
+def _facts(one: ShownAuthority, now: datetime) -> list[str]:
+    observed = one.observed
+    title = f"{one.label} (generation {one.generation})"
+    if observed is None:
+        return [f"{title}  does not exist", "create it with: pkiops ca apply"]
+    undeclared = "" if one.declared else "  not declared in the file"
+    lines = [f"{title}  {observed.status.value}{undeclared}"]
+    lines.append(", ".join(f"{name}={value}" for name, value in observed.subject.items()))
+    lines.append(
+        f"{observed.type.value}, {observed.key_algorithm}, {observed.signing_algorithm}, {observed.usage_mode}"
+    )
+    if observed.not_before and observed.not_after:
+        left = (observed.not_after - now).days
+        validity = f"valid {observed.not_before:%Y-%m-%d} to {observed.not_after:%Y-%m-%d}"
+        lines.append(f"{validity}, {left} days left" if left >= 0 else f"{validity}, expired {-left} days ago")
+    crl = observed.crl
+    lines.append(
+        f"crl {crl.validity_days}d, http://{crl.host or crl.bucket}/, bucket {crl.bucket}" if crl else "crl none"
+    )
+    if one.sha256:
+        lines.append(f"sha256 {one.sha256}")
+    lines.append(observed.reference)
+    return lines
+
+
+def as_json(shown: Sequence[ShownAuthority]) -> list[dict[str, Any]]:
+    """The authorities as JSON-ready data, in the order shown: issuers first."""
+    return [_authority_json(one) for one in shown]
+
+
+def _authority_json(one: ShownAuthority) -> dict[str, Any]:
+    observed = one.observed
+    body: dict[str, Any] = {
+        "authority": one.label,
+        "generation": one.generation,
+        "issuer": one.issuer,
+        "declared": one.declared is not None,
+        "exists": observed is not None,
+    }
+    if observed is None:
+        return body
+    crl = observed.crl
+    return {
+        **body,
+        "reference": observed.reference,
+        "type": observed.type.value,
+        "status": observed.status.value,
+        "subject": dict(observed.subject),
+        "key_algorithm": observed.key_algorithm,
+        "signing_algorithm": observed.signing_algorithm,
+        "usage_mode": observed.usage_mode,
+        "serial": observed.serial,
+        "created_at": observed.created_at,
+        "not_before": observed.not_before,
+        "not_after": observed.not_after,
+        "sha256": one.sha256,
+        "crl": None
+        if crl is None
+        else {"bucket": crl.bucket, "host": crl.host, "path": crl.path, "validity_days": crl.validity_days},
+        "tags": dict(observed.tags or {}),
+    }

@@ -1,0 +1,165 @@
+"""The composition root: an environment in, wired objects out.
+
+What this module decides: which concrete backend, store, ledger and clock an environment means, where AWS calls go, and that
+nothing is made before it is used. Use cases never import it; commands do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pkiops.clock import Clock, Randomness, ServerClock, SystemClock, SystemRandomness
+from pkiops.environment.endpoints import is_foreign
+from pkiops.environment.models import Environment
+from pkiops.errors import GuardRefused
+
+if TYPE_CHECKING:
+    from pkiops.aws import AwsClients, CallerIdentity
+    from pkiops.backends.aws_private_ca import AwsPrivateCa
+    from pkiops.ledger.interface import Ledger
+    from pkiops.stores.interface import Store
+    from pkiops.stores.s3_buckets import S3Buckets
+
+SANDBOX_URL = "http://127.0.0.1:4599"
+_SERVICES = ("acm-pca", "s3", "sts")
+
+
+class Factory:
+    """Wired objects of one environment, each made when first asked for.
+
+    Args:
+        environment: the environment.
+        allow_endpoint: accept endpoints that are neither AWS nor this machine.
+        variables: the process environment.
+        clock: the system's clock unless a test brings another.
+        randomness: the system's unless a test brings another.
+
+    Raises:
+        GuardRefused: an endpoint is neither AWS nor this machine, and that was not allowed.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        allow_endpoint: bool = False,
+        variables: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        randomness: Randomness | None = None,
+    ) -> None:
+        self.environment = environment
+        self._variables = os.environ if variables is None else variables
+        self._endpoints, self._from_shell = self._find_endpoints()
+        self._refuse_foreign_endpoints(allow_endpoint=allow_endpoint)
+        system = clock or SystemClock()
+        # where the endpoint is not AWS its clock may have been moved, and ours follows
+        self._server_clock = ServerClock(system) if self._endpoints else None
+        self.clock: Clock = self._server_clock or system
+        self.randomness: Randomness = randomness or SystemRandomness()
+
+    @cached_property
+    def clients(self) -> AwsClients:
+        """AWS clients of the environment's account and region."""
+        from pkiops.aws import AwsAccess, AwsClients
+
+        backend = self.environment.backend
+        access = AwsAccess(
+            region=backend.region,
+            account=backend.account,
+            role_arn=backend.role_arn,
+            endpoint_urls=self._endpoints,
+            sandbox=backend.sandbox,
+        )
+        return AwsClients(access, follow=self._server_clock.follow if self._server_clock else None)
+
+    @cached_property
+    def backend(self) -> AwsPrivateCa:
+        """The certificate authorities."""
+        from pkiops.backends.aws_private_ca import AwsPrivateCa
+
+        return AwsPrivateCa(self.clients, self.clock)
+
+    @cached_property
+    def buckets(self) -> S3Buckets:
+        """The publication buckets as resources."""
+        from pkiops.stores.s3_buckets import S3Buckets
+
+        return S3Buckets(self.clients)
+
+    @cached_property
+    def trust_store(self) -> Store:
+        """The trust bucket: bundles and chain-complete CRL sets."""
+        from pkiops.stores.s3 import S3Store
+
+        return S3Store(self.clients, self.environment.publication.trust.bucket)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of requests."""
+        from pkiops.ledger.sqlite import SqliteLedger
+
+        return SqliteLedger(Path(self.environment.ledger.path), self.clock, self.randomness)
+
+    @cached_property
+    def identity(self) -> CallerIdentity:
+        """Who AWS says we are (sts:GetCallerIdentity)."""
+        return self.clients.caller_identity()
+
+    def caller(self) -> str:
+        """The ARN of the caller."""
+        return self.identity.arn
+
+    def check_account(self) -> None:
+        """Refuse to work against any account but the file's.
+
+        Raises:
+            GuardRefused: the caller belongs to another account.
+            BackendError: the caller cannot be asked for.
+        """
+        wanted = self.environment.backend.account
+        if self.identity.account != wanted:
+            raise GuardRefused(
+                f"environment {self.environment.environment} belongs to account {wanted}, "
+                f"but the caller {self.identity.arn} is of account {self.identity.account}",
+                hint="switch to credentials of that account, or correct backend.account in the file",
+                code="guard.account",
+            )
+
+    def notices(self) -> tuple[str, ...]:
+        """What the person at the keyboard should know about where calls go."""
+        if self.environment.backend.sandbox:
+            return ()
+        return tuple(
+            f"note: {service} calls go to {self._endpoints[service]} ({source})"
+            for service, source in self._from_shell.items()
+        )
+
+    def _find_endpoints(self) -> tuple[dict[str, str], dict[str, str]]:
+        backend = self.environment.backend
+        if backend.sandbox:
+            url = self._variables.get("PKIOPS_SANDBOX_URL") or SANDBOX_URL
+            return dict.fromkeys(_SERVICES, url), {}
+        endpoints: dict[str, str] = {str(service): url for service, url in backend.endpoint_urls.items()}
+        sources = dict.fromkeys(endpoints, "environment file")
+        url = self._variables.get("AWS_ENDPOINT_URL", "")
+        for service in _SERVICES:
+            if url and service not in endpoints:
+                endpoints[service] = url
+                sources[service] = "AWS_ENDPOINT_URL"
+        return endpoints, sources
+
+    def _refuse_foreign_endpoints(self, *, allow_endpoint: bool) -> None:
+        if self.environment.backend.sandbox:
+            return  # dummy credentials, to where PKIOPS_SANDBOX_URL says
+        foreign = sorted({url for service, url in self._endpoints.items() if is_foreign(service, url)})
+        if foreign and not allow_endpoint:
+            raise GuardRefused(
+                f"environment {self.environment.environment} would send AWS calls to {', '.join(foreign)}, "
+                "which is neither AWS nor this machine",
+                hint="if that is meant, run again with --allow-endpoint",
+                code="guard.endpoint",
+            )

@@ -1,0 +1,96 @@
+"""Named bytes in an S3 bucket.
+
+Writes are conditional by ETag (If-Match, If-None-Match); every call names the bucket's expected owner, so that a bucket which
+somebody else made under our name is refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pkiops.aws import AwsClients, translated
+from pkiops.errors import InternalError, NotFound, VerificationFailed
+from pkiops.stores.interface import ALWAYS, Condition, StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3Store:
+    """One bucket as a Store.
+
+    Args:
+        clients: the clients of the bucket owner's account.
+        bucket: the bucket's name.
+    """
+
+    def __init__(self, clients: AwsClients, bucket: str) -> None:
+        self._clients = clients
+        self._bucket = bucket
+
+    def describe(self) -> str:
+        """``s3://bucket``."""
+        return f"s3://{self._bucket}"
+
+    def get(self, key: str, *, max_bytes: int) -> StoredObject | None:
+        """The object (s3:GetObject), or None when there is none."""
+        where = self._where(key)
+        try:
+            with translated("GetObject", where):
+                answer = self._s3().get_object(
+                    Bucket=self._bucket, Key=key, ExpectedBucketOwner=self._clients.access.account
+                )
+                data = answer["Body"].read(max_bytes + 1) if answer["ContentLength"] <= max_bytes else None
+        except NotFound as error:
+            if error.details.get("aws_error") == "NoSuchBucket":
+                raise
+            return None
+        if data is None or len(data) > max_bytes:
+            raise VerificationFailed(f"{where} is larger than {max_bytes} bytes", code="store.too-big")
+        return StoredObject(key=key, data=data, version=answer["ETag"])
+
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        condition: Condition = ALWAYS,
+        content_type: str = "application/octet-stream",
+        cache_control: str | None = None,
+    ) -> str:
+        """Write the object (s3:PutObject)."""
+        parameters: dict[str, Any] = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "Body": data,
+            "ContentType": content_type,
+            "ExpectedBucketOwner": self._clients.access.account,
+        }
+        if cache_control:
+            parameters["CacheControl"] = cache_control
+        if condition.absent:
+            parameters["IfNoneMatch"] = "*"
+        elif condition.version:
+            parameters["IfMatch"] = condition.version
+        with translated("PutObject", self._where(key)):
+            return self._s3().put_object(**parameters)["ETag"]
+
+    def list_keys(self, prefix: str) -> tuple[str, ...]:
+        """The keys below a prefix (s3:ListObjectsV2)."""
+        keys: list[str] = []
+        with translated("ListObjectsV2", self._where(prefix)):
+            for page in (
+                self._s3()
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=self._bucket, Prefix=prefix, ExpectedBucketOwner=self._clients.access.account)
+            ):
+                keys.extend(item["Key"] for item in page.get("Contents", []))
+        return tuple(sorted(keys))
+
+    def _s3(self) -> S3Client:
+        return self._clients.s3()
+
+    def _where(self, key: str) -> str:
+        if key.startswith("/") or ".." in key.split("/"):
+            raise InternalError(f"not a key: {key!r}")
+        return f"s3://{self._bucket}/{key}"

@@ -1,0 +1,236 @@
+"""The buckets that ``ca apply`` makes: observed, created and kept private, versioned and encrypted.
+
+- Block Public Access is on, ACLs are off, encryption is SSE-S3 (relying parties cannot read what KMS protects).
+- Only statements with our Sids are ours; those of others in the same policy stay.
+- Every call is safe to repeat, and whoever is killed between two of them leaves a bucket that the next run finishes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from pkiops.aws import AwsClients, partition_of, translated
+from pkiops.errors import AccessDenied, AlreadyExists, BackendError, NotFound
+from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import PublicAccessBlockConfigurationTypeDef
+
+_BLOCKED: PublicAccessBlockConfigurationTypeDef = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+# us-east-1 is the region that CreateBucket does not want to hear named
+_UNNAMED_REGION = "us-east-1"
+_ABSENT = {
+    "NoSuchTagSet",
+    "NoSuchBucketPolicy",
+    "NoSuchPublicAccessBlockConfiguration",
+    "OwnershipControlsNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError",
+}
+
+
+class S3Buckets:
+    """The buckets of one account.
+
+    Args:
+        clients: the clients of the account.
+    """
+
+    def __init__(self, clients: AwsClients) -> None:
+        self._clients = clients
+
+    def observe_bucket(self, name: str) -> ObservedBucket:
+        """The bucket as it is (HeadBucket, then the Get call of each setting, concurrently).
+
+        Raises:
+            AccessDenied: somebody else owns the name, or we may not look.
+        """
+        owned = {"Bucket": name, "ExpectedBucketOwner": self._clients.access.account}
+        s3 = self._s3()
+        try:
+            with translated("HeadBucket", f"s3://{name}"):
+                head: Mapping[str, Any] = s3.head_bucket(**owned)
+        except NotFound:
+            return ObservedBucket(name=name, exists=False)
+        except AccessDenied as error:
+            raise AccessDenied(
+                f"bucket {name}: exists, but not in account {owned['ExpectedBucketOwner']}, or we may not look at it",
+                hint="bucket names are global: choose another name, or ask for s3:ListBucket on it",
+                details=error.details,
+            ) from error
+        questions: dict[str, Callable[..., Any]] = {
+            "GetBucketTagging": s3.get_bucket_tagging,
+            "GetPublicAccessBlock": s3.get_public_access_block,
+            "GetBucketVersioning": s3.get_bucket_versioning,
+            "GetBucketOwnershipControls": s3.get_bucket_ownership_controls,
+            "GetBucketEncryption": s3.get_bucket_encryption,
+            "GetBucketPolicy": s3.get_bucket_policy,
+            "ListObjectsV2": s3.list_objects_v2,
+        }
+
+        def ask(operation: str) -> Mapping[str, Any]:
+            more = {"MaxKeys": 1} if operation == "ListObjectsV2" else {}
+            return _answer_or_nothing(operation, name, questions[operation], {**owned, **more})
+
+        with ThreadPoolExecutor(max_workers=len(questions)) as pool:
+            answers = dict(zip(questions, pool.map(ask, questions), strict=True))
+        blocked = answers["GetPublicAccessBlock"].get("PublicAccessBlockConfiguration", {})
+        rules = answers["GetBucketOwnershipControls"].get("OwnershipControls", {}).get("Rules", [])
+        return ObservedBucket(
+            name=name,
+            exists=True,
+            empty=answers["ListObjectsV2"].get("KeyCount", 0) == 0,
+            region=head.get("BucketRegion"),
+            public_access_blocked=all(blocked.get(key) for key in _BLOCKED),
+            versioning=answers["GetBucketVersioning"].get("Status") == "Enabled",
+            owner_enforced=any(rule.get("ObjectOwnership") == "BucketOwnerEnforced" for rule in rules),
+            encryption=_encryption(answers["GetBucketEncryption"]),
+            statements=_statements(answers["GetBucketPolicy"].get("Policy")),
+            tags={tag["Key"]: tag["Value"] for tag in answers["GetBucketTagging"].get("TagSet", [])},
+        )
+
+    def ensure_bucket(self, settings: BucketSettings) -> bool:
+        """Create the bucket or bring it to its settings; tags first, so that a bucket left half done is known as ours."""
+        observed = self.observe_bucket(settings.name)
+        s3 = self._s3()
+        owned: dict[str, Any] = {"Bucket": settings.name, "ExpectedBucketOwner": settings.owner}
+        changed = False
+        if not observed.exists:
+            self._create(settings)
+            observed = ObservedBucket(name=settings.name, exists=True)
+            changed = True
+        steps: list[tuple[bool, str, Callable[[], object]]] = [
+            (
+                dict(observed.tags) | dict(settings.tags) != dict(observed.tags),
+                "PutBucketTagging",
+                lambda: s3.put_bucket_tagging(
+                    **owned,
+                    Tagging={
+                        "TagSet": [
+                            {"Key": k, "Value": v} for k, v in sorted({**observed.tags, **settings.tags}.items())
+                        ]
+                    },
+                ),
+            ),
+            (
+                not observed.public_access_blocked,
+                "PutPublicAccessBlock",
+                lambda: s3.put_public_access_block(**owned, PublicAccessBlockConfiguration=_BLOCKED),
+            ),
+            (
+                not observed.owner_enforced,
+                "PutBucketOwnershipControls",
+                lambda: s3.put_bucket_ownership_controls(
+                    **owned, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+                ),
+            ),
+            (
+                observed.encryption != "AES256",
+                "PutBucketEncryption",
+                lambda: s3.put_bucket_encryption(
+                    **owned,
+                    ServerSideEncryptionConfiguration={
+                        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+                    },
+                ),
+            ),
+            (
+                not observed.versioning,
+                "PutBucketVersioning",
+                lambda: s3.put_bucket_versioning(**owned, VersioningConfiguration={"Status": "Enabled"}),
+            ),
+            (
+                not _holds_statements(observed.statements, settings.statements),
+                "PutBucketPolicy",
+                lambda: s3.put_bucket_policy(**owned, Policy=_merged_policy(observed.statements, settings.statements)),
+            ),
+        ]
+        for needed, operation, call in steps:
+            if needed:
+                with translated(operation, f"s3://{settings.name}"):
+                    call()
+                changed = True
+        return changed
+
+    def trust_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
+        """Everything over TLS."""
+        arn = f"arn:{partition_of(self._clients.access.region)}:s3:::{bucket}"
+        return (
+            {
+                "Sid": "PkiopsEverythingNeedsTls",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, f"{arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        )
+
+    def _create(self, settings: BucketSettings) -> None:
+        parameters: dict[str, Any] = {"Bucket": settings.name, "ObjectOwnership": "BucketOwnerEnforced"}
+        if settings.region != _UNNAMED_REGION:
+            parameters["CreateBucketConfiguration"] = {"LocationConstraint": settings.region}
+        try:
+            with translated("CreateBucket", f"s3://{settings.name}"):
+                self._s3().create_bucket(**parameters)
+        except AlreadyExists as error:
+            # another run was faster, or it is somebody else's
+            if error.details.get("aws_error") != "BucketAlreadyOwnedByYou":
+                raise BackendError(
+                    f"bucket {settings.name}: the name is taken by another account",
+                    hint="bucket names are global: choose another name",
+                    code="store.bucket-taken",
+                ) from error
+
+    def _s3(self) -> S3Client:
+        return self._clients.s3()
+
+
+def _holds_statements(present: tuple[Mapping[str, Any], ...], wanted: tuple[Mapping[str, Any], ...]) -> bool:
+    return all(any(same_statement(one, statement) for one in present) for statement in wanted)
+
+
+def _merged_policy(present: tuple[Mapping[str, Any], ...], wanted: tuple[Mapping[str, Any], ...]) -> str:
+    ours = {statement["Sid"] for statement in wanted}
+    foreign = [dict(statement) for statement in present if statement.get("Sid") not in ours]
+    return json.dumps({"Version": "2012-10-17", "Statement": [*foreign, *map(dict, wanted)]})
+
+
+def _answer_or_nothing(
+    operation: str, name: str, call: Callable[..., Any], parameters: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    try:
+        with translated(operation, f"s3://{name}"):
+            answer: Mapping[str, Any] = call(**parameters)
+            return answer
+    except BackendError as error:
+        if error.details.get("aws_error") in _ABSENT:
+            return {}
+        raise
+
+
+def _encryption(answer: Mapping[str, Any]) -> str | None:
+    rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+    if not rules:
+        return None
+    algorithm = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
+    return str(algorithm) if algorithm else None
+
+
+def _statements(policy: str | None) -> tuple[Mapping[str, Any], ...]:
+    if not policy:
+        return ()
+    try:
+        document = json.loads(policy)
+    except ValueError:
+        return ()
+    found = document.get("Statement", []) if isinstance(document, dict) else []
+    return tuple([found] if isinstance(found, dict) else found)
