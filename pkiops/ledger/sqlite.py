@@ -1,0 +1,243 @@
+"""A ledger in one SQLite file, safe for any number of threads and processes of one machine.
+
+What this module decides: how records become rows, and that every method is one transaction of its own connection, so that nothing is shared between
+threads and nothing is left open. The file itself is ``sqlite_file.py``'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from pkiops.clock import Clock, Randomness
+from pkiops.errors import AlreadyExists, InternalError
+from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Rejection, RevocationRecord
+from pkiops.ledger.sqlite_file import transaction
+from pkiops.x509.certificate import serial_hex
+from pkiops.x509.san import SanKind, SubjectAltName
+
+_PAGE = 500
+_SELECT = """
+SELECT entries.*, revocations.reason, revocations.revoked_at, revocations.revoked_by
+FROM entries LEFT JOIN revocations USING (environment, authority_reference, serial)
+"""
+_UNFINISHED = frozenset({EntryState.PENDING, EntryState.FAILED, EntryState.UNKNOWN})
+
+
+class SqliteLedger:
+    """The ledger in ``path``; the file is made by the first write, and looked at by nobody before.
+
+    Args:
+        path: the file.
+        clock: says when an entry is made or changed.
+        randomness: ids of rejections.
+    """
+
+    def __init__(self, path: Path, clock: Clock, randomness: Randomness) -> None:
+        self._path = path
+        self._clock = clock
+        self._randomness = randomness
+
+    def begin(self, intent: LedgerIntent, attempt: int) -> tuple[Entry, bool]:
+        """See ``Ledger.begin``."""
+        entry_id = f"{intent.request_key}-{attempt}"
+        with transaction(self._path, write=True) as db:
+            existing = _find(db, entry_id)
+            if existing is not None:
+                return existing, False
+            values = {one.name: getattr(intent, one.name) for one in fields(intent)}
+            self._insert(db, {**values, "id": entry_id, "attempt": attempt, "state": EntryState.PENDING})
+            return _require(db, entry_id), True
+
+    def latest(self, request_key: str) -> Entry | None:
+        """See ``Ledger.latest``."""
+        return self._one("WHERE request_key = ? ORDER BY attempt DESC LIMIT 1", request_key)
+
+    def get(self, entry_id: str) -> Entry | None:
+        """See ``Ledger.get``."""
+        return self._one("WHERE id = ?", entry_id)
+
+    def record_reference(self, entry_id: str, reference: str) -> Entry:
+        """See ``Ledger.record_reference``."""
+        with transaction(self._path, write=True) as db:
+            entry = _require(db, entry_id)
+            if entry.certificate_reference is None:
+                return self._update(db, entry_id, certificate_reference=reference)
+            if entry.certificate_reference == reference:
+                return entry
+            doubt = f"asked twice, and the backend answered with another certificate as well: {reference}"
+            return self._update(db, entry_id, doubts=(*entry.doubts, doubt))
+
+    def record_issued(self, entry_id: str, chain: Sequence[bytes]) -> Entry:
+        """See ``Ledger.record_issued``."""
+        with transaction(self._path, write=True) as db:
+            entry = _require(db, entry_id)
+            certificate = _certificate_columns(chain)
+            if entry.certificate_sha256 not in {None, certificate["certificate_sha256"]}:
+                raise AlreadyExists(
+                    f"ledger entry {entry_id} holds another certificate already (serial {entry.serial})",
+                    hint="run the same command again: it uses the certificate of the ledger",
+                    code="ledger.another-certificate",
+                )
+            if entry.state is EntryState.ISSUED:
+                return entry
+            return self._update(db, entry_id, state=EntryState.ISSUED, code=None, message=None, **certificate)
+
+    def record_failed(
+        self, entry_id: str, code: str, message: str, *, reference: str | None, chain: Sequence[bytes] = ()
+    ) -> Entry:
+        """See ``Ledger.record_failed``."""
+        with transaction(self._path, write=True) as db:
+            entry = _require(db, entry_id)
+            if entry.state is not EntryState.PENDING or entry.certificate_reference != reference:
+                return entry
+            certificate = _certificate_columns(chain) if chain else {}
+            return self._update(db, entry_id, state=EntryState.FAILED, code=code, message=message, **certificate)
+
+    def record_unknown(self, entry_id: str, doubt: str) -> Entry:
+        """See ``Ledger.record_unknown``."""
+        with transaction(self._path, write=True) as db:
+            entry = _require(db, entry_id)
+            if entry.state not in _UNFINISHED:
+                return entry
+            return self._update(db, entry_id, state=EntryState.UNKNOWN, doubts=(*entry.doubts, doubt))
+
+    def record_rejection(self, rejection: Rejection) -> Entry:
+        """See ``Ledger.record_rejection``."""
+        entry_id = str(self._randomness.uuid4())
+        with transaction(self._path, write=True) as db:
+            self._insert(db, {**{one.name: getattr(rejection, one.name) for one in fields(rejection)}, "id": entry_id})
+            return _require(db, entry_id)
+
+    def record_revoked(self, environment: str, authority_reference: str, serial: str, record: RevocationRecord) -> None:
+        """See ``Ledger.record_revoked``."""
+        with transaction(self._path, write=True) as db:
+            db.execute(
+                "INSERT OR IGNORE INTO revocations VALUES (?, ?, ?, ?, ?, ?)",
+                (environment, authority_reference, serial, record.reason, _iso(record.at), record.requester),
+            )
+
+    def record_outputs(self, entry_id: str, outputs: Sequence[Output]) -> None:
+        """See ``Ledger.record_outputs``."""
+        with transaction(self._path, write=True) as db:
+            rows = [(entry_id, one.path, one.sha256) for one in outputs]
+            db.executemany("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)", rows)
+
+    def outputs(self, request_key: str) -> Mapping[str, str]:
+        """See ``Ledger.outputs``."""
+        with transaction(self._path, write=False) as db:
+            rows = db.execute(
+                "SELECT path, sha256 FROM outputs JOIN entries ON entries.id = entry_id WHERE request_key = ? ORDER BY attempt",
+                (request_key,),
+            )
+            return {row["path"]: row["sha256"] for row in rows}
+
+    def find_by_serial(self, environment: str, serial: str) -> tuple[Entry, ...]:
+        """See ``Ledger.find_by_serial``."""
+        with transaction(self._path, write=False) as db:
+            where = "WHERE entries.environment = ? AND entries.serial = ? ORDER BY created_at, id"
+            return tuple(_entry(row) for row in db.execute(_SELECT + where, (environment, serial)))
+
+    def find_by_fingerprint(self, certificate_sha256: str) -> Entry | None:
+        """See ``Ledger.find_by_fingerprint``."""
+        return self._one("WHERE certificate_sha256 = ? ORDER BY created_at, id LIMIT 1", certificate_sha256)
+
+    def entries(self, environment: str) -> Iterator[Entry]:
+        """See ``Ledger.entries``."""
+        last = ("", "")
+        where = f"WHERE entries.environment = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT {_PAGE}"
+        while True:
+            # Page by page, so that no transaction is open while the caller works.
+            with transaction(self._path, write=False) as db:
+                page = [_entry(row) for row in db.execute(_SELECT + where, (environment, *last))]
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = (_iso(page[-1].created_at), page[-1].id)
+
+    def _one(self, where: str, value: str) -> Entry | None:
+        with transaction(self._path, write=False) as db:
+            row = db.execute(_SELECT + where, (value,)).fetchone()
+            return _entry(row) if row else None
+
+    def _insert(self, db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
+        now = self._clock.now()
+        columns = {
+            name: _stored(name, value) for name, value in {**values, "created_at": now, "updated_at": now}.items()
+        }
+        marks = ", ".join("?" * len(columns))
+        db.execute(f"INSERT INTO entries ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))  # noqa: S608
+
+    def _update(self, db: sqlite3.Connection, entry_id: str, **values: Any) -> Entry:
+        columns = {name: _stored(name, value) for name, value in {**values, "updated_at": self._clock.now()}.items()}
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        db.execute(f"UPDATE entries SET {assignments} WHERE id = ?", (*columns.values(), entry_id))  # noqa: S608
+        return _require(db, entry_id)
+
+
+def _find(db: sqlite3.Connection, entry_id: str) -> Entry | None:
+    row = db.execute(_SELECT + "WHERE id = ?", (entry_id,)).fetchone()
+    return _entry(row) if row else None
+
+
+def _require(db: sqlite3.Connection, entry_id: str) -> Entry:
+    entry = _find(db, entry_id)
+    if entry is None:
+        raise InternalError(f"ledger entry {entry_id} does not exist")
+    return entry
+
+
+def _certificate_columns(chain: Sequence[bytes]) -> dict[str, Any]:
+    certificate = x509.load_der_x509_certificate(chain[0])
+    return {
+        "chain": tuple(chain),
+        "serial": serial_hex(certificate.serial_number),
+        "certificate_sha256": hashlib.sha256(chain[0]).hexdigest(),
+    }
+
+
+def _stored(name: str, value: Any) -> Any:
+    """A field's value as SQLite keeps it: moments as text that sorts, lists as JSON, DER in base64."""
+    if isinstance(value, datetime):
+        return _iso(value)
+    if name == "chain":
+        return json.dumps([base64.b64encode(der).decode("ascii") for der in value])
+    if name == "sans":
+        return json.dumps([[san.kind.value, san.value] for san in value])
+    if name in {"subject", "usages", "findings", "doubts"}:
+        return json.dumps(value)
+    return value
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    values: dict[str, Any] = {one.name: row[one.name] for one in fields(Entry) if one.name != "revocation"}
+    for name in ("created_at", "updated_at", "not_before", "not_after"):
+        values[name] = _moment(values[name]) if values[name] else None
+    values["state"] = EntryState(values["state"])
+    values["subject"] = tuple((field, value) for field, value in json.loads(row["subject"]))
+    values["sans"] = tuple(SubjectAltName(SanKind(kind), value) for kind, value in json.loads(row["sans"]))
+    values["chain"] = tuple(base64.b64decode(text) for text in json.loads(row["chain"]))
+    for name in ("usages", "findings", "doubts"):
+        values[name] = tuple(json.loads(row[name]))
+    if row["reason"] is not None:
+        values["revocation"] = RevocationRecord(
+            reason=row["reason"], at=_moment(row["revoked_at"]), requester=row["revoked_by"]
+        )
+    return Entry(**values)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

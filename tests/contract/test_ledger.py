@@ -1,0 +1,276 @@
+"""What every ledger promises, run against each of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pkiops.clock import ManualClock, SeededRandomness, SystemClock, SystemRandomness
+from pkiops.errors import AlreadyExists, InternalError
+from pkiops.ledger.interface import (
+    EntryState,
+    Ledger,
+    LedgerIntent,
+    Output,
+    Rejection,
+    RevocationRecord,
+    request_key,
+)
+from pkiops.ledger.sqlite import SqliteLedger
+from pkiops.x509.san import parse_san
+from tests import builders
+
+AT = builders.AT
+# name -> (folder of this test, clock) -> an empty ledger
+LEDGERS: dict[str, Callable[[Path, ManualClock], Ledger]] = {
+    "sqlite": lambda folder, clock: SqliteLedger(folder / "ledger" / "test.db", clock, SeededRandomness(1)),
+}
+ROOT = builders.root_ca()
+ISSUER = builders.subordinate_ca(ROOT)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(AT)
+
+
+@pytest.fixture(params=sorted(LEDGERS))
+def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Ledger:
+    return LEDGERS[request.param](tmp_path, clock)
+
+
+def intent(key: str = "a" * 64, environment: str = "test") -> LedgerIntent:
+    return LedgerIntent(
+        request_key=key,
+        environment=environment,
+        authority="clients",
+        generation=1,
+        authority_reference="arn:ca",
+        profile="service",
+        policy_sha256="b" * 64,
+        requester="arn:me",
+        csr_sha256="c" * 64,
+        spki_sha256="d" * 64,
+        subject=(("organization", "Example Ltd"), ("common_name", 'a "quoted" näme')),
+        sans=(parse_san("dns:a.example.com"), parse_san("ip:10.0.0.1")),
+        usages=("clientAuth",),
+        template="arn:template",
+        not_before=AT,
+        not_after=AT + timedelta(days=30),
+    )
+
+
+def chain_of(name: str = "a.example.com") -> tuple[bytes, ...]:
+    leaf = builders.end_entity(ISSUER, name, sans=(f"dns:{name}",)).certificate
+    return tuple(one.public_bytes(Encoding.DER) for one in (leaf, ISSUER.certificate, ROOT.certificate))
+
+
+def test_the_first_begin_freezes_the_intent(ledger: Ledger, clock: ManualClock) -> None:
+    first, created = ledger.begin(intent(), 1)
+    clock.advance(timedelta(seconds=5))
+    second, created_again = ledger.begin(replace(intent(), not_after=AT + timedelta(days=60)), 1)
+    assert (created, created_again) == (True, False)
+    assert second == first
+    assert first.state is EntryState.PENDING
+    assert (first.created_at, first.not_before, first.not_after) == (AT, AT, AT + timedelta(days=30))
+    assert (first.subject, first.sans, first.usages) == (intent().subject, intent().sans, ("clientAuth",))
+    assert ledger.get(first.id) == first
+
+
+def test_attempts_are_counted(ledger: Ledger) -> None:
+    assert ledger.latest("a" * 64) is None
+    for attempt in range(1, 12):
+        ledger.begin(intent(), attempt)
+    latest = ledger.latest("a" * 64)
+    assert latest is not None
+    assert latest.attempt == 11
+
+
+def test_a_reference_stays_and_another_is_a_doubt(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    assert ledger.record_reference(entry.id, "arn:1").certificate_reference == "arn:1"
+    assert ledger.record_reference(entry.id, "arn:1").doubts == ()
+    again = ledger.record_reference(entry.id, "arn:2")
+    assert again.certificate_reference == "arn:1"
+    assert "arn:2" in again.doubts[0]
+
+
+def test_an_issued_certificate_stays(ledger: Ledger, clock: ManualClock) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    chain = chain_of()
+    clock.advance(timedelta(seconds=3))
+    issued = ledger.record_issued(entry.id, chain)
+    assert (issued.state, issued.chain, issued.updated_at) == (EntryState.ISSUED, chain, AT + timedelta(seconds=3))
+    clock.advance(timedelta(seconds=3))
+    assert ledger.record_issued(entry.id, chain) == issued
+    with pytest.raises(AlreadyExists):
+        ledger.record_issued(entry.id, chain_of("b.example.com"))
+    assert ledger.record_failed(entry.id, "x", "y", reference=None) == issued
+    assert ledger.record_unknown(entry.id, "z") == issued
+    assert ledger.get(entry.id) == issued
+
+
+def test_an_issued_certificate_is_found(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    issued = ledger.record_issued(entry.id, chain_of())
+    assert issued.serial
+    assert issued.certificate_sha256
+    assert ledger.find_by_serial("test", issued.serial) == (issued,)
+    assert ledger.find_by_serial("other", issued.serial) == ()
+    assert ledger.find_by_fingerprint(issued.certificate_sha256) == issued
+    assert ledger.find_by_fingerprint("0" * 64) is None
+
+
+def test_a_failure_holds_only_under_the_reference_it_was_seen_with(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    ledger.record_reference(entry.id, "arn:1")
+    assert ledger.record_failed(entry.id, "backend.access-denied", "no", reference=None).state is EntryState.PENDING
+    failed = ledger.record_failed(entry.id, "verify.mismatch", "no", reference="arn:1", chain=chain_of())
+    assert (failed.state, failed.code, failed.message) == (EntryState.FAILED, "verify.mismatch", "no")
+    assert failed.serial
+    # found to be right after all
+    repaired = ledger.record_issued(entry.id, failed.chain)
+    assert (repaired.state, repaired.code, repaired.message) == (EntryState.ISSUED, None, None)
+
+
+def test_an_entry_given_up_keeps_its_doubts(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    assert ledger.record_unknown(entry.id, "lost").state is EntryState.UNKNOWN
+    assert ledger.record_unknown(entry.id, "lost again").doubts == ("lost", "lost again")
+
+
+def test_rejections_have_ids_of_their_own(ledger: Ledger) -> None:
+    rejection = Rejection(
+        state=EntryState.REFUSED,
+        environment="test",
+        profile="service",
+        code="policy.denied",
+        message="no",
+        csr_sha256="c" * 64,
+        findings=({"code": "san.not-allowed", "value": "dns:x"},),
+    )
+    first, second = ledger.record_rejection(rejection), ledger.record_rejection(rejection)
+    assert first.id != second.id
+    assert (first.state, first.request_key, first.attempt) == (EntryState.REFUSED, None, None)
+    assert first.findings == ({"code": "san.not-allowed", "value": "dns:x"},)
+    failed = ledger.record_rejection(replace(rejection, state=EntryState.FAILED))
+    assert failed.state is EntryState.FAILED
+
+
+def test_the_first_revocation_stays(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    issued = ledger.record_issued(entry.id, chain_of())
+    assert issued.serial
+    first = RevocationRecord(reason="keyCompromise", at=AT, requester="arn:me")
+    ledger.record_revoked("test", "arn:ca", issued.serial, first)
+    ledger.record_revoked("test", "arn:ca", issued.serial, replace(first, reason="superseded"))
+    ledger.record_revoked("test", "arn:ca", "abc", first)  # of a certificate issued elsewhere
+    found = ledger.get(entry.id)
+    assert found is not None
+    assert found.revocation == first
+
+
+def test_a_revocation_is_of_one_ca(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    issued = ledger.record_issued(entry.id, chain_of())
+    record = RevocationRecord(reason="keyCompromise", at=AT, requester="arn:me")
+    ledger.record_revoked("test", "arn:other-ca", str(issued.serial), record)
+    found = ledger.get(entry.id)
+    assert found is not None
+    assert found.revocation is None
+
+
+def test_outputs_are_those_last_written_for_a_request(ledger: Ledger) -> None:
+    first, _ = ledger.begin(intent(), 1)
+    second, _ = ledger.begin(intent(), 2)
+    other, _ = ledger.begin(intent("e" * 64), 1)
+    ledger.record_outputs(first.id, [Output("/a.pem", "1" * 64), Output("/b.pem", "2" * 64)])
+    ledger.record_outputs(second.id, [Output("/a.pem", "3" * 64)])
+    ledger.record_outputs(other.id, [Output("/a.pem", "4" * 64)])
+    assert ledger.outputs("a" * 64) == {"/a.pem": "3" * 64, "/b.pem": "2" * 64}
+    assert ledger.outputs("f" * 64) == {}
+
+
+def test_entries_come_in_order_of_creation_and_by_environment(ledger: Ledger, clock: ManualClock) -> None:
+    made = []
+    for number in range(1, 521):  # more than a page
+        entry, _ = ledger.begin(intent(), number)
+        made.append(entry.id)
+        if number % 7 == 0:
+            clock.advance(timedelta(seconds=1))
+    ledger.begin(intent("e" * 64, "other"), 1)
+    found = list(ledger.entries("test"))
+    assert {entry.id for entry in found} == set(made)
+    assert [(e.created_at, e.id) for e in found] == sorted((e.created_at, e.id) for e in found)
+    assert len(found) == len(made)
+
+
+def test_a_missing_entry_is_a_bug(ledger: Ledger) -> None:
+    with pytest.raises(InternalError):
+        ledger.record_reference("nothing", "arn:1")
+
+
+def _race(folder: Path, name: str, worker: int, start: object) -> None:
+    ledger = PROCESS_LEDGERS[name](folder)
+    start.wait(30)  # type: ignore[attr-defined]
+    for number in range(5):
+        own = replace(intent(f"{number:064x}"), requester=f"worker {worker}")
+        entry, _ = ledger.begin(own, 1)
+        ledger.record_reference(entry.id, f"arn:{worker}")
+
+
+PROCESS_LEDGERS: dict[str, Callable[[Path], Ledger]] = {
+    "sqlite": lambda folder: SqliteLedger(folder / "new" / "folder" / "test.db", SystemClock(), SystemRandomness()),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PROCESS_LEDGERS))
+def test_many_processes_begin_one_entry(name: str, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(6)
+    workers = [context.Process(target=_race, args=(tmp_path, name, number, start)) for number in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 6
+    ledger = PROCESS_LEDGERS[name](tmp_path)
+    entries = list(ledger.entries("test"))
+    assert len(entries) == 5
+    for entry in entries:
+        # one won the intent, one the reference; the other five references are doubts
+        assert entry.certificate_reference
+        assert len(entry.doubts) == 5
+
+
+def test_the_key_of_a_request_depends_on_all_of_it() -> None:
+    base = {
+        "environment": "test",
+        "authority": "clients",
+        "generation": 1,
+        "profile": "service",
+        "csr_sha256": "c" * 64,
+        "names": ("dns:b", "dns:a"),
+        "validity": "12h",
+        "request_id": None,
+    }
+    other = {
+        "environment": "prod",
+        "authority": "machines",
+        "generation": 2,
+        "profile": "device",
+        "csr_sha256": "d" * 64,
+        "names": ("dns:a",),
+        "validity": None,
+        "request_id": "1",
+    }
+    keys = {request_key(**{**base, name: value}) for name, value in other.items()}  # type: ignore[arg-type]
+    keys.add(request_key(**base))  # type: ignore[arg-type]
+    assert len(keys) == 9
+    assert request_key(**{**base, "names": ("dns:a", "dns:b")}) == request_key(**base)  # type: ignore[arg-type]
