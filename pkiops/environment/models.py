@@ -1,8 +1,9 @@
 """The models of an environment file: which keys exist, their types and their limits.
 
-What this module decides is the shape of the file, key by key. What only several keys together can get wrong (parents, lifetimes, path lengths, profiles) is
-``checks.py``; finding, reading and locating is ``load.py``. The classes are plain frozen dataclasses whose annotations pydantic reads: building
-one validator from dataclasses costs half of what pydantic's own model classes cost at start-up (docs/adr/0003).
+What this module decides is the shape of the file, key by key. What only several keys together can get wrong (parents,
+lifetimes, path lengths, profiles) is ``checks.py``; finding, reading and locating is ``load.py``. The classes are plain
+frozen dataclasses whose annotations pydantic reads: building one validator from dataclasses costs half of what
+pydantic's own model classes cost at start-up (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from pkiops.policy.declared import declared
 from pkiops.policy.rules import DurationField, Profile
@@ -50,7 +51,7 @@ class AwsPrivateCaBackend:
     endpoint_urls: Mapping[Literal["acm-pca", "s3", "sts"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]] = (
         field(default_factory=dict)
     )
-    sandbox: bool = False
+    sandbox: StrictBool = False
 
 
 @declared
@@ -141,13 +142,22 @@ class Target:
     kind: TargetKind | None = None
 
 
+def target_kind(name: str, target: Target) -> TargetKind:
+    """What ``target`` is rendered for: its ``kind``, else its name.
+
+    Raises:
+        ValueError: no kind is given and the name is none; ``checks.py`` would have refused it.
+    """
+    return target.kind or TargetKind(name)
+
+
 @declared
 class Bundle:
     """Who validates, and with what."""
 
     anchors: Annotated[tuple[Label, ...], Field(min_length=1)]
     targets: Annotated[Mapping[Label, Target], Field(min_length=1)]
-    include_intermediates: bool = False
+    include_intermediates: StrictBool = False
     revocation: Revocation = Revocation.CHAIN
 
 

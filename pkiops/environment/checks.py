@@ -1,0 +1,104 @@
+"""What several keys of an environment file together can get wrong.
+
+Pure: an environment whose keys each have the right shape goes in, every finding comes out, not just the first. Here are the backend, the ledger, the
+publication and the trust bundles; authorities and profiles have modules of their own. Where endpoints lead is ``endpoints.py``; this module only
+refuses what is misspelled, because a foreign endpoint can be allowed by the person who runs the command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pkiops.environment.authority_checks import check_authorities
+from pkiops.environment.endpoints import endpoint_problem
+from pkiops.environment.finding import Finding, KeyPath, listed
+from pkiops.environment.models import Bundle, Environment, TargetKind
+from pkiops.environment.profile_checks import check_profiles
+
+# Kinds of later versions: known here so that a file written for one is told the truth.
+FUTURE_KINDS = frozenset({
+    "apache", "aws-alb", "aws-api-gateway", "aws-cloudfront", "aws-roles-anywhere", "caddy", "envoy", "go", "haproxy", "istio", "java", "kafka",
+    "kubernetes", "mosquitto", "nats", "node", "nss", "openssl", "postgresql", "python", "rabbitmq", "redis", "traefik", "windows",
+})  # fmt: skip
+SUPPORTED_KINDS = tuple(kind.value for kind in TargetKind)
+
+
+def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
+    """Every cross-field problem of ``environment``, whose file is called ``stem``.yaml."""
+    return (
+        *_check_top(environment, stem),
+        *check_authorities(environment),
+        *check_profiles(environment),
+        *_check_bundles(environment),
+    )
+
+
+def _check_top(environment: Environment, stem: str) -> Iterator[Finding]:
+    if environment.environment != stem:
+        yield Finding(("environment",), f"write {stem}, as the file is called, or rename the file", "env.name")
+    yield from _check_backend(environment)
+    path = environment.ledger.path
+    if path.startswith(("/", "~")) or path.endswith("/") or "\\" in path or ".." in path.split("/"):
+        message = (
+            "write a path below the working directory, without .. in it: .pkiops/" + environment.environment + ".db"
+        )
+        yield Finding(("ledger", "path"), message, "env.ledger-path")
+    crl, trust = environment.publication.crl, environment.publication.trust
+    if crl.bucket == trust.bucket:
+        message = "the CA writes into the CRL bucket and pkiops into the trust bucket; name two buckets"
+        yield Finding(("publication", "trust", "bucket"), message, "env.bucket")
+    for key, bucket in (("crl", crl.bucket), ("trust", trust.bucket)):
+        if ".." in bucket or re.fullmatch(r"[0-9.]+", bucket):
+            yield Finding(
+                ("publication", key, "bucket"), "S3 allows no .. and no address as a bucket name", "env.bucket"
+            )
+
+
+def _check_backend(environment: Environment) -> Iterator[Finding]:
+    backend = environment.backend
+    if backend.role_arn is not None and backend.role_arn.split(":")[4] != backend.account:
+        message = "this role is in another account than backend.account; apply would refuse to run"
+        yield Finding(("backend", "role_arn"), message, "env.account")
+    if backend.sandbox and backend.endpoint_urls:
+        message = "the sandbox takes every service; remove endpoint_urls, or sandbox: true"
+        yield Finding(("backend", "endpoint_urls"), message, "env.sandbox", at_key=True)
+    for service, url in backend.endpoint_urls.items():
+        problem = endpoint_problem(service, url)
+        if problem:
+            yield Finding(("backend", "endpoint_urls", service), problem, "env.endpoint")
+
+
+def _check_bundles(environment: Environment) -> Iterator[Finding]:
+    for name, bundle in environment.trust.bundles.items():
+        path: KeyPath = ("trust", "bundles", name)
+        yield from _check_anchors(environment, bundle, path)
+        for target, settings in bundle.targets.items():
+            if settings.kind is not None or target in SUPPORTED_KINDS:
+                continue
+            if target in FUTURE_KINDS:
+                message, code = (
+                    f"{target} is not supported by this version; it renders {listed(SUPPORTED_KINDS)}",
+                    "env.unsupported",
+                )
+            else:
+                message, code = (
+                    f"this name is no kind of target; add kind: {listed(SUPPORTED_KINDS)}",
+                    "env.target-kind",
+                )
+            yield Finding((*path, "targets", target), message, code, at_key=True)
+
+
+def _check_anchors(environment: Environment, bundle: Bundle, path: KeyPath) -> Iterator[Finding]:
+    roots = [label for label, authority in environment.authorities.items() if authority.issuer is None]
+    for index, anchor in enumerate(bundle.anchors):
+        where = (*path, "anchors", index)
+        if anchor in bundle.anchors[:index]:
+            yield Finding(where, "this anchor is listed twice; keep one", "env.anchor")
+        elif anchor not in environment.authorities:
+            yield Finding(where, f"there is no such authority; write {listed(roots)}", "env.anchor")
+        elif anchor not in roots:
+            message = (
+                f"an anchor must be a root, because OpenSSL refuses a chain that ends below one; write {listed(roots)}"
+            )
+            yield Finding(where, message, "env.anchor")

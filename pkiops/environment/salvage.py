@@ -1,0 +1,64 @@
+"""What of a broken file can still be checked, so that all of its problems are told at once.
+
+A file with one misspelled key should not hide that a child outlives its parent. ``salvage`` takes out every authority, profile and bundle with
+something wrong in it, and what depends on it, and puts a sound stand-in where the rest of the file is broken. Leaving things out can only make
+``checks.py`` say less, never more; where that is not so (no root left) nothing is salvaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pkiops.environment.finding import KeyPath
+
+_BACKEND = {"type": "aws-private-ca", "region": "eu-west-1", "account": "000000000000"}
+_LEDGER = {"type": "sqlite", "path": "ledger.db"}
+_PUBLICATION = {"crl": {"bucket": "one", "host": "host.invalid"}, "trust": {"bucket": "two"}}
+
+
+def salvage(value: Mapping[str, Any], bad: Iterable[KeyPath], stem: str) -> dict[str, Any] | None:
+    """The part of ``value`` without anything at or below a ``bad`` path, or None where too little is left to check."""
+    wrong = list(bad)
+    if () in wrong:
+        return None
+    broken = {path[0] for path in wrong}
+    trust = value.get("trust", {})
+    parts = {
+        "authorities": _sound(value.get("authorities"), ("authorities",), wrong),
+        "profiles": _sound(value.get("profiles", {}), ("profiles",), wrong),
+        "bundles": _sound(trust.get("bundles", {}) if isinstance(trust, dict) else None, ("trust", "bundles"), wrong),
+    }
+    authorities, lost = _with_issuers(parts["authorities"], value.get("authorities"))
+    if not any(authority.get("issuer") is None for authority in authorities.values()):
+        return None
+    return {
+        "schema": 1,
+        "environment": stem if "environment" in broken or "environment" not in value else value["environment"],
+        "backend": value["backend"] if "backend" in value and "backend" not in broken else _BACKEND,
+        "ledger": value["ledger"] if "ledger" in value and "ledger" not in broken else _LEDGER,
+        "publication": value["publication"] if "publication" in value and "publication" not in broken else _PUBLICATION,
+        "authorities": authorities,
+        "profiles": {name: p for name, p in parts["profiles"].items() if p.get("authority") not in lost},
+        "trust": {
+            "bundles": {n: b for n, b in parts["bundles"].items() if not lost.intersection(b.get("anchors", ()))}
+        },
+    }
+
+
+def _sound(entries: object, path: KeyPath, wrong: list[KeyPath]) -> dict[str, Any]:
+    """The entries of a mapping that no bad path touches."""
+    if not isinstance(entries, dict):
+        return {}
+    touched = {bad[len(path)] for bad in wrong if len(bad) > len(path) and bad[: len(path)] == path}
+    return {name: entry for name, entry in entries.items() if name not in touched and isinstance(entry, dict)}
+
+
+def _with_issuers(sound: dict[str, Any], declared: object) -> tuple[dict[str, Any], set[str]]:
+    """The sound authorities whose chain holds no broken one, and the labels of all others."""
+    lost = {label for label in declared if label not in sound} if isinstance(declared, dict) else set()
+    while True:
+        orphans = {label for label, authority in sound.items() if label not in lost and authority.get("issuer") in lost}
+        if not orphans:
+            return {label: authority for label, authority in sound.items() if label not in lost}, lost
+        lost |= orphans
