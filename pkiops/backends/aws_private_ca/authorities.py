@@ -156,7 +156,20 @@ class Authorities(Calls):
         """What one CA costs, USD per month (HasPrices)."""
         return authority_usd_per_month(usage_mode)
 
-    def _tags_of(self, reference: str) -> dict[str, str]:
+    def _tags_of(self, reference: str) -> Mapping[str, str] | None:
+        """The tags of a CA; waits while it is CREATING, because until then nobody can say whose it is."""
+
+        def ask() -> tuple[Mapping[str, str] | None] | None:
+            try:
+                return (self._read_tags(reference),)
+            except InvalidState:
+                # CREATING a moment ago may be PENDING_CERTIFICATE by now: only these two never get readable tags
+                gone = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
+                return (None,) if self.describe_authority(reference).status in gone else None
+
+        return self._wait_for(ask, f"tags of {reference}")[0]
+
+    def _read_tags(self, reference: str) -> dict[str, str]:
         client = self._clients.private_ca()
         tags: dict[str, str] = {}
         with translated("ListTags", reference):
