@@ -1,0 +1,1 @@
+"""Certificates of end entities: request, issue, show, verify, revoke."""

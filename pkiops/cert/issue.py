@@ -1,0 +1,230 @@
+"""Issue a certificate for a CSR under a profile: the ten steps of issuance, 1 to 7 in ``prepare`` and 8 to 10 here.
+
+What this module decides: that the intent is in the ledger before a CA hears of it, that every end is in the ledger too, and that two runs of one
+request, or one run after another was killed anywhere, end with one certificate. What serves again is ``reuse``'s decision, what is compared is
+``compare``'s. Writing files is left to the caller, after step 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pkiops.cert.compare import differences
+from pkiops.cert.issuer import IssuingBackend, issuing_backend
+from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
+from pkiops.cert.prepare import Preparation, record_rejection
+from pkiops.cert.reuse import Step, next_step
+from pkiops.clock import Clock
+from pkiops.environment.models import Environment
+from pkiops.errors import BackendError, GuardRefused, InputError, InternalError, NotFound, VerificationFailed
+from pkiops.ledger.interface import Entry, Ledger
+from pkiops.progress import NoProgress, Progress
+from pkiops.x509.certificate import load_certificate, serial_hex
+from pkiops.x509.chain import Purpose, verify_ca_chain, verify_chain
+
+# Not an answer of the CA: the call may have arrived all the same.
+_UNANSWERED = frozenset({"backend.client", "backend.answer"})
+# The CA itself says that a certificate which it had accepted to make will never exist.
+REQUEST_FAILED = "backend.request-failed"
+_MOST_TURNS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issuance:
+    """The use case and its collaborators.
+
+    Args:
+        environment: whose profiles and CAs count.
+        backend: the CAs; it must be able to read them and to issue.
+        ledger: remembers every request.
+        clock: the moment from which validity counts; the ledger's clock must be the same.
+        requester: says who is asking (a caller's ARN), and may refuse the caller; called when the rules that need no call have allowed the order.
+        progress: told of each step.
+    """
+
+    environment: Environment
+    backend: object
+    ledger: Ledger
+    clock: Clock
+    requester: Callable[[], str]
+    progress: Progress = field(default_factory=NoProgress)
+
+    def issue(self, order: Order) -> Issued:
+        """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
+        return self.complete(self.prepare(order))
+
+    def prepare(self, order: Order) -> Prepared:
+        """Steps 1 to 7.
+
+        Raises:
+            InputError: the CSR cannot be read, or there is no such profile.
+            PolicyDenied: a rule refuses, or proof of possession fails.
+            BackendError: the CA cannot be read, is not ACTIVE, or cannot issue this.
+            VerificationFailed: the CA's chain is broken or not the pinned one.
+            GuardRefused: the caller is of another account.
+        """
+        return Preparation(
+            environment=self.environment,
+            backend=self.backend,
+            ledger=self.ledger,
+            clock=self.clock,
+            requester=self.requester,
+            progress=self.progress,
+        ).prepare(order)
+
+    def complete(self, prepared: Prepared) -> Issued:
+        """Steps 8 to 10.
+
+        Raises:
+            GuardRefused: code ``cert.unknown-intent``, an earlier attempt may have led to a certificate.
+            VerificationFailed: code ``cert.not-as-asked``, or a code of the chain.
+            BackendError: the CA refused, failed or did not answer; the same order again continues.
+        """
+        entry, step, created = self._begin(prepared)
+        if step is Step.SERVE:
+            return self._prove(prepared, entry, _parsed(entry.chain, entry.id), from_ledger=True)
+        if step is Step.PROVE_AGAIN:
+            return self._record(self._prove(prepared, entry, _parsed(entry.chain, entry.id), from_ledger=True))
+        if step is not Step.FETCH:
+            entry = self._ask(prepared, entry, created=created)
+        issued = self._record(self._fetch(prepared, entry))
+        if step is Step.FETCH and self._next(prepared, issued.entry) is not Step.SERVE:
+            # it was fetched late: known now, but due already
+            return self.complete(prepared)
+        return issued
+
+    @property
+    def _issues(self) -> IssuingBackend:
+        return issuing_backend(self.environment, self.backend)
+
+    def _begin(self, prepared: Prepared) -> tuple[Entry, Step, bool]:
+        """The entry to go on with, how, and whether this run created it."""
+        record = prepared.record
+        for _ in range(_MOST_TURNS):
+            latest = self.ledger.latest(record.request_key)
+            step = self._next(prepared, latest)
+            if latest is not None and step is Step.GIVE_UP_AND_NEW_ATTEMPT:
+                self.ledger.record_unknown(latest.id, f"given up for another attempt (--reissue) by {record.requester}")
+            elif latest is not None and step is not Step.NEW_ATTEMPT:
+                return latest, step, False
+            attempt = 1 if latest is None or latest.attempt is None else latest.attempt + 1
+            # 8. write the intent to the ledger, then ask
+            entry, created = self.ledger.begin(record, attempt)
+            if created:
+                return entry, Step.NEW_ATTEMPT, True
+            # another run was faster: its intent counts, and the next turn sees how that goes on
+        raise GuardRefused(
+            f"request {record.request_key} is made again and again by other runs",
+            hint="find out what else issues for this CSR, then run again",
+            code="cert.contended",
+        )
+
+    def _next(self, prepared: Prepared, latest: Entry | None) -> Step:
+        reference = prepared.issuer.observed.reference
+        try:
+            return next_step(latest, prepared.intent, reference, now=self.clock.now(), reissue=prepared.reissue)
+        except GuardRefused as error:
+            record = prepared.record
+            known = {
+                "authority": record.authority,
+                "generation": record.generation,
+                "authority_reference": record.authority_reference,
+                "policy_sha256": record.policy_sha256,
+                "requester": record.requester,
+                "csr_sha256": record.csr_sha256,
+                "spki_sha256": record.spki_sha256,
+                "subject": record.subject,
+                "sans": record.sans,
+            }
+            record_rejection(self.ledger, self.environment, record.profile, known, error)
+            raise
+
+    def _ask(self, prepared: Prepared, entry: Entry, *, created: bool) -> Entry:
+        """Ask with a token that follows from the stored intent, so that asking twice is asking once."""
+        self.progress.step(f"asking {entry.authority_reference} for the certificate")
+        request = issuance_request(intent_of(entry, prepared.csr), prepared.csr, prepared.issuer, attempt=entry.id)
+        try:
+            reference = self._issues.request_certificate(request)
+        except BackendError as error:
+            # only the first to ask knows that a refusal means no certificate: a call before may have led to one
+            if created and not error.retryable and error.code not in _UNANSWERED:
+                self.ledger.record_failed(entry.id, error.code, error.message, reference=None)
+            raise
+        return self.ledger.record_reference(entry.id, reference)
+
+    def _fetch(self, prepared: Prepared, entry: Entry) -> Issued:
+        reference = entry.certificate_reference
+        if reference is None or entry.authority_reference is None:
+            raise InternalError(f"ledger entry {entry.id} has nothing to fetch by")
+        self.progress.step(f"fetching {reference}")
+        try:
+            answer = self._issues.fetch_certificate(entry.authority_reference, reference)
+        except BackendError as error:
+            if isinstance(error, NotFound) or error.code == REQUEST_FAILED:
+                self.ledger.record_failed(entry.id, error.code, error.message, reference=reference)
+            raise
+        certificate = _parsed(answer[:1], reference)
+        try:
+            return self._prove(prepared, entry, certificate, from_ledger=False)
+        except VerificationFailed as error:
+            # known by its serial from now on, and proven again before another is paid for
+            self.ledger.record_failed(entry.id, error.code, error.message, reference=reference, chain=answer[:1])
+            raise
+
+    def _prove(self, prepared: Prepared, entry: Entry, certificate: x509.Certificate, *, from_ledger: bool) -> Issued:
+        # 9. compare what came back, parsed, with the stored intent field by field; build and verify the chain
+        issuer = prepared.issuer
+        intent = intent_of(entry, prepared.csr)
+        request = issuance_request(intent, prepared.csr, issuer, attempt=entry.id)
+        expected = self._issues.expect_certificate(request, issuer.observed)
+        found = differences(certificate, intent, expected, issuer.certificate, ocsp=issuer.observed.ocsp)
+        if found:
+            serial = serial_hex(certificate.serial_number)
+            command = f"pkiops cert revoke {self.environment.environment} {serial} --authority {issuer.label}"
+            raise VerificationFailed(
+                "\n".join(
+                    [
+                        f"certificate {serial} of {issuer.observed.reference} is not what was asked for",
+                        *(f"  {one}" for one in found),
+                    ]
+                ),
+                hint=f"do not use it; revoke it ({command}); after that a run makes another attempt",
+                code="cert.not-as-asked",
+                details={
+                    "serial": serial,
+                    "differences": [{"field": d.field, "expected": d.expected, "actual": d.actual} for d in found],
+                },
+            )
+        # clocks differ a little: a moment inside the validity is what the path is verified at
+        at = min(max(self.clock.now(), intent.not_before), intent.not_after)
+        verify_ca_chain(issuer.chain, at=at)
+        # path building demands an alternative name, which a profile may do without
+        for usage in intent.usage if intent.sans else ():
+            purpose = Purpose(usage.value)
+            verify_chain(
+                certificate, intermediates=issuer.chain[:-1], anchors=issuer.chain[-1:], at=at, purpose=purpose
+            )
+        return Issued(entry=entry, certificate=certificate, chain=issuer.chain, from_ledger=from_ledger)
+
+    def _record(self, proven: Issued) -> Issued:
+        # 10. record, then write files (which the caller does)
+        chain = [one.public_bytes(Encoding.DER) for one in (proven.certificate, *proven.chain)]
+        return replace(proven, entry=self.ledger.record_issued(proven.entry.id, chain))
+
+
+def _parsed(chain: Sequence[bytes], source: str) -> x509.Certificate:
+    """The first certificate of an answer.
+
+    Raises:
+        VerificationFailed: code ``cert.not-as-asked``, there is none.
+    """
+    if not chain:
+        raise VerificationFailed(f"the answer for {source} holds no certificate", code="cert.not-as-asked")
+    try:
+        return load_certificate(chain[0], f"the answer for {source}")
+    except InputError as error:
+        raise VerificationFailed(error.message, hint=error.hint, code="cert.not-as-asked") from error

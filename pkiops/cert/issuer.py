@@ -1,0 +1,130 @@
+"""The CA that issues for a profile, as it is right now.
+
+What this module decides: that it is found by its identity tags alone, that a CA which is not ACTIVE is refused with what to do about it, and that its
+chain is sound and ends where the environment file pins it. Asking it for anything is left to the use cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pkiops.backends.identity import require_authority
+from pkiops.backends.interface import AuthorityStatus, IssuesCertificates, ObservedAuthority, ReadsAuthorities
+from pkiops.clock import Clock
+from pkiops.environment.hierarchy import chain as labels_upwards
+from pkiops.environment.models import Environment
+from pkiops.errors import InvalidState, NotSupported, VerificationFailed
+from pkiops.x509.certificate import fingerprint, load_certificate
+from pkiops.x509.chain import verify_ca_chain
+
+_WHAT_TO_DO = {
+    AuthorityStatus.CREATING: "wait until it is created, then run pkiops ca apply {environment}",
+    AuthorityStatus.PENDING_CERTIFICATE: "it has no certificate yet: pkiops ca apply {environment}",
+    AuthorityStatus.DISABLED: "somebody disabled it; find out why before it is set to ACTIVE again",
+    AuthorityStatus.EXPIRED: "raise its generation in the environment file and run pkiops ca apply {environment}",
+    AuthorityStatus.FAILED: "it was never created ({reason}); delete it and run pkiops ca apply {environment}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A CA of the environment: its label, what was observed, and its certificate with those above it, root last."""
+
+    label: str
+    generation: int
+    observed: ObservedAuthority
+    chain: tuple[x509.Certificate, ...]
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The CA's own certificate."""
+        return self.chain[0]
+
+    @property
+    def root(self) -> x509.Certificate:
+        """The root above it, or itself."""
+        return self.chain[-1]
+
+    @property
+    def chain_der(self) -> tuple[bytes, ...]:
+        """The chain as DER."""
+        return tuple(one.public_bytes(Encoding.DER) for one in self.chain)
+
+
+@runtime_checkable
+class IssuingBackend(ReadsAuthorities, IssuesCertificates, Protocol):
+    """What issuing needs of a backend."""
+
+
+def issuing_backend(environment: Environment, backend: object) -> IssuingBackend:
+    """The backend, if it can issue.
+
+    Raises:
+        NotSupported: it cannot.
+    """
+    if not isinstance(backend, IssuingBackend):
+        raise NotSupported(
+            f"the backend of environment {environment.environment} ({environment.backend.type}) cannot issue certificates",
+            code="backend.cannot-issue",
+        )
+    return backend
+
+
+def active_issuer(environment: Environment, backend: ReadsAuthorities, label: str, clock: Clock) -> Issuer:
+    """The CA with that label, able to issue.
+
+    Raises:
+        NotFound: it does not exist.
+        InvalidState: it exists, but cannot issue.
+        GuardRefused: two CAs claim to be it.
+        VerificationFailed: its chain is broken, or does not end in the certificate pinned in the environment file.
+    """
+    generation = environment.authorities[label].generation
+    observed = require_authority(backend.list_authorities(), environment.environment, label, generation)
+    if observed.status is not AuthorityStatus.ACTIVE:
+        hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")
+        raise InvalidState(
+            f"{environment.environment}/ca/{label} ({observed.reference}) is {observed.status.value}, and only an ACTIVE CA issues",
+            hint=hint.format(environment=environment.environment, reason=observed.failure_reason or "no reason given"),
+            code="ca.not-active",
+        )
+    # read only now: the clock may follow the answers of the server
+    return with_chain(environment, backend, label, observed, at=clock.now())
+
+
+def with_chain(
+    environment: Environment, backend: ReadsAuthorities, label: str, observed: ObservedAuthority, *, at: datetime
+) -> Issuer:
+    """The CA with its chain, checked as of ``at``.
+
+    Raises:
+        VerificationFailed: the chain is broken, or a CA of it is not the one pinned in the environment file.
+        InvalidState: it has no certificate yet.
+    """
+    source = f"the chain of {environment.environment}/ca/{label}"
+    chain = tuple(load_certificate(der, source) for der in backend.authority_chain(observed.reference))
+    verify_ca_chain(chain, at=at)
+    _check_pins(environment, label, chain)
+    return Issuer(label, environment.authorities[label].generation, observed, chain)
+
+
+def _check_pins(environment: Environment, label: str, chain: tuple[x509.Certificate, ...]) -> None:
+    labels = labels_upwards(environment, label)
+    # the root is the last of the chain, however many CAs are between
+    by_label = {**dict(zip(labels, chain, strict=False)), labels[-1]: chain[-1]}
+    for name, certificate in by_label.items():
+        pin = environment.authorities[name].sha256
+        if pin is not None and pin != fingerprint(certificate):
+            raise VerificationFailed(
+                f"{environment.environment}/ca/{name}: the file pins the certificate {pin}, "
+                f"but the chain of {label} holds {fingerprint(certificate)}",
+                hint=f"look at the CAs (pkiops ca show {environment.environment}) before anything is trusted; "
+                "if the CA was replaced on purpose, change sha256 in a reviewed commit",
+                code="cert.pin",
+                details={"authority": name, "pinned": pin, "found": fingerprint(certificate)},
+            )

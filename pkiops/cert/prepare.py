@@ -1,0 +1,119 @@
+"""Steps 1 to 7 of issuance: from bytes to the certificate that will be asked for, without asking for anything.
+
+What this module decides: the order of these steps, that key and names are judged before any call is made, and that what is refused on the way is in
+the ledger. The rules are ``policy``'s, the template is the backend's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pkiops.cert.issuer import active_issuer, issuing_backend
+from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
+from pkiops.clock import Clock
+from pkiops.environment.models import Environment
+from pkiops.errors import GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
+from pkiops.ledger.interface import EntryState, Ledger, Rejection
+from pkiops.policy.engine import Decision, Facts, Request, decide, refusal
+from pkiops.policy.rules import Profile
+from pkiops.progress import Progress
+from pkiops.x509.csr import load_csr
+
+_REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """Steps 1 to 7 and their collaborators, which are those of ``Issuance``."""
+
+    environment: Environment
+    backend: object
+    ledger: Ledger
+    clock: Clock
+    requester: Callable[[], str]
+    progress: Progress
+
+    def prepare(self, order: Order) -> Prepared:
+        """See ``Issuance.prepare``."""
+        known: dict[str, Any] = {"csr_sha256": hashlib.sha256(order.csr).hexdigest()}
+        try:
+            return self._prepare(order, known)
+        except PkiopsError as error:
+            record_rejection(self.ledger, self.environment, order.profile, known, error)
+            raise
+
+    def _prepare(self, order: Order, known: dict[str, Any]) -> Prepared:
+        # 1. parse within a size bound, verify the self-signature
+        csr = load_csr(order.csr, order.csr_source)
+        known.update(csr_sha256=csr.sha256, spki_sha256=csr.spki_sha256, subject=csr.subject)
+        # 2. key type, size and known-weak keys: rules like the others, judged with them in 5, so that all findings come at once
+        # 3. names are claims: those of the CSR, or those given in their place
+        request = Request(csr=csr, usage=(), validity=order.validity, sans=order.sans or csr.sans)
+        known.update(sans=request.sans)
+        # 4. pick the profile; without one nothing is allowed
+        profile = profile_of(self.environment, order.profile)
+        policy = policy_sha256(profile)
+        known.update(policy_sha256=policy, authority=profile.authority)
+        # 5. every rule: first without the CA, so that no call is made for what is refused anyway
+        self._judged(order, profile, request, Facts())
+        backend = issuing_backend(self.environment, self.backend)
+        self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
+        requester = self.requester()
+        known.update(requester=requester)
+        issuer = active_issuer(self.environment, backend, profile.authority, self.clock)
+        known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
+        decision = self._judged(order, profile, request, Facts(issuer_not_after=issuer.observed.not_after))
+        # 6. the intended certificate as data: the CSR's public key, and the names that were approved
+        intent = decision.intent
+        if intent is None:
+            raise InternalError(f"profile {order.profile} allows a request without saying what is allowed")
+        known.update(subject=intent.subject)
+        # 7. the template whose fixed extensions equal the intent
+        template = backend.expect_certificate(
+            issuance_request(intent, csr, issuer, attempt=""), issuer.observed
+        ).template
+        record = ledger_intent(order, self.environment.environment, requester, policy, csr, issuer, intent, template)
+        return Prepared(csr=csr, issuer=issuer, intent=intent, record=record, reissue=order.reissue)
+
+    def _judged(self, order: Order, profile: Profile, request: Request, facts: Facts) -> Decision:
+        decision = decide(order.profile, profile, request, facts, self.clock.now())
+        if not decision.allowed:
+            raise refusal(decision, order.csr_source)
+        return decision
+
+
+def profile_of(environment: Environment, name: str) -> Profile:
+    """The profile of that name.
+
+    Raises:
+        InputError: code ``cert.unknown-profile``.
+    """
+    profile = environment.profiles.get(name)
+    if profile is None:
+        raise InputError(
+            f"environment {environment.environment} has no profile {name!r}",
+            hint=f"profiles of this environment: {', '.join(sorted(environment.profiles)) or 'none'}",
+            code="cert.unknown-profile",
+        )
+    return profile
+
+
+def record_rejection(
+    ledger: Ledger, environment: Environment, profile: str, known: Mapping[str, Any], error: PkiopsError
+) -> None:
+    """Put a request that came to nothing into the ledger; ``known`` are fields of ``Rejection``."""
+    findings = error.details.get("findings", ())
+    ledger.record_rejection(
+        Rejection(
+            state=EntryState.REFUSED if isinstance(error, _REFUSALS) else EntryState.FAILED,
+            environment=environment.environment,
+            profile=profile,
+            code=error.code,
+            message=error.message,
+            findings=tuple(findings),
+            **known,
+        )
+    )

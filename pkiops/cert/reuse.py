@@ -1,0 +1,104 @@
+"""What to do about a request that the ledger may know already.
+
+What this module decides: when a certificate of the ledger still serves, and how an entry without one goes on. Pure; carrying it out is ``issue``'s.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pkiops.errors import GuardRefused
+from pkiops.ledger.interface import Entry, EntryState
+from pkiops.policy.findings import Intent
+
+# A certificate is due for renewal in the last third of its life, counted from the notBefore that we set.
+DUE_AFTER_THIRDS = 2
+# The service remembers a token for five minutes from the first call, which comes after the entry's creation.
+ASK_AGAIN_WITHIN = timedelta(minutes=5)
+
+
+class Step(StrEnum):
+    """How a request goes on."""
+
+    NEW_ATTEMPT = "new attempt"
+    GIVE_UP_AND_NEW_ATTEMPT = "give up the open attempt, new attempt"
+    ASK_AGAIN = "ask again"
+    FETCH = "fetch"
+    PROVE_AGAIN = "prove again"
+    SERVE = "serve"
+
+
+def is_due(not_before: datetime, not_after: datetime, now: datetime) -> bool:
+    """Whether a certificate is in the last third of its life, or over."""
+    return now >= not_before + (not_after - not_before) * DUE_AFTER_THIRDS / 3
+
+
+def next_step(entry: Entry | None, intent: Intent, authority_reference: str, *, now: datetime, reissue: bool) -> Step:
+    """How the request goes on whose latest entry is ``entry``.
+
+    Args:
+        entry: the latest attempt, None for the first.
+        intent: the certificate that policy grants today.
+        authority_reference: the CA that would issue today.
+        now: aware UTC.
+        reissue: somebody said that a second certificate is acceptable where it is not known whether there is a first.
+
+    Raises:
+        GuardRefused: code ``cert.unknown-intent``, an earlier attempt may have led to a certificate and nobody knows.
+    """
+    if entry is None or entry.state in {EntryState.UNKNOWN, EntryState.REFUSED}:
+        return Step.NEW_ATTEMPT
+    same = _is_same(entry, intent, authority_reference)
+    if entry.state is EntryState.ISSUED:
+        return Step.SERVE if same and _serves(entry, now) else Step.NEW_ATTEMPT
+    if entry.state is EntryState.FAILED:
+        if not (entry.chain and same and _serves(entry, now)):
+            return Step.NEW_ATTEMPT
+        return Step.GIVE_UP_AND_NEW_ATTEMPT if reissue else Step.PROVE_AGAIN
+    if same and entry.certificate_reference is not None:
+        return Step.FETCH
+    if same and abs(now - entry.created_at) < ASK_AGAIN_WITHIN:
+        return Step.ASK_AGAIN
+    if reissue:
+        return Step.GIVE_UP_AND_NEW_ATTEMPT
+    raise _unknown(entry, same=same)
+
+
+def _serves(entry: Entry, now: datetime) -> bool:
+    if entry.revocation is not None or entry.not_before is None or entry.not_after is None:
+        return False
+    return not is_due(entry.not_before, entry.not_after, now)
+
+
+def _is_same(entry: Entry, intent: Intent, authority_reference: str) -> bool:
+    """Whether the entry's certificate is one that would be issued today: same CA, same names and usages, and no longer life."""
+    return (
+        entry.authority_reference == authority_reference
+        and sorted(entry.subject) == sorted(intent.subject)
+        and sorted(entry.sans) == sorted(intent.sans)
+        and set(entry.usages) == {usage.value for usage in intent.usage}
+        and entry.not_after is not None
+        and entry.not_after <= intent.not_after
+    )
+
+
+def _unknown(entry: Entry, *, same: bool) -> GuardRefused:
+    why = (
+        "its answer was lost, and the CA no longer recognises the request"
+        if same
+        else "it was made under other rules or by another CA, and it is not known what came of it"
+    )
+    return GuardRefused(
+        f"attempt {entry.attempt} of this request, made on {entry.created_at:%Y-%m-%dT%H:%M:%SZ}, may have led to a certificate: {why}",
+        hint="look for it in the CA's audit report by its public key; if a second certificate is acceptable, run again with --reissue",
+        code="cert.unknown-intent",
+        details={
+            "entry": entry.id,
+            "request_key": entry.request_key,
+            "attempt": entry.attempt,
+            "created_at": entry.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "spki_sha256": entry.spki_sha256,
+            "authority": entry.authority_reference,
+        },
+    )
