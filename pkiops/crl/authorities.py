@@ -1,0 +1,142 @@
+"""Which CAs of an environment have certificates that somebody may have to verify.
+
+What this module decides: that an authority counts when it carries the environment's tags, is declared in the file in
+this generation or was in an earlier one, has a certificate and that has not expired. A DISABLED CA counts: what it
+issued lives on, and the service still writes its CRL. What does not count is named with the reason, never dropped in
+silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
+from pkiops.environment.models import Environment
+from pkiops.errors import VerificationFailed
+from pkiops.x509.certificate import load_certificate
+from pkiops.x509.chain import verify_ca_chain
+
+_HAS_CERTIFICATE = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
+_LONGEST_CHAIN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAuthority:
+    """One generation of a declared authority, with its certificate and those above it (own first, root last)."""
+
+    label: str
+    generation: int
+    observed: ObservedAuthority
+    chain: tuple[x509.Certificate, ...]
+
+    @property
+    def name(self) -> str:
+        """``clients-g1``: unique in the environment, and safe as a file name."""
+        return authority_name(self.label, self.generation)
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """Its own certificate."""
+        return self.chain[0]
+
+    @property
+    def root(self) -> x509.Certificate:
+        """The certificate its chain ends in."""
+        return self.chain[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedAuthority:
+    """An authority that does not count, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The authorities of an environment: those that count, roots first, and the others with their reasons."""
+
+    known: tuple[KnownAuthority, ...]
+    skipped: tuple[SkippedAuthority, ...]
+
+
+def authority_name(label: str, generation: int) -> str:
+    """The name of one generation of an authority; both come out of a checked environment file."""
+    return f"{label}-g{generation}"
+
+
+def observe_authorities(environment: Environment, backend: ReadsAuthorities, at: datetime) -> Authorities:
+    """Ask the backend which authorities of the environment exist, and for the chain of each.
+
+    Args:
+        environment: what should exist.
+        backend: what does.
+        at: the moment (aware) at which the certificates must be valid.
+
+    Raises:
+        GuardRefused: two authorities carry the same identity.
+        VerificationFailed: a chain does not verify.
+        BackendError: the backend failed.
+    """
+    observed = of_environment(backend.list_authorities(), environment.environment)
+    known: list[KnownAuthority] = []
+    skipped: list[SkippedAuthority] = []
+    for one in observed:
+        label, generation = _identity(one)
+        reason = _reason_to_skip(environment, one, label, generation, at)
+        if reason is not None or generation is None:
+            skipped.append(SkippedAuthority(f"{label} ({one.reference})", reason or "no generation"))
+            continue
+        find_authority(observed, environment.environment, label, generation)
+        known.append(KnownAuthority(label, generation, one, _chain(environment, backend, one, label, at)))
+    skipped.extend(_missing(environment, observed))
+    order = list(environment.authorities)
+    known.sort(key=lambda a: (len(a.chain), order.index(a.label), -a.generation))
+    return Authorities(tuple(known), tuple(sorted(skipped, key=lambda s: s.name)))
+
+
+def _identity(observed: ObservedAuthority) -> tuple[str, int | None]:
+    tags = observed.tags or {}
+    generation = tags.get(TAG_GENERATION, "")
+    return tags.get(TAG_AUTHORITY, ""), int(generation) if generation.isascii() and generation.isdigit() else None
+
+
+def _reason_to_skip(
+    environment: Environment, observed: ObservedAuthority, label: str, generation: int | None, at: datetime
+) -> str | None:
+    declared = environment.authorities.get(label)
+    if declared is None:
+        return "not declared in the environment file"
+    if generation is None or not 1 <= generation <= declared.generation:
+        return f"its generation is not among those of the environment file (1 to {declared.generation})"
+    if observed.status is AuthorityStatus.EXPIRED or (observed.not_after is not None and observed.not_after <= at):
+        return "expired"
+    if observed.status not in _HAS_CERTIFICATE:
+        return f"has no certificate ({observed.status.value})"
+    return None
+
+
+def _missing(environment: Environment, observed: Sequence[ObservedAuthority]) -> list[SkippedAuthority]:
+    return [
+        SkippedAuthority(authority_name(label, authority.generation), "does not exist yet")
+        for label, authority in environment.authorities.items()
+        if find_authority(observed, environment.environment, label, authority.generation) is None
+    ]
+
+
+def _chain(
+    environment: Environment, backend: ReadsAuthorities, observed: ObservedAuthority, label: str, at: datetime
+) -> tuple[x509.Certificate, ...]:
+    source = f"the chain of {environment.environment}/ca/{label}"
+    encoded = backend.authority_chain(observed.reference)
+    if not 1 <= len(encoded) <= _LONGEST_CHAIN:
+        raise VerificationFailed(f"{source} has {len(encoded)} certificates", code="chain.length")
+    chain = tuple(load_certificate(der, source) for der in encoded)
+    verify_ca_chain(chain, at=at)
+    return chain

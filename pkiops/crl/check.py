@@ -1,0 +1,97 @@
+"""Whether a CRL may be handed to relying parties.
+
+What this module decides: what is asked of a CRL beyond RFC 5280's verification (``pkiops.x509.crl``): a number to
+order it by, an authority key identifier, the whole scope of its CA, and enough time left for a relying party to load
+it before it expires.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from pkiops.errors import InputError, VerificationFailed
+from pkiops.x509.crl import CrlView, crl_der, load_crls, verify_crl, view_crl
+
+# A CRL that expires while it is on its way is an outage. AWS Private CA writes the next one at half of the validity, of which the
+# shortest is a day, so a CRL this old means that the service could not write.
+MIN_REMAINING = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCrl:
+    """A CRL that passed every check, with its number."""
+
+    crl: x509.CertificateRevocationList = field(repr=False)
+    view: CrlView
+    number: int
+    next_update: datetime
+    authority_key_identifier: str
+
+    @property
+    def der(self) -> bytes:
+        """The CRL in DER."""
+        return crl_der(self.crl)
+
+
+def parse_one(data: bytes, name: str) -> x509.CertificateRevocationList:
+    """The one CRL in ``data``.
+
+    Raises:
+        VerificationFailed: none, several, or something else.
+    """
+    try:
+        found = load_crls(data, name)
+    except InputError as error:
+        raise VerificationFailed(error.message, hint=error.hint, code=error.code) from error
+    if len(found) != 1:
+        raise VerificationFailed(f"{name} holds {len(found)} CRLs, one was expected", code="crl.several")
+    return found[0]
+
+
+def check_crl(
+    crl: x509.CertificateRevocationList,
+    issuer: x509.Certificate,
+    name: str,
+    *,
+    at: datetime,
+    margin: timedelta = MIN_REMAINING,
+) -> CheckedCrl:
+    """Check a CRL under its CA.
+
+    Args:
+        crl: the CRL.
+        issuer: the certificate of the CA that must have signed it.
+        name: what to call it in messages.
+        at: the moment (aware) at which it must be current.
+        margin: how long it must stay so.
+
+    Raises:
+        VerificationFailed: code ``crl.expired``, ``crl.expires-soon``, ``crl.signature``, ``crl.partitioned`` and others of ``verify_crl``.
+    """
+    try:
+        verify_crl(crl, issuer, at=at)
+    except VerificationFailed as error:
+        raise VerificationFailed(
+            f"{name}: {error.message}", hint=error.hint, code=error.code, details=error.details
+        ) from error
+    view = view_crl(crl)
+    if view.partitioned:
+        raise VerificationFailed(
+            f"{name}: it covers only a part of the CA's certificates (issuing distribution point)",
+            hint="this version takes complete CRLs only: set the CA's CrlType to COMPLETE",
+            code="crl.partitioned",
+        )
+    if view.number is None or view.authority_key_identifier is None:
+        lacking = "number" if view.number is None else "authority key identifier"
+        raise VerificationFailed(f"{name}: it has no {lacking} (RFC 5280 section 5.2)", code="crl.incomplete")
+    if view.next_update is None or view.next_update - at < margin:
+        minutes = int(margin.total_seconds() // 60)
+        raise VerificationFailed(
+            f"{name}: it expires within {minutes} minutes, too soon to hand it out",
+            hint="find out why the CA wrote no newer one: pkiops crl show, and the CA's permission to write to its bucket",
+            code="crl.expires-soon",
+        )
+    return CheckedCrl(crl, view, view.number, view.next_update, view.authority_key_identifier)

@@ -1,0 +1,237 @@
+"""Publishing the CRLs of an environment: a folder that never changes, and a pointer that is moved to it.
+
+What this module decides: the order of the steps, so that whoever reads sees a complete set whenever a publisher is
+killed, and that the pointer never goes back.
+
+1. Read the pointer and what it points to. 2. Only then fetch from the CAs: what is fetched is at least as new as what
+was published before, unless a CA went back. 3. Refuse a set that is older anywhere. 4. Write the folder, the manifest
+last, and read it back. 5. Move the pointer under the condition that it is still the one of step 1 (RFC 9110
+If-Match); who loses that race starts again at step 1. 6. Read the pointer back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pkiops.clock import Clock
+from pkiops.crl.authorities import Authorities, SkippedAuthority, observe_authorities
+from pkiops.crl.fetch import CrlBackend, fetch_set
+from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
+from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
+from pkiops.environment.models import Environment
+from pkiops.errors import AlreadyExists, GuardRefused, InProgress, NotFound, VerificationFailed
+from pkiops.progress import NoProgress, Progress
+from pkiops.stores.interface import ALWAYS, IF_ABSENT, Condition, Store
+
+# Each try is lost only to somebody else's success, so a handful is plenty.
+MAX_TRIES = 5
+_FOR_EVER = "public, max-age=31536000, immutable"
+_NEVER = "no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRecord:
+    """One CRL of the set and what became of it: ``new``, ``updated`` or ``unchanged``."""
+
+    record: CrlRecord
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOutcome:
+    """What publishing led to; ``moved`` is whether the pointer moved, ``repaired`` how many files of the folder had to be written again."""
+
+    environment: str
+    moved: bool
+    repaired: int
+    manifest_sha256: str
+    previous_sha256: str | None
+    records: tuple[PublishedRecord, ...]
+    skipped: tuple[SkippedAuthority, ...]
+
+
+def publish_crls(
+    environment: Environment,
+    backend: CrlBackend,
+    store: Store,
+    clock: Clock,
+    *,
+    allow_removal: bool = False,
+    progress: Progress | None = None,
+) -> PublishOutcome:
+    """Publish the current CRL of every CA of the environment as one set.
+
+    Args:
+        environment: the environment.
+        backend: where its CAs are.
+        store: the trust bucket.
+        clock: the moment at which CRLs must be current.
+        allow_removal: accept that the CRL of a CA which no longer counts leaves the set.
+        progress: is told of each step.
+
+    Raises:
+        VerificationFailed: a CRL is missing, expired, forged, or older than the published one; or what was written does not read back.
+        GuardRefused: a CRL would leave the set.
+        NotFound: the environment has no CA with a certificate.
+        InProgress: other publishers were faster, again and again.
+        BackendError: the backend or the store failed.
+    """
+    watch = progress or NoProgress()
+    for _ in range(MAX_TRIES):
+        outcome = _try(environment, backend, store, clock.now(), allow_removal=allow_removal, progress=watch)
+        if outcome is not None:
+            return outcome
+        watch.step("somebody else has just published: look again")
+    raise InProgress(
+        f"the CRLs of {environment.environment} are being published by others: lost {MAX_TRIES} races for {store.describe()}",
+        hint="run it again",
+        code="crl.race",
+    )
+
+
+def _try(
+    environment: Environment,
+    backend: CrlBackend,
+    store: Store,
+    at: datetime,
+    *,
+    allow_removal: bool,
+    progress: Progress,
+) -> PublishOutcome | None:
+    """One attempt; None when somebody else moved the pointer meanwhile."""
+    name = environment.environment
+    pointer = read_pointer(store, name)
+    before = {} if pointer is None else {r.name: r for r in read_records(store, name, pointer.manifest_sha256)}
+    authorities = observe_authorities(environment, backend, at)
+    if not authorities.known:
+        raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
+    candidate = fetch_set(name, authorities.known, backend, at=at, progress=progress)
+    records = _compare(name, candidate, before)
+    _refuse_removal(name, candidate, before, at, allow_removal=allow_removal)
+    progress.step(f"write {file_key(name, candidate.digest(), '')}")
+    written = _write_folder(store, candidate)
+    moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
+    if moved and not _move(store, candidate, pointer, at):
+        return None
+    return _outcome(candidate, pointer, records, authorities, moved=moved, written=written)
+
+
+def _outcome(
+    candidate: CrlSet,
+    pointer: Pointer | None,
+    records: Sequence[PublishedRecord],
+    authorities: Authorities,
+    *,
+    moved: bool,
+    written: int,
+) -> PublishOutcome:
+    return PublishOutcome(
+        environment=candidate.environment,
+        moved=moved,
+        repaired=0 if moved else written,
+        manifest_sha256=candidate.digest(),
+        previous_sha256=pointer.manifest_sha256 if pointer else None,
+        records=tuple(records),
+        skipped=authorities.skipped,
+    )
+
+
+def _compare(environment: str, candidate: CrlSet, before: Mapping[str, CrlRecord]) -> list[PublishedRecord]:
+    """What changes per CA; numbers compare as integers (RFC 5280 section 5.2.3) and never go back."""
+    compared: list[PublishedRecord] = []
+    for record in candidate.records:
+        old = before.get(record.name)
+        if old is None or old.aki != record.aki:
+            # a CA of the same name with another key has numbers of its own
+            compared.append(PublishedRecord(record, "new"))
+        elif record.number < old.number:
+            raise VerificationFailed(
+                f"the CRL of {environment}/ca/{record.name} has number {record.number}, which is lower than the published {old.number}",
+                hint="an old CRL came back: look at the versions of the object in the CRL bucket, and who wrote the newest one",
+                code="crl.number-went-back",
+            )
+        elif record.number == old.number and record.sha256 != old.sha256:
+            raise VerificationFailed(
+                f"the CRL of {environment}/ca/{record.name} has the number {record.number} of the published one, but other bytes",
+                hint="one number stands for one CRL: find out who wrote the other one before anything is published",
+                code="crl.number-reused",
+            )
+        else:
+            compared.append(PublishedRecord(record, "unchanged" if record.sha256 == old.sha256 else "updated"))
+    return compared
+
+
+def _refuse_removal(
+    environment: str, candidate: CrlSet, before: Mapping[str, CrlRecord], at: datetime, *, allow_removal: bool
+) -> None:
+    kept = {record.name for record in candidate.records}
+    removed = sorted(name for name, record in before.items() if name not in kept and record.next_update > at)
+    if removed and not allow_removal:
+        raise GuardRefused(
+            f"the published set holds the CRL of {', '.join(f'{environment}/ca/{name}' for name in removed)}, which no longer counts; "
+            "without it, relying parties refuse every certificate below that CA",
+            hint="if nothing below it is in use any more, run again with --allow-removal",
+            code="crl.removal",
+        )
+
+
+def _write_folder(store: Store, candidate: CrlSet) -> int:
+    """Write what is not there yet, and put right what is damaged; return how many files were written.
+
+    The folder's name is the digest of all it holds, so that writing the same again is always right.
+    """
+    written = 0
+    for file in candidate.files():
+        key = file_key(candidate.environment, candidate.digest(), file.name)
+        there = _is_there(store, key, file.data)
+        if there:
+            continue
+        # another publisher may write the same set at this moment; what is there is compared below
+        with contextlib.suppress(AlreadyExists):
+            condition = IF_ABSENT if there is None else ALWAYS
+            store.put(key, file.data, condition=condition, content_type=file.content_type, cache_control=_FOR_EVER)
+            written += 1
+        if not _is_there(store, key, file.data):
+            raise VerificationFailed(
+                f"{key} in {store.describe()} does not read back as it was written",
+                hint="run it again",
+                code="crl.read-back",
+            )
+    return written
+
+
+def _is_there(store: Store, key: str, data: bytes) -> bool | None:
+    """Whether the store holds exactly ``data`` under ``key``; None if it holds nothing there."""
+    try:
+        found = store.get(key, max_bytes=len(data))
+    except VerificationFailed:
+        return False  # larger than what belongs there
+    return None if found is None else found.data == data
+
+
+def _move(store: Store, candidate: CrlSet, pointer: Pointer | None, at: datetime) -> bool:
+    """Point to the new set, unless the pointer is no longer the one that was read."""
+    key = pointer_key(candidate.environment)
+    data = canonical_json(
+        {
+            "format_version": FORMAT_VERSION,
+            "environment": candidate.environment,
+            "manifest_sha256": candidate.digest(),
+            "generated_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+    )
+    condition = IF_ABSENT if pointer is None else Condition(version=pointer.version)
+    try:
+        version = store.put(key, data, condition=condition, content_type="application/json", cache_control=_NEVER)
+    except AlreadyExists:
+        return False
+    after = read_pointer(store, candidate.environment)
+    # another publisher may have moved on already, which is no failure of ours
+    if after is None or (after.version == version and after.manifest_sha256 != candidate.digest()):
+        raise VerificationFailed(
+            f"{key} in {store.describe()} does not read back as it was written", code="crl.read-back"
+        )
+    return True
