@@ -150,14 +150,6 @@ def decode(block: Block, source: str, kind: Kind) -> bytes:
     return der
 
 
-def pem_encode(label: str, der: bytes) -> bytes:
-    """One PEM block, 64 characters a line, a newline at the end (RFC 7468 section 2)."""
-    text = base64.b64encode(der)
-    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-    name = label.encode("ascii")
-    return b"\n".join([_BEGIN + name + _DASHES, *lines, _END + name + _DASHES, b""])
-
-
 def _pem_blocks(data: bytes, source: str, kind: Kind) -> Iterator[Block]:
     position = data.find(_BEGIN)
     while position >= 0:

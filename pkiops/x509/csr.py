@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID
 
 from pkiops.errors import InputError, PolicyDenied
-from pkiops.x509 import armor
+from pkiops.x509 import armor, pem
 from pkiops.x509.algorithms import KeyAlgorithm
 from pkiops.x509.armor import PARSE_ERRORS
 from pkiops.x509.keys import PrivateKey, PublicKey, describe_key, key_algorithm_of, signing_hash, spki_sha256
@@ -85,7 +85,7 @@ def load_csr(data: bytes, source: str) -> CertificationRequest:
     common_names = [value for name, value in subject if name == "CN" and value]
     return CertificationRequest(
         der=der,
-        pem=armor.pem_encode("CERTIFICATE REQUEST", der),
+        pem=pem.encode(der, pem.CERTIFICATE_REQUEST),
         public_key=public_key,
         key_algorithm=key_algorithm_of(public_key),
         key_description=key_description,

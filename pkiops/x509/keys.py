@@ -10,7 +10,7 @@ import hashlib
 from typing import TypeAlias, cast
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
     CertificatePublicKeyTypes,
@@ -43,7 +43,6 @@ _SIGNING_KEYS = (
     ec.EllipticCurvePrivateKey,
     ed25519.Ed25519PrivateKey,
     ed448.Ed448PrivateKey,
-    dsa.DSAPrivateKey,
 )
 _RSA_SIZES = {2048: KeyAlgorithm.RSA_2048, 3072: KeyAlgorithm.RSA_3072, 4096: KeyAlgorithm.RSA_4096}
 _CURVES: dict[str, tuple[KeyAlgorithm, type[ec.EllipticCurve], type[SigningHash]]] = {
@@ -103,8 +102,6 @@ def describe_key(public_key: object) -> str:
         return "Ed25519"
     if isinstance(public_key, ed448.Ed448PublicKey):
         return "Ed448"
-    if isinstance(public_key, dsa.DSAPublicKey):
-        return f"DSA {public_key.key_size}"
     algorithm = key_algorithm_of(public_key)
     if algorithm:
         return algorithm.value.replace("_", "-")
@@ -113,7 +110,7 @@ def describe_key(public_key: object) -> str:
 
 def signing_hash(key: PrivateKey) -> SigningHash | None:
     """The digest to sign with: SHA-256 for RSA, the curve's partner for EC, None where the algorithm brings its own."""
-    if isinstance(key, rsa.RSAPrivateKey | dsa.DSAPrivateKey):
+    if isinstance(key, rsa.RSAPrivateKey):
         return hashes.SHA256()
     if isinstance(key, ec.EllipticCurvePrivateKey):
         known = _CURVES.get(key.curve.name)
