@@ -75,7 +75,7 @@ def _security_standard(given: str | None, region: Region) -> str:
 def describe(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
     """DescribeCertificateAuthority."""
     authority = find_authority(region, request["CertificateAuthorityArn"])
-    settle_creation(context, authority)
+    _poll_creation(authority, context.clock.now())
     return {"CertificateAuthority": _description(authority, region, context.clock.now())}
 
 
@@ -89,10 +89,15 @@ def list_authorities(context: Context, region: Region, request: dict[str, Any]) 
     return page("CertificateAuthorities", shown, request, key=lambda item: str(item["Arn"]))
 
 
-def settle_creation(context: Context, authority: Authority) -> None:
-    """Move a CREATING authority on if its time has come; each call is one poll."""
-    if authority.status is Status.CREATING and authority.readiness.poll(context.clock.now()):
-        authority.change_status(Status.PENDING, context.clock.now())
+def settle_creation(authority: Authority, now: datetime) -> None:
+    """Move a CREATING authority on if its time has come."""
+    if authority.status is Status.CREATING and authority.readiness.is_ready(now):
+        authority.change_status(Status.PENDING, now)
+
+
+def _poll_creation(authority: Authority, now: datetime) -> None:
+    if authority.status is Status.CREATING and authority.readiness.poll(now):
+        authority.change_status(Status.PENDING, now)
 
 
 def _description(authority: Authority, region: Region, now: datetime) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def _description(authority: Authority, region: Region, now: datetime) -> dict[st
 def get_csr(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
     """GetCertificateAuthorityCsr."""
     authority = find_authority(region, request["CertificateAuthorityArn"])
-    settle_creation(context, authority)
+    _poll_creation(authority, context.clock.now())
     if authority.status is Status.CREATING:
         raise in_progress(f"The certificate signing request of {authority.arn} is being created")
     require_state(authority, "GetCertificateAuthorityCsr", context.clock.now())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -37,7 +39,16 @@ def key_identifier(certificate: x509.Certificate) -> bytes:
         return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
 
 
-def read_csr(data: bytes) -> x509.CertificateSigningRequest:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is used of a certificate signing request, read once."""
+
+    subject: x509.Name
+    public_key: Any
+    extensions: x509.Extensions
+
+
+def read_csr(data: bytes) -> Request:
     """A request whose self-signature holds and which names somebody.
 
     Raises:
@@ -47,18 +58,19 @@ def read_csr(data: bytes) -> x509.CertificateSigningRequest:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # cryptography warns of what it tolerates; what we tolerate is said below
             csr = x509.load_pem_x509_csr(data)
-            common_names = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-            has_names = any(e.oid == ExtensionOID.SUBJECT_ALTERNATIVE_NAME for e in csr.extensions)
+            request = Request(csr.subject, csr.public_key(), csr.extensions)
             valid = csr.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise _malformed_csr(f"it cannot be parsed ({error})") from error
     if not valid:
         raise _malformed_csr("its signature does not verify under its own key")
-    if not len(csr.subject) and not has_names:
+    has_names = any(extension.oid == ExtensionOID.SUBJECT_ALTERNATIVE_NAME for extension in request.extensions)
+    if not len(request.subject) and not has_names:
         raise _malformed_csr("it has neither a subject nor subject alternative names")
+    common_names = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if any(len(str(attribute.value).encode()) > _COMMON_NAME_LIMIT for attribute in common_names):
         raise _malformed_csr(f"its common name is longer than {_COMMON_NAME_LIMIT} octets")
-    return csr
+    return request
 
 
 def _malformed_csr(why: str) -> ServiceError:
@@ -92,7 +104,6 @@ def _touch(certificate: x509.Certificate) -> None:
     list(certificate.extensions)
     certificate.public_key()
     len(certificate.subject)
-    len(certificate.issuer)
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -86,7 +86,7 @@ def _require_root(certificate: x509.Certificate, chain: Sequence[x509.Certificat
 
 
 def _require_chain(certificate: x509.Certificate, chain: Sequence[x509.Certificate], now: datetime) -> None:
-    if certificate.issuer == certificate.subject and issued_by(certificate, certificate):
+    if issued_by(certificate, certificate):
         raise malformed_certificate("a self-signed certificate is for root certificate authorities only")
     if not chain:
         raise malformed_certificate("a subordinate certificate authority needs its certificate chain up to the root")

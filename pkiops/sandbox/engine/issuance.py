@@ -12,7 +12,7 @@ from typing import Any
 from cryptography import x509
 
 from pkiops.sandbox.engine import crl, templates
-from pkiops.sandbox.engine.certificates import key_identifier, pem, pem_chain, read_csr
+from pkiops.sandbox.engine.certificates import Request, key_identifier, pem, pem_chain, read_csr
 from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args, not_found, validation
 from pkiops.sandbox.engine.extensions import Sources, assemble
 from pkiops.sandbox.engine.state import Authority, Context, Issued, Region, find_authority, require_state
@@ -82,10 +82,10 @@ def get_certificate(context: Context, region: Region, request: dict[str, Any]) -
     return answer
 
 
-def _require_fit(authority: Authority, template: Template, csr: x509.CertificateSigningRequest) -> None:
+def _require_fit(authority: Authority, template: Template, csr: Request) -> None:
     """A root template signs the CA's own request; a subordinate's path length must nest in its issuer's."""
     if template.root:
-        if authority.kind != "ROOT" or not authority.owns(csr.public_key()):
+        if authority.kind != "ROOT" or not authority.owns(csr.public_key):
             raise validation(
                 f"Template {template.name} signs the certificate signing request of a root CA by itself only"
             )
@@ -105,11 +105,11 @@ def _builder(
     authority: Authority,
     region: Region,
     template: Template,
-    csr: x509.CertificateSigningRequest,
+    csr: Request,
     api: dict[str, Any],
     period: Lifetime,
 ) -> x509.CertificateBuilder:
-    public_key = csr.public_key()
+    public_key = csr.public_key
     passed = api if template.reads_api else {}
     subject = name(passed["Subject"]) if passed.get("Subject") else csr.subject
     issuer = None if template.root else authority.certificate

@@ -73,6 +73,8 @@ class PrivateCa:
     def maintain(self, region: Region) -> None:
         """Let happen what time brings."""
         with self._lock:
-            authorities.forget_deleted(region, self._context.clock.now())
+            now = self._context.clock.now()
+            authorities.forget_deleted(region, now)
             for authority in region.authorities.values():
+                authorities.settle_creation(authority, now)
                 crl.publish_if_due(self._context, region, authority)

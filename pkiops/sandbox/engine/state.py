@@ -89,9 +89,13 @@ class Readiness:
     polls_left: int
     ready_at: datetime
 
+    def is_ready(self, now: datetime) -> bool:
+        """Whether the answer is there, without asking for it."""
+        return self.polls_left <= 0 or now >= self.ready_at
+
     def poll(self, now: datetime) -> bool:
         """Ask once; true when the answer is there."""
-        if self.polls_left <= 0 or now >= self.ready_at:
+        if self.is_ready(now):
             self.polls_left = 0
             return True
         self.polls_left -= 1
