@@ -94,11 +94,12 @@ class ObservedAuthority:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorityCertificateRequest:
-    """A CA certificate to be signed: by ``issuer``, or by the CA itself when ``issuer`` is its own reference.
+    """The certificate of ``authority`` to be signed: by ``issuer``, or by itself when both are the same reference.
 
     Validity is exact, so that the same request made twice is the same request.
     """
 
+    authority: str
     issuer: str
     issuer_signing_algorithm: SigningAlgorithm
     csr_der: bytes = field(repr=False)

@@ -128,6 +128,7 @@ class Hierarchy:
         csr_der = self.backend.authority_csr(authority.reference)
         issuer = self._issuer_of(wanted, authority)
         request = AuthorityCertificateRequest(
+            authority=authority.reference,
             issuer=issuer.reference,
             issuer_signing_algorithm=SigningAlgorithm(issuer.signing_algorithm),
             csr_der=csr_der,

@@ -103,11 +103,8 @@ class Authorities(Calls):
         return requests[0]
 
     def sign_authority(self, request: AuthorityCertificateRequest) -> tuple[bytes, ...]:
-        """Have a CA certificate signed (IssueCertificate, GetCertificate).
-
-        A CA whose certificate is ``request.issuer``'s own is a root.
-        """
-        is_root = self.describe_authority(request.issuer).status is AuthorityStatus.PENDING_CERTIFICATE
+        """Have a CA certificate signed (IssueCertificate, GetCertificate)."""
+        is_root = request.authority == request.issuer
         template = root_template(request.path_length) if is_root else subordinate_template(request.path_length or 0)
         parameters = shapes.issue_parameters(
             authority=request.issuer,

@@ -1,0 +1,108 @@
+"""An HTTP proxy between pkiops and the sandbox that counts calls and can do something right before or right after one of them.
+
+It changes nothing in either: pkiops is pointed at it as at any endpoint. ``before`` means the request never reached the service, ``after`` that the service carried it
+out and the answer never reached pkiops.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+Moment = Literal["before", "after"]
+
+
+@dataclass
+class Trigger:
+    """What happens at which call."""
+
+    call: int
+    moment: Moment
+    action: Callable[[], None]
+
+
+@dataclass
+class FaultyProxy:
+    """The proxy as a test sees it: its URL, the calls so far, and an optional trigger."""
+
+    url: str
+    target: str
+    trigger: Trigger | None = None
+    calls: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def arrive(self, name: str) -> int:
+        with self.lock:
+            self.calls.append(name)
+            return len(self.calls)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    proxy: FaultyProxy
+
+    def _forward(self) -> None:
+        proxy = self.proxy
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        number = proxy.arrive(self.headers.get("X-Amz-Target") or f"{self.command} {self.path}")
+        trigger = proxy.trigger if proxy.trigger and proxy.trigger.call == number else None
+        if trigger and trigger.moment == "before":
+            self._fire(trigger)
+            return
+        parts = urlsplit(proxy.target)
+        with closing(http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)) as connection:
+            connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
+            answer = connection.getresponse()
+            data = answer.read()
+        if trigger:
+            self._fire(trigger)
+            return
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"connection", "transfer-encoding"}:
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+
+    def _fire(self, trigger: Trigger) -> None:
+        self.close_connection = True
+        trigger.action()
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _forward
+
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        del request, client_address  # clients are killed on purpose here
+
+
+@contextmanager
+def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
+    """A proxy on a free loopback port in front of ``target``."""
+    proxy = FaultyProxy(url="", target=target)
+    handler = type("Handler", (_Handler,), {"proxy": proxy})
+    server = _Server(("127.0.0.1", 0), handler)
+    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)
