@@ -124,9 +124,8 @@ class Issuance:
         )
 
     def _next(self, prepared: Prepared, latest: Entry | None) -> Step:
-        reference = prepared.issuer.observed.reference
         try:
-            return next_step(latest, prepared.intent, reference, now=self.clock.now(), reissue=prepared.reissue)
+            return next_step(latest, prepared.record, now=self.clock.now(), reissue=prepared.reissue)
         except GuardRefused as error:
             record = prepared.record
             known = {

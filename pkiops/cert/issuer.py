@@ -109,11 +109,16 @@ def with_chain(
     source = f"the chain of {environment.environment}/ca/{label}"
     chain = tuple(load_certificate(der, source) for der in backend.authority_chain(observed.reference))
     verify_ca_chain(chain, at=at)
-    _check_pins(environment, label, chain)
+    check_pins(environment, label, chain)
     return Issuer(label, environment.authorities[label].generation, observed, chain)
 
 
-def _check_pins(environment: Environment, label: str, chain: tuple[x509.Certificate, ...]) -> None:
+def check_pins(environment: Environment, label: str, chain: tuple[x509.Certificate, ...]) -> None:
+    """Check that the chain of an authority (own certificate first, root last) holds the certificates that the file pins.
+
+    Raises:
+        VerificationFailed: code ``cert.pin``.
+    """
     labels = labels_upwards(environment, label)
     # the root is the last of the chain, however many CAs are between
     by_label = {**dict(zip(labels, chain, strict=False)), labels[-1]: chain[-1]}

@@ -47,7 +47,6 @@ class Prepared:
 
     csr: CertificationRequest
     issuer: Issuer
-    intent: Intent
     record: LedgerIntent
     reissue: bool
 

@@ -76,7 +76,7 @@ class Preparation:
             issuance_request(intent, csr, issuer, attempt=""), issuer.observed
         ).template
         record = ledger_intent(order, self.environment.environment, requester, policy, csr, issuer, intent, template)
-        return Prepared(csr=csr, issuer=issuer, intent=intent, record=record, reissue=order.reissue)
+        return Prepared(csr=csr, issuer=issuer, record=record, reissue=order.reissue)
 
     def _judged(self, order: Order, profile: Profile, request: Request, facts: Facts) -> Decision:
         decision = decide(order.profile, profile, request, facts, self.clock.now())

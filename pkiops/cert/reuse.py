@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pkiops.errors import GuardRefused
-from pkiops.ledger.interface import Entry, EntryState
-from pkiops.policy.findings import Intent
+from pkiops.ledger.interface import Entry, EntryState, LedgerIntent
 
 # A certificate is due for renewal in the last third of its life, counted from the notBefore that we set.
 DUE_AFTER_THIRDS = 2
@@ -34,13 +33,12 @@ def is_due(not_before: datetime, not_after: datetime, now: datetime) -> bool:
     return now >= not_before + (not_after - not_before) * DUE_AFTER_THIRDS / 3
 
 
-def next_step(entry: Entry | None, intent: Intent, authority_reference: str, *, now: datetime, reissue: bool) -> Step:
+def next_step(entry: Entry | None, today: LedgerIntent, *, now: datetime, reissue: bool) -> Step:
     """How the request goes on whose latest entry is ``entry``.
 
     Args:
         entry: the latest attempt, None for the first.
-        intent: the certificate that policy grants today.
-        authority_reference: the CA that would issue today.
+        today: the certificate that policy grants today, and the CA that would issue it.
         now: aware UTC.
         reissue: somebody said that a second certificate is acceptable where it is not known whether there is a first.
 
@@ -49,7 +47,7 @@ def next_step(entry: Entry | None, intent: Intent, authority_reference: str, *, 
     """
     if entry is None or entry.state in {EntryState.UNKNOWN, EntryState.REFUSED}:
         return Step.NEW_ATTEMPT
-    same = _is_same(entry, intent, authority_reference)
+    same = _is_same(entry, today)
     if entry.state is EntryState.ISSUED:
         return Step.SERVE if same and _serves(entry, now) else Step.NEW_ATTEMPT
     if entry.state is EntryState.FAILED:
@@ -71,15 +69,15 @@ def _serves(entry: Entry, now: datetime) -> bool:
     return not is_due(entry.not_before, entry.not_after, now)
 
 
-def _is_same(entry: Entry, intent: Intent, authority_reference: str) -> bool:
-    """Whether the entry's certificate is one that would be issued today: same CA, same names and usages, and no longer life."""
+def _is_same(entry: Entry, today: LedgerIntent) -> bool:
+    """Whether the entry is about a certificate that would be issued today: same CA, names and usages, and no longer life than the rules now give."""
     return (
-        entry.authority_reference == authority_reference
-        and sorted(entry.subject) == sorted(intent.subject)
-        and sorted(entry.sans) == sorted(intent.sans)
-        and set(entry.usages) == {usage.value for usage in intent.usage}
+        entry.authority_reference == today.authority_reference
+        and sorted(entry.subject) == sorted(today.subject)
+        and sorted(entry.sans) == sorted(today.sans)
+        and set(entry.usages) == set(today.usages)
         and entry.not_after is not None
-        and entry.not_after <= intent.not_after
+        and (entry.policy_sha256 == today.policy_sha256 or entry.not_after <= today.not_after)
     )
 
 

@@ -1,0 +1,215 @@
+"""Revoke a certificate, given as a file or by its serial.
+
+What this module decides: which CA of the environment is asked, from the certificate's own issuer and signature, the ledger, or the authority that was
+named, and that the three never contradict each other; that CA certificates are not revoked here; and that a revocation is in the ledger. Asking for
+consent is left to the caller, between ``plan`` and ``revoke``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities, RevocationReason, RevokesCertificates
+from pkiops.clock import Clock
+from pkiops.crl.authorities import KnownAuthority, observe_authorities
+from pkiops.environment.models import Environment
+from pkiops.errors import GuardRefused, InputError, InvalidState, NotFound, NotSupported
+from pkiops.ledger.interface import Entry, Ledger, RevocationRecord
+from pkiops.x509.certificate import serial_hex
+from pkiops.x509.names import build_name, rfc4514
+from pkiops.x509.signatures import certificate_signed_by
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RevocationPlan:
+    """What would be revoked, and by whom. ``serial`` is hex; ``subject`` is None for a serial that nobody here knows."""
+
+    environment: str
+    authority: str
+    authority_reference: str
+    serial: str
+    reason: RevocationReason
+    subject: str | None
+    not_after: datetime | None
+    known_revocation: RevocationRecord | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revoked:
+    """What came of it; ``in_crl_after_seconds`` is how long until the CRL carries it, as the service states it."""
+
+    plan: RevocationPlan
+    already_revoked: bool
+    in_crl_after_seconds: int
+    crl_url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revocation:
+    """The use case and its collaborators, which are those of ``Issuance``."""
+
+    environment: Environment
+    backend: object
+    ledger: Ledger
+    clock: Clock
+    requester: Callable[[], str]
+
+    def plan(
+        self, target: x509.Certificate | int, *, reason: RevocationReason, authority: str | None = None
+    ) -> RevocationPlan:
+        """Find the CA that issued the certificate (or serial), and say what would be revoked.
+
+        Raises:
+            NotFound: no CA of the environment is known to have issued it.
+            GuardRefused: it is a CA certificate, or the CAs contradict each other.
+            InvalidState: it has expired, so it cannot be revoked and need not be.
+            NotSupported: the backend cannot revoke.
+        """
+        if not isinstance(self.backend, RevokesCertificates) or not isinstance(self.backend, ReadsAuthorities):
+            raise NotSupported(
+                f"the backend of environment {self.environment.environment} cannot revoke certificates",
+                code="backend.cannot-revoke",
+            )
+        # the first call also sets the clock where that follows the server
+        self.requester()
+        known = observe_authorities(self.environment, self.backend, self.clock.now()).known
+        serial = serial_hex(target if isinstance(target, int) else target.serial_number)
+        entries = self.ledger.find_by_serial(self.environment.environment, serial)
+        issuer = self._issuer(known, target, entries, authority, serial)
+        entry = next((one for one in entries if one.authority_reference == issuer.observed.reference), None)
+        _refuse_authorities(known, issuer, target, serial)
+        plan = RevocationPlan(
+            environment=self.environment.environment,
+            authority=issuer.label,
+            authority_reference=issuer.observed.reference,
+            serial=serial,
+            reason=reason,
+            subject=_subject(target, entry),
+            not_after=_not_after(target, entry),
+            known_revocation=entry.revocation if entry else None,
+        )
+        if plan.not_after is not None and plan.not_after <= self.clock.now():
+            raise InvalidState(
+                f"certificate {serial} of {plan.environment}/ca/{plan.authority} expired on {plan.not_after:%Y-%m-%dT%H:%M:%SZ}",
+                hint="nobody accepts it any more; there is nothing to revoke",
+                code="cert.expired",
+            )
+        return plan
+
+    def revoke(self, plan: RevocationPlan) -> Revoked:
+        """Revoke, and record it. One that is revoked already is a success.
+
+        Raises:
+            NotFound: the CA never issued that serial.
+            BackendError: the CA refused or failed.
+        """
+        if not isinstance(self.backend, RevokesCertificates):
+            raise NotSupported("the backend cannot revoke certificates", code="backend.cannot-revoke")
+        outcome = self.backend.revoke_certificate(plan.authority_reference, plan.serial, plan.reason)
+        record = RevocationRecord(reason=plan.reason.value, at=self.clock.now(), requester=self.requester())
+        self.ledger.record_revoked(plan.environment, plan.authority_reference, plan.serial, record)
+        return Revoked(
+            plan=plan,
+            already_revoked=outcome.already_revoked,
+            in_crl_after_seconds=outcome.visible_after_seconds,
+            crl_url=self._crl_url(plan),
+        )
+
+    def _crl_url(self, plan: RevocationPlan) -> str | None:
+        if not isinstance(self.backend, PublishesOwnCrls) or not isinstance(self.backend, ReadsAuthorities):
+            return None
+        return self.backend.crl_url(self.backend.describe_authority(plan.authority_reference))
+
+    def _issuer(
+        self,
+        known: tuple[KnownAuthority, ...],
+        target: x509.Certificate | int,
+        entries: tuple[Entry, ...],
+        authority: str | None,
+        serial: str,
+    ) -> KnownAuthority:
+        if authority is not None and authority not in self.environment.authorities:
+            raise InputError(
+                f"environment {self.environment.environment} has no authority {authority!r}",
+                hint=f"authorities of this environment: {', '.join(self.environment.authorities)}",
+                code="cert.unknown-authority",
+            )
+        named = [one for one in known if authority in {None, one.label}]
+        if isinstance(target, x509.Certificate):
+            found = [one for one in named if certificate_signed_by(target, one.certificate)]
+        else:
+            recorded = {entry.authority_reference for entry in entries}
+            found = [one for one in named if one.observed.reference in recorded] if recorded else []
+            if not found and authority is not None:
+                # nothing is known of that serial: believe whoever names the CA, which will know
+                found = [one for one in named if one.generation == self.environment.authorities[authority].generation]
+        if len(found) == 1:
+            return found[0]
+        raise self._no_issuer(found, target, authority, serial)
+
+    def _no_issuer(
+        self, found: list[KnownAuthority], target: x509.Certificate | int, authority: str | None, serial: str
+    ) -> NotFound | GuardRefused:
+        where = (
+            f"{self.environment.environment}/ca/{authority}"
+            if authority
+            else f"environment {self.environment.environment}"
+        )
+        if found:
+            return GuardRefused(
+                f"serial {serial} belongs to several CAs: {', '.join(one.name for one in found)}",
+                hint="name the one that is meant with --authority, or give the certificate itself",
+                code="cert.ambiguous",
+            )
+        if isinstance(target, x509.Certificate):
+            return NotFound(
+                f"certificate {serial} was not issued by {where}: its issuer is {rfc4514(target.issuer)}",
+                hint=f"pkiops ca show {self.environment.environment} lists the CAs; use the environment that issued it",
+                code="cert.not-ours",
+            )
+        return NotFound(
+            f"serial {serial} is not in the ledger of {where}",
+            hint="give the certificate itself, or the CA that issued it with --authority",
+            code="cert.unknown-serial",
+        )
+
+
+def _refuse_authorities(
+    known: tuple[KnownAuthority, ...], issuer: KnownAuthority, target: x509.Certificate | int, serial: str
+) -> None:
+    """A revoked CA takes everything below it along; that is never the side effect of a serial."""
+    below = [
+        one.name
+        for one in known
+        if serial_hex(one.certificate.serial_number) == serial and one.certificate.issuer == issuer.certificate.subject
+    ]
+    is_ca = isinstance(target, x509.Certificate) and _is_ca(target)
+    if below or is_ca:
+        raise GuardRefused(
+            f"{serial} is the certificate of a CA{f' ({below[0]})' if below else ''}: revoking it refuses everything below it",
+            hint="cert revoke is for end entities; take a CA out of service with its environment file and the service's own tools",
+            code="cert.is-a-ca",
+        )
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _subject(target: x509.Certificate | int, entry: Entry | None) -> str | None:
+    if isinstance(target, x509.Certificate):
+        return rfc4514(target.subject)
+    return rfc4514(build_name(dict(entry.subject))) if entry else None
+
+
+def _not_after(target: x509.Certificate | int, entry: Entry | None) -> datetime | None:
+    if isinstance(target, x509.Certificate):
+        return target.not_valid_after_utc
+    return entry.not_after if entry else None

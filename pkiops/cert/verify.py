@@ -1,0 +1,93 @@
+"""Is this certificate to be believed, for one purpose, at one moment?
+
+What this module decides: where anchors, intermediates and CRLs come from: all from an environment, or all from files, never some of each, so that
+nothing handed over can change what an environment says. Building and judging the path is ``pkiops.x509.chain``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities
+from pkiops.cert.issuer import check_pins
+from pkiops.crl.authorities import observe_authorities
+from pkiops.environment.models import Environment
+from pkiops.errors import InputError, NotSupported, VerificationFailed
+from pkiops.x509.certificate import load_certificates
+from pkiops.x509.chain import Purpose, VerifiedChain, verify_chain
+from pkiops.x509.crl import load_crls
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Material:
+    """What a certificate is held against; ``crls`` None: revocation is not checked."""
+
+    anchors: tuple[x509.Certificate, ...]
+    intermediates: tuple[x509.Certificate, ...]
+    crls: tuple[x509.CertificateRevocationList, ...] | None
+
+
+def material_of_environment(environment: Environment, backend: object, *, now: datetime) -> Material:
+    """Roots, other CAs and CRLs of an environment as they are now. Whether a CRL is sound and current is checked where it is used.
+
+    Raises:
+        BackendError: they cannot be read.
+        VerificationFailed: a CA's chain is broken, not the pinned one, or a CRL is no CRL.
+    """
+    if not isinstance(backend, ReadsAuthorities) or not isinstance(backend, PublishesOwnCrls):
+        raise NotSupported(f"the backend of environment {environment.environment} does not publish CRLs itself")
+    known = observe_authorities(environment, backend, now).known
+    crls: list[x509.CertificateRevocationList] = []
+    for authority in known:
+        if authority.generation == environment.authorities[authority.label].generation:
+            check_pins(environment, authority.label, authority.chain)
+        data = backend.fetch_crl(authority.observed)
+        if data is not None:
+            crls.extend(_crls_of_ca(data, f"the CRL of {environment.environment}/ca/{authority.name}"))
+    roots = [one.certificate for one in known if environment.authorities[one.label].issuer is None]
+    others = [one.certificate for one in known if environment.authorities[one.label].issuer is not None]
+    return Material(anchors=tuple(roots), intermediates=tuple(others), crls=tuple(crls))
+
+
+def material_of_files(
+    anchors: tuple[bytes, str], intermediates: Sequence[tuple[bytes, str]], crls: Sequence[tuple[bytes, str]]
+) -> Material:
+    """The same from files, each as (bytes, name for messages); without CRLs revocation is not checked.
+
+    Raises:
+        InputError: a file is not what it should be.
+    """
+    return Material(
+        anchors=load_certificates(*anchors),
+        intermediates=tuple(one for file in intermediates for one in load_certificates(*file)),
+        crls=tuple(one for file in crls for one in load_crls(*file)) if crls else None,
+    )
+
+
+def verify_certificate(
+    certificates: Sequence[x509.Certificate], material: Material, *, purpose: Purpose, at: datetime
+) -> VerifiedChain:
+    """Build and verify the path of the first certificate; the others may be used on the way.
+
+    Raises:
+        VerificationFailed: with the reason.
+    """
+    return verify_chain(
+        certificates[0],
+        intermediates=(*certificates[1:], *material.intermediates),
+        anchors=material.anchors,
+        at=at,
+        purpose=purpose,
+        crls=material.crls,
+    )
+
+
+def _crls_of_ca(data: bytes, source: str) -> tuple[x509.CertificateRevocationList, ...]:
+    try:
+        return load_crls(data, source)
+    except InputError as error:
+        raise VerificationFailed(error.message, hint=error.hint, code=error.code) from error
