@@ -1,8 +1,8 @@
 """A store over a folder: every object a file, every write a rename, conditions held under a lock.
 
-What this module decides: how the promises of ``pkiops.stores.interface`` are kept on a file system. A version is the SHA-256 of the
-bytes (as S3 derives an ETag from them); writers of all threads and processes take turns on one lock file, readers need none. Content types and cache headers have
-no place in a folder and are dropped.
+What this module decides: how the promises of ``pkiops.stores.interface`` are kept on a file system. A version is the
+SHA-256 of the bytes (as S3 derives an ETag from them); writers of all threads and processes take turns on one lock
+file, readers need none. Content types and cache headers have no place in a folder and are dropped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class LocalStore:
         except OSError as error:
             raise BackendError(f"cannot read {path}: {error.strerror}") from error
         if len(data) > max_bytes:
-            raise VerificationFailed(f"{path} is larger than {max_bytes} bytes", code="store.too-large")
+            raise VerificationFailed(f"{path} is larger than {max_bytes} bytes", code="store.too-big")
         return StoredObject(key, data, _version(data))
 
     def put(

@@ -45,7 +45,7 @@ def test_the_size_is_bounded(store: Store) -> None:
     store.put("a", b"x" * 11)
     with pytest.raises(VerificationFailed) as caught:
         store.get("a", max_bytes=10)
-    assert caught.value.code == "store.too-large"
+    assert caught.value.code == "store.too-big"
     exact = store.get("a", max_bytes=11)
     assert exact is not None
 

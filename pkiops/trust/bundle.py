@@ -1,0 +1,282 @@
+"""Which anchors, intermediates and CRLs a relying party gets: decided once, for every kind of software.
+
+What this module decides: the contents of a bundle, and that one which would let the wrong clients in, or lock all of
+them out, is refused. Pure: the environment, the CAs as they are and the published CRLs come in, frozen data goes out.
+How it is written down is the business of ``targets/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from cryptography import x509
+
+from pkiops.crl.authorities import KnownAuthority
+from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl
+from pkiops.environment.models import Bundle, Environment, Revocation
+from pkiops.errors import InputError, VerificationFailed
+from pkiops.x509.certificate import extension_of, fingerprint, key_usage_of
+from pkiops.x509.crl import revoked_entry
+from pkiops.x509.names import rfc4514
+
+
+class Role(StrEnum):
+    """What a certificate is in a bundle for."""
+
+    ANCHOR = "anchor"
+    INTERMEDIATE = "intermediate"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleCertificate:
+    """A CA certificate of a bundle; ``name`` is ``root-g1``, ``pinned`` whether the environment file holds its fingerprint."""
+
+    name: str
+    role: Role
+    certificate: x509.Certificate
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BundleCrl:
+    """The CRL of one CA of a bundle."""
+
+    name: str
+    checked: CheckedCrl = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustBundle:
+    """What a relying party gets.
+
+    ``intermediates`` is empty unless the environment file wants them included. ``intermediate_depth`` is the number of CAs between an anchor and an
+    end entity in the longest chain, as declared or as it exists; each target counts in its own way from there.
+    """
+
+    environment: str
+    name: str
+    revocation: Revocation
+    anchors: tuple[BundleCertificate, ...]
+    intermediates: tuple[BundleCertificate, ...]
+    crls: tuple[BundleCrl, ...]
+    intermediate_depth: int
+
+    @property
+    def certificates(self) -> tuple[BundleCertificate, ...]:
+        """Anchors, then intermediates."""
+        return (*self.anchors, *self.intermediates)
+
+
+def declared_bundle(environment: Environment, name: str) -> Bundle:
+    """The bundle of that name.
+
+    Raises:
+        InputError: the environment declares no such bundle.
+    """
+    found = environment.trust.bundles.get(name)
+    if found is None:
+        known = ", ".join(environment.trust.bundles) or "none"
+        raise InputError(
+            f"environment {environment.environment} declares no bundle {name!r}",
+            hint=f"bundles of its file: {known}",
+            code="trust.bundle",
+        )
+    return found
+
+
+def build_bundle(
+    environment: Environment,
+    name: str,
+    authorities: Sequence[KnownAuthority],
+    crls: Mapping[str, CheckedCrl],
+    *,
+    at: datetime,
+    margin: timedelta = MIN_REMAINING,
+) -> TrustBundle:
+    """Put a bundle together.
+
+    Args:
+        environment: the environment; its pins (``sha256``) bind.
+        name: which of its bundles.
+        authorities: the CAs that exist.
+        crls: their CRLs by name (``clients-g1``); those of other CAs do not matter.
+        at: the moment (aware) at which everything must be valid.
+        margin: how long the CRLs must stay so.
+
+    Raises:
+        VerificationFailed: an anchor is missing, expired, no root or not the pinned one; a certificate is no CA, expired or
+            there twice; a CRL that the bundle needs is missing, expired, or not of its CA.
+    """
+    declared = declared_bundle(environment, name)
+    where = f"bundle {environment.environment}/{name}"
+    anchors, below = select_authorities(declared, authorities)
+    _require_anchors(environment, declared, anchors, where)
+    for one in (*anchors, *below):
+        _require_ca(one, where, at)
+        _require_pin(environment, one)
+    _require_distinct([*anchors, *below], where)
+    return TrustBundle(
+        environment=environment.environment,
+        name=name,
+        revocation=declared.revocation,
+        anchors=_certificates(environment, anchors, Role.ANCHOR),
+        intermediates=_certificates(environment, _not_revoked(below, authorities, crls), Role.INTERMEDIATE)
+        if declared.include_intermediates
+        else (),
+        crls=_crls(revocation_authorities(environment, declared.revocation, anchors, below), crls, where, at, margin),
+        intermediate_depth=_depth(environment, declared, below),
+    )
+
+
+def select_authorities(
+    declared: Bundle, authorities: Sequence[KnownAuthority]
+) -> tuple[list[KnownAuthority], list[KnownAuthority]]:
+    """The anchors of a bundle (older generations that still live too), and every CA whose chain ends in one of them."""
+    anchors = [a for a in authorities if a.label in declared.anchors]
+    roots = {fingerprint(anchor.certificate) for anchor in anchors}
+    return anchors, [a for a in authorities if a not in anchors and fingerprint(a.root) in roots]
+
+
+def _require_anchors(environment: Environment, declared: Bundle, anchors: Sequence[KnownAuthority], where: str) -> None:
+    found = {(anchor.label, anchor.generation) for anchor in anchors}
+    for label in declared.anchors:
+        generation = environment.authorities[label].generation
+        if (label, generation) not in found:
+            raise VerificationFailed(
+                f"{where}: anchor {label} generation {generation} does not exist, has no certificate, or has expired",
+                hint=f"pkiops ca show {environment.environment}",
+                code="trust.anchor-missing",
+            )
+    for anchor in anchors:
+        if len(anchor.chain) != 1 or anchor.certificate.issuer != anchor.certificate.subject:
+            raise VerificationFailed(
+                f"{where}: anchor {anchor.name} is no root; half of the relying parties refuse every client of such a bundle",
+                hint="name the root of its chain under anchors",
+                code="trust.anchor-not-root",
+            )
+
+
+def _require_ca(authority: KnownAuthority, where: str, at: datetime) -> None:
+    certificate = authority.certificate
+    constraints = extension_of(certificate, x509.BasicConstraints)
+    usage = key_usage_of(certificate)
+    if constraints is None or not constraints.ca or (usage is not None and "keyCertSign" not in usage):
+        raise VerificationFailed(
+            f"{where}: {authority.name} ({rfc4514(certificate.subject)}) is not the certificate of a CA",
+            code="trust.not-a-ca",
+        )
+    if certificate.not_valid_after_utc <= at or certificate.not_valid_before_utc > at:
+        raise VerificationFailed(
+            f"{where}: {authority.name} ({rfc4514(certificate.subject)}) has expired, or is not valid yet",
+            code="trust.expired",
+        )
+
+
+def _require_pin(environment: Environment, authority: KnownAuthority) -> None:
+    if not is_pinned(environment, authority):
+        return
+    pin = environment.authorities[authority.label].sha256
+    found = fingerprint(authority.certificate)
+    if found != pin:
+        raise VerificationFailed(
+            f"{environment.environment}/ca/{authority.name} has the fingerprint {found}, but the environment file pins {pin}",
+            hint="somebody has replaced the CA, or the pin is wrong: find out before anybody trusts it",
+            code="trust.pin",
+            details={"pinned": pin, "found": found},
+        )
+
+
+def is_pinned(environment: Environment, authority: KnownAuthority) -> bool:
+    """Whether the environment file holds the fingerprint of this generation."""
+    declared = environment.authorities[authority.label]
+    return declared.sha256 is not None and declared.generation == authority.generation
+
+
+def _require_distinct(authorities: Sequence[KnownAuthority], where: str) -> None:
+    seen: dict[str, str] = {}
+    for one in authorities:
+        other = seen.setdefault(fingerprint(one.certificate), one.name)
+        if other != one.name:
+            raise VerificationFailed(
+                f"{where}: {one.name} and {other} have the same certificate", code="trust.duplicate"
+            )
+
+
+def _certificates(
+    environment: Environment, authorities: Sequence[KnownAuthority], role: Role
+) -> tuple[BundleCertificate, ...]:
+    """Upper CAs first, the same subject newest first (BoringSSL takes the first that fits), then by fingerprint."""
+    ordered = sorted(
+        authorities,
+        key=lambda a: (
+            len(a.chain),
+            rfc4514(a.certificate.subject),
+            -a.certificate.not_valid_before_utc.timestamp(),
+            fingerprint(a.certificate),
+        ),
+    )
+    return tuple(BundleCertificate(a.name, role, a.certificate, is_pinned(environment, a)) for a in ordered)
+
+
+def _not_revoked(
+    below: Sequence[KnownAuthority], authorities: Sequence[KnownAuthority], crls: Mapping[str, CheckedCrl]
+) -> list[KnownAuthority]:
+    """Those CAs that their issuer has not revoked: some software trusts every listed CA by itself and would never look."""
+    names = {fingerprint(a.certificate): a.name for a in authorities}
+    kept = []
+    for one in below:
+        crl = crls.get(names.get(fingerprint(one.chain[1]), ""))
+        if crl is None or revoked_entry(crl.crl, one.certificate.serial_number) is None:
+            kept.append(one)
+    return kept
+
+
+def revocation_authorities(
+    environment: Environment, revocation: Revocation, anchors: Sequence[KnownAuthority], below: Sequence[KnownAuthority]
+) -> list[KnownAuthority]:
+    """The CAs whose CRLs belong into the bundle.
+
+    Relying parties that look at the chain need every one of them. For those that look at the end entity only: every CA
+    that a profile names, and every CA without another below it.
+    """
+    everyone = [*anchors, *below]
+    if revocation is Revocation.NONE:
+        return []
+    if revocation is Revocation.CHAIN:
+        return everyone
+    named = {profile.authority for profile in environment.profiles.values()}
+    issuers = {fingerprint(a.chain[1]) for a in everyone if len(a.chain) > 1}
+    return [a for a in everyone if a.label in named or fingerprint(a.certificate) not in issuers]
+
+
+def _crls(
+    authorities: Sequence[KnownAuthority], crls: Mapping[str, CheckedCrl], where: str, at: datetime, margin: timedelta
+) -> tuple[BundleCrl, ...]:
+    found: list[BundleCrl] = []
+    for authority in authorities:
+        crl = crls.get(authority.name)
+        if crl is None:
+            raise VerificationFailed(
+                f"{where}: there is no CRL of {authority.name}; relying parties would refuse every client below it",
+                hint="publish a complete set (pkiops crl publish), then render again",
+                code="trust.crl-missing",
+            )
+        name = f"{where}: the CRL of {authority.name}"
+        checked = check_crl(crl.crl, authority.certificate, name, at=at, margin=margin)
+        found.append(BundleCrl(authority.name, checked))
+    return tuple(sorted(found, key=lambda c: (c.checked.view.issuer, c.checked.authority_key_identifier)))
+
+
+def _depth(environment: Environment, declared: Bundle, below: Sequence[KnownAuthority]) -> int:
+    """CAs between anchor and end entity; what is declared but not there yet counts, so that it needs no new configuration."""
+    depth = max((len(a.chain) - 1 for a in below), default=0)
+    for label in environment.authorities:
+        steps, issuer = 0, label
+        while issuer not in declared.anchors and (above := environment.authorities[issuer].issuer) is not None:
+            steps, issuer = steps + 1, above
+        if issuer in declared.anchors:
+            depth = max(depth, steps)
+    return depth

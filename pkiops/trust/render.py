@@ -1,0 +1,173 @@
+"""From an environment to folders of files: the bundles it declares, built from its CAs and its published CRLs, one
+folder per target.
+
+What this module decides: that everything is built and rendered before the first file is written, and where it goes:
+``DIR/BUNDLE/TARGET/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pkiops.backends.interface import ReadsAuthorities
+from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities
+from pkiops.crl.check import CheckedCrl
+from pkiops.crl.read import read_current
+from pkiops.environment.models import Environment, Revocation
+from pkiops.errors import InputError, VerificationFailed
+from pkiops.stores.interface import Store
+from pkiops.trust.bundle import TrustBundle, build_bundle, declared_bundle
+from pkiops.trust.folder import FolderToWrite, write_folders
+from pkiops.trust.manifest import content_digest, manifest_file
+from pkiops.trust.targets.interface import RenderedFile, Target
+from pkiops.trust.targets.registry import target_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which bundles and targets are meant: all that are declared, unless named."""
+
+    bundle: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where folders are written. ``location`` is where ``folder`` will be found on the relying party's machine."""
+
+    folder: Path
+    location: str
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedTarget:
+    """One written folder; ``change`` is ``created``, ``replaced`` or ``unchanged``."""
+
+    bundle: TrustBundle
+    target: str
+    path: Path
+    change: str
+    content_sha256: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOutcome:
+    """What was written, and which authorities are in none of it."""
+
+    targets: tuple[RenderedTarget, ...]
+    skipped: tuple[SkippedAuthority, ...]
+
+    @property
+    def unpinned(self) -> tuple[str, ...]:
+        """Anchors whose fingerprint the environment file does not hold."""
+        return tuple(sorted({a.name for t in self.targets for a in t.bundle.anchors if not a.pinned}))
+
+
+def chosen_targets(environment: Environment, choice: Choice) -> Iterator[tuple[str, str, Target]]:
+    """(bundle, target, kind) of everything that is meant, in the order of the file.
+
+    Raises:
+        InputError: what was named is not declared, or nothing is.
+    """
+    names = [choice.bundle] if choice.bundle is not None else list(environment.trust.bundles)
+    if not names:
+        raise InputError(
+            f"environment {environment.environment} declares no trust bundle",
+            hint="add trust.bundles to its file",
+            code="trust.bundle",
+        )
+    found = False
+    for name in names:
+        declared = declared_bundle(environment, name)
+        for target in declared.targets:
+            if choice.target in {None, target}:
+                found = True
+                yield name, target, target_of(declared, name, target)
+    if not found:
+        raise InputError(
+            f"no bundle of environment {environment.environment} declares a target {choice.target!r}",
+            code="trust.target",
+        )
+
+
+def render_trust(
+    environment: Environment,
+    backend: ReadsAuthorities,
+    store: Store,
+    destination: Destination,
+    choice: Choice,
+    *,
+    at: datetime,
+) -> RenderOutcome:
+    """Render the chosen targets into their folders; all or none.
+
+    Args:
+        environment: what is declared.
+        backend: where its CAs are.
+        store: the trust bucket with the published CRLs; read only if a bundle needs CRLs.
+        destination: where the folders go.
+        choice: which targets.
+        at: the moment (aware) at which everything must be valid.
+
+    Raises:
+        InputError: the choice fits nothing, or a folder cannot be written.
+        VerificationFailed: no CRLs are published, or a bundle would fail open or lock everyone out.
+        GuardRefused: a folder exists that pkiops did not write; two CAs carry one identity.
+        BackendError: the backend or the store failed.
+    """
+    if not destination.location.isprintable() or "`" in destination.location:
+        raise InputError(f"the path {destination.location!r} cannot be written into files", code="trust.path")
+    chosen = list(chosen_targets(environment, choice))
+    authorities = observe_authorities(environment, backend, at)
+    needs_crls = any(environment.trust.bundles[name].revocation is not Revocation.NONE for name, _, _ in chosen)
+    crls = published_crls(environment, authorities.known, store, at=at) if needs_crls else {}
+    rendered: list[tuple[TrustBundle, str, FolderToWrite]] = []
+    for name, target_name, target in chosen:
+        bundle = build_bundle(environment, name, authorities.known, crls, at=at)
+        files = render_target(bundle, target_name, target, f"{destination.location}/{name}/{target_name}")
+        rendered.append((bundle, target_name, FolderToWrite(destination.folder / name / target_name, files)))
+    written = write_folders([folder for _, _, folder in rendered], overwrite=destination.overwrite)
+    return RenderOutcome(
+        tuple(
+            RenderedTarget(
+                bundle=bundle,
+                target=target_name,
+                path=done.path,
+                change=done.change,
+                content_sha256=content_digest(bundle),
+                files=tuple(file.path for file in folder.files),
+            )
+            for (bundle, target_name, folder), done in zip(rendered, written, strict=True)
+        ),
+        authorities.skipped,
+    )
+
+
+def render_target(bundle: TrustBundle, name: str, target: Target, location: str) -> tuple[RenderedFile, ...]:
+    """Every file of one target's folder, its manifest last."""
+    files = target.render(bundle, location)
+    return (*files, manifest_file(bundle, name, location, files))
+
+
+def published_crls(
+    environment: Environment, authorities: Sequence[KnownAuthority], store: Store, *, at: datetime
+) -> Mapping[str, CheckedCrl]:
+    """The CRLs of the published set by authority name.
+
+    Raises:
+        VerificationFailed: nothing is published yet, or it cannot be trusted.
+        BackendError: the store failed.
+    """
+    published = read_current(store, environment.environment, authorities, at=at)
+    if published is None:
+        raise VerificationFailed(
+            f"no CRLs of {environment.environment} are published in {store.describe()}",
+            hint=f"pkiops crl publish {environment.environment}",
+            code="trust.no-crls",
+        )
+    return {name: one.checked for name, one in published.crls.items()}
