@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore import xform_name
@@ -36,6 +36,7 @@ _NAMES = {
     "moto.acmpca.models": ("acmpca_backends",),
     "moto.acmpca.responses": ("ACMPCAResponse.dispatch",),
     "moto.acmpca.urls": ("url_paths",),
+    "moto.core.base_backend": ("BackendDict.reset",),
     "moto.core.exceptions": ("JsonRESTError",),
     "moto.moto_server.werkzeug_app": (
         "DomainDispatcherApplication.__call__",
@@ -56,14 +57,14 @@ _NAMES = {
 _installed = threading.Lock()
 
 
-def require_moto_names() -> None:
-    """Check that moto still has every inner name this package uses.
+def require_moto_names(wanted: Mapping[str, Sequence[str]] = _NAMES) -> None:
+    """Check that moto still has every inner name this package uses: dotted names by module.
 
     Raises:
         InternalError: naming each one that is gone.
     """
     gone = []
-    for module_name, names in _NAMES.items():
+    for module_name, names in wanted.items():
         module = importlib.import_module(module_name)
         for dotted in names:
             found: Any = module

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -223,8 +224,6 @@ def bound_server(
     """
     randomness = randomness or SystemRandomness()
     with plugged_in(clock=clock, randomness=randomness, pace=pace) as sandbox:
-        from moto.core.base_backend import BackendDict
-
         BackendDict.reset()
         instance = randomness.token_bytes(16).hex()
         server = _bind(port, Application(sandbox, instance))
