@@ -1,0 +1,216 @@
+"""``pkiops crl``: publish, show and verify certificate revocation lists."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
+from pkiops.cli.output import emit, emit_json, iso, note, table
+from pkiops.cli.wiring import factory_of, progress_of
+from pkiops.errors import InputError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from pkiops.crl.publish import PublishOutcome
+
+app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify.", no_args_is_help=True)
+
+SourceArgument = Annotated[str, typer.Argument(metavar="FILE|URL", help="A CRL in DER or PEM; - is standard input.")]
+ConnectTo = Annotated[
+    str | None,
+    option(
+        "--connect-to",
+        metavar="HOST:PORT",
+        help="Connect there instead of to the URL's host (a sandbox: 127.0.0.1:4599).",
+    ),
+]
+AllowEndpoint = Annotated[
+    bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
+]
+_MAX_FILE_BYTES = 192 * 1024 * 1024
+
+
+@app.command("publish")
+def publish_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    allow_removal: Annotated[
+        bool, option("--allow-removal", guard=True, help="Let the CRL of a CA that is no longer there leave the set.")
+    ] = False,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Fetch the CRL of every CA, check them, and publish them as one set. Run it on a schedule."""
+    from pkiops.crl.look import describe_record
+    from pkiops.crl.publish import publish_crls
+
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    factory.check_account()
+    outcome = publish_crls(
+        factory.environment,
+        factory.backend,
+        factory.trust_store,
+        factory.clock,
+        allow_removal=allow_removal,
+        progress=progress_of(ctx),
+    )
+    if format_ is Format.TEXT:
+        emit(_published_text(outcome, factory.trust_store.describe()))
+        return
+    body = {
+        "moved": outcome.moved,
+        "repaired_files": outcome.repaired,
+        "manifest_sha256": outcome.manifest_sha256,
+        "previous_manifest_sha256": outcome.previous_sha256,
+        "crls": [describe_record(one.record, one.change) for one in outcome.records],
+        "skipped": [{"authority": one.name, "reason": one.reason} for one in outcome.skipped],
+    }
+    emit_json("crl-publish", environment, factory.clock.now(), body)
+
+
+@app.command("show")
+def show_command(
+    ctx: typer.Context,
+    source: SourceArgument,
+    entries: Annotated[bool, option("--entries", help="List every revoked certificate.")] = False,
+    connect_to: ConnectTo = None,
+    timeout: Annotated[float, option("--timeout", min=0.1, max=600, help="Seconds for a URL.")] = 30.0,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Summarise every CRL of a file or behind a URL. Checks no signature: that is verify's business."""
+    from pkiops.clock import SystemClock
+    from pkiops.crl.look import describe_crl, describe_entries
+
+    del ctx
+    now = SystemClock().now()
+    shown: list[dict[str, Any]] = []
+    for crl in _load(source, connect_to, timeout):
+        shown.append(describe_crl(crl, now))
+        if entries:
+            shown[-1]["revoked"] = describe_entries(crl)
+    if format_ is Format.JSON:
+        emit_json("crl-show", None, now, {"source": source, "crls": shown})
+    else:
+        emit("\n\n".join(_crl_text(one) for one in shown))
+
+
+@app.command("verify")
+def verify_command(
+    ctx: typer.Context,
+    source: SourceArgument,
+    issuer: Annotated[Path | None, option("--issuer", help="File with the certificates of CAs it may be of.")] = None,
+    env: Annotated[str | None, option("--env", metavar="ENV", help="It must be of a CA of this environment.")] = None,
+    at: Annotated[
+        str | None, option("--at", metavar="TIME", help="As of 2026-12-31T00:00:00Z; now unless given.")
+    ] = None,
+    connect_to: ConnectTo = None,
+    timeout: Annotated[float, option("--timeout", min=0.1, max=600, help="Seconds for a URL.")] = 30.0,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Check that every CRL of a file or URL was signed by its CA, is complete, and is current."""
+    from pkiops.crl.look import describe_crl, verify_under
+
+    if (issuer is None) == (env is None):
+        raise InputError("give one of --issuer FILE and --env ENV: under which CA shall it be verified?")
+    loaded = _load(source, connect_to, timeout)
+    issuers, now = _issuers(ctx, issuer, env, allow_endpoint=allow_endpoint)
+    moment = now if at is None else _moment(at)
+    verified = [(*verify_under(crl, issuers, at=moment), crl) for crl in loaded]
+    if format_ is Format.JSON:
+        body = [{"authority": name, **describe_crl(crl, moment)} for name, _, crl in verified]
+        emit_json("crl-verify", env, now, {"source": source, "at": moment, "verified": True, "crls": body})
+        return
+    rows = [(name, str(one.number), iso(one.next_update), str(one.view.entries)) for name, one, _ in verified]
+    emit(table(("CA", "NUMBER", "NEXT UPDATE", "REVOKED"), rows) + f"\nverified as of {iso(moment)}")
+
+
+def _load(source: str, connect_to: str | None, timeout: float) -> tuple[x509.CertificateRevocationList, ...]:
+    from pkiops.clock import SystemClock
+    from pkiops.crl.download import ConnectTo, download, is_url
+    from pkiops.trust.handshake import Address
+    from pkiops.x509.crl import load_crls
+
+    if is_url(source):
+        where = Address.parse(connect_to) if connect_to else None
+        target = ConnectTo(where.host, where.port) if where else None
+        return load_crls(download(source, SystemClock(), connect_to=target, timeout=timeout), source)
+    return load_crls(_read(source), "standard input" if source == "-" else source)
+
+
+def _read(source: str) -> bytes:
+    """A file as it is, or standard input; one byte more than is allowed tells the parser that it is too much."""
+    if source == "-":
+        return sys.stdin.buffer.read(_MAX_FILE_BYTES)
+    try:
+        with Path(source).open("rb") as stream:
+            return stream.read(_MAX_FILE_BYTES)
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror}") from error
+
+
+def _issuers(
+    ctx: typer.Context, issuer: Path | None, env: str | None, *, allow_endpoint: bool
+) -> tuple[list[tuple[str, x509.Certificate]], datetime]:
+    """The CAs to verify under, by name, and the moment that counts as now."""
+    from pkiops.clock import SystemClock
+    from pkiops.crl.authorities import observe_authorities
+    from pkiops.crl.look import issuers_of
+    from pkiops.x509.certificate import load_certificates
+    from pkiops.x509.names import rfc4514
+
+    if env is None:
+        certificates = load_certificates(_read(str(issuer)), str(issuer))
+        return [(rfc4514(one.subject), one) for one in certificates], SystemClock().now()
+    factory = factory_of(ctx, env, allow_endpoint=allow_endpoint)
+    factory.check_account()
+    now = factory.clock.now()
+    return issuers_of(env, observe_authorities(factory.environment, factory.backend, now).known), now
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--at {text!r} is not a time", hint="write it like 2026-12-31T00:00:00Z") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _published_text(outcome: PublishOutcome, store: str) -> str:
+    rows = [
+        (one.record.name, one.change, str(one.record.number), iso(one.record.next_update), str(one.record.entries))
+        for one in outcome.records
+    ]
+    for one in outcome.skipped:
+        note(f"not in the set: {one.name}: {one.reason}")
+    folder = f"{store}/{outcome.environment}/crl/{outcome.manifest_sha256}/"
+    if outcome.moved:
+        end = f"published: {folder}"
+    elif outcome.repaired:
+        end = f"repaired {outcome.repaired} files of {folder}; the set is the same as before"
+    else:
+        end = f"nothing new: {folder} is current"
+    return table(("CA", "CRL", "NUMBER", "NEXT UPDATE", "REVOKED"), rows) + f"\n{end}"
+
+
+def _crl_text(shown: dict[str, Any]) -> str:
+    until = iso(shown["next_update"]) if shown["next_update"] else "never (it names no next update)"
+    lines = [
+        f"issuer       {shown['issuer']}",
+        f"key id       {shown['authority_key_identifier'] or 'none'}",
+        f"number       {'none' if shown['number'] is None else shown['number']}",
+        f"this update  {iso(shown['this_update'])}",
+        f"next update  {until}{'  EXPIRED' if shown['expired'] else ''}",
+        f"revoked      {shown['entries']}",
+        f"signature    {shown['signature_algorithm']}, not checked here (crl verify does)",
+        f"sha256       {shown['sha256']}",
+    ]
+    lines += [f"note         {word}" for word in ("partitioned", "delta") if shown[word]]
+    rows = [(one["serial"], iso(one["revoked_at"]), one["reason"] or "") for one in shown.get("revoked", ())]
+    return "\n".join([*lines, *([table(("SERIAL", "REVOKED AT", "REASON"), rows)] if rows else [])])

@@ -1,0 +1,354 @@
+"""``pkiops trust``: render, verify and try trust bundles."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
+from pkiops.cli.output import emit, emit_json, iso, note, table
+from pkiops.cli.wiring import factory_of, progress_of
+from pkiops.errors import InputError, Unreachable, VerificationFailed
+
+if TYPE_CHECKING:
+    from pkiops.factory import Factory
+    from pkiops.trust.handshake import Attempt, Identity, Outcome
+    from pkiops.trust.probe import Probe, ProbeResult
+    from pkiops.trust.render import RenderedTarget
+    from pkiops.trust.verify import VerifiedFolder
+
+app = typer.Typer(name="trust", help="Trust bundles: render, verify, handshake.", no_args_is_help=True)
+
+BundleOption = Annotated[str | None, option("--bundle", help="This bundle only; all unless given.")]
+TargetOption = Annotated[str | None, option("--target", help="This target only; all unless given.")]
+AllowEndpoint = Annotated[
+    bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
+]
+
+
+class Tls(StrEnum):
+    """Versions of TLS that can be asked for."""
+
+    V12 = "1.2"
+    V13 = "1.3"
+
+
+class Expect(StrEnum):
+    """What a handshake should lead to."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+@app.command("render")
+def render_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    to: Annotated[Path, option("--to", metavar="DIR", help="Folder for DIR/BUNDLE/TARGET/.")],
+    bundle: BundleOption = None,
+    target: TargetOption = None,
+    path: Annotated[
+        str | None,
+        option("--path", metavar="DIR", help="Where DIR will be on the relying party's machine; here unless given."),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Write the files that relying parties need to verify clients."""
+    from pkiops.trust.render import Choice, Destination, render_trust
+
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    factory.check_account()
+    location = path.rstrip("/") if path is not None else str(to.resolve())
+    destination = Destination(folder=to, location=location, overwrite=overwrite)
+    progress_of(ctx).step(f"render the trust bundles of {environment}")
+    outcome = render_trust(
+        factory.environment,
+        factory.backend,
+        factory.trust_store,
+        destination,
+        Choice(bundle=bundle, target=target),
+        at=factory.clock.now(),
+    )
+    for one in outcome.skipped:
+        note(f"in no bundle: {one.name}: {one.reason}")
+    for name in outcome.unpinned:
+        note(f"not pinned: anchor {name} is taken as the CA backend has it (sha256 of the authority pins it)")
+    if format_ is Format.TEXT:
+        rows = [(f"{t.bundle.name}/{t.target}", t.change, *_counts(t), str(t.path)) for t in outcome.targets]
+        emit(table(("TARGET", "FOLDER", "ANCHORS", "CAS", "CRLS", "PATH"), rows))
+        return
+    body = {
+        "targets": [_target_json(one) for one in outcome.targets],
+        "skipped": [{"authority": one.name, "reason": one.reason} for one in outcome.skipped],
+        "unpinned_anchors": list(outcome.unpinned),
+    }
+    emit_json("trust-render", environment, factory.clock.now(), body)
+
+
+@app.command("verify")
+def verify_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to render.")],
+    bundle: BundleOption = None,
+    target: TargetOption = None,
+    probe: Annotated[
+        list[str] | None,
+        option(
+            "--probe", metavar="CERT,KEY", help="Knock with this certificate (full chain): it must get in. Repeatable."
+        ),
+    ] = None,
+    expect_refused: Annotated[
+        list[str] | None,
+        option("--expect-refused", metavar="CERT,KEY", help="Knock with this one: it must be refused. Repeatable."),
+    ] = None,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Check rendered files by reading them back, and knock over TLS in memory."""
+    from pkiops.trust.probe import run_probes
+
+    probes = [
+        *(_probe(text, accepted=True) for text in probe or ()),
+        *(_probe(text, accepted=False) for text in expect_refused or ()),
+    ]
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    factory.check_account()
+    looked_at = _verified(factory, folder, bundle, target)
+    _note_other_clock(factory)
+    results = [(v, run_probes(v.relying_party, probes) if v.relying_party else ()) for v in looked_at]
+    if format_ is Format.JSON:
+        body = {"folders": [_verified_json(one, knocks) for one, knocks in results]}
+        emit_json("trust-verify", environment, factory.clock.now(), body)
+    else:
+        emit("\n\n".join(_verified_text(one, knocks) for one, knocks in results))
+    wrong = sum(len(one.findings) + sum(not k.as_expected for k in knocks) for one, knocks in results)
+    if wrong:
+        raise VerificationFailed(
+            f"{folder}: {wrong} {'problem' if wrong == 1 else 'problems'}; do not load these files",
+            hint=f"render again: pkiops trust render {environment} --to {folder}",
+            code="trust.findings",
+        )
+
+
+@app.command("handshake")
+def handshake_command(
+    ctx: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server to knock at.")],
+    *,
+    cert: Annotated[
+        Path | None, option("--cert", help="Client certificate, followed by the CAs above it (PEM).")
+    ] = None,
+    key: Annotated[Path | None, option("--key", help="Its private key (PEM).")] = None,
+    ca: Annotated[Path | None, option("--ca", help="CAs that may have issued the server's certificate (PEM).")] = None,
+    insecure_server: Annotated[
+        bool, option("--insecure-server", guard=True, help="Accept whatever certificate the server has.")
+    ] = False,
+    server_name: Annotated[str | None, option("--server-name", help="Host name to ask for; HOST unless given.")] = None,
+    tls: Annotated[Tls | None, option("--tls", help="This version of TLS only.")] = None,
+    timeout: Annotated[float, option("--timeout", min=0.1, max=600, help="Seconds for everything.")] = 10.0,
+    expect: Annotated[Expect, option("--expect", help="What must come of it for exit code 0.")] = Expect.ACCEPTED,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Make a real mutual TLS handshake and say in plain words what came of it."""
+    from pkiops.clock import SystemClock
+    from pkiops.trust.handshake import Address, Attempt, knock
+
+    del ctx
+    if ca is not None and insecure_server:
+        raise InputError("--ca and --insecure-server exclude each other")
+    attempt = Attempt(
+        address=Address.parse(address),
+        identity=_identity(cert, key),
+        server_ca=_read_text(ca) if ca is not None else None,
+        verify_server=not insecure_server,
+        server_name=server_name,
+        tls=tls.value if tls else None,
+        timeout=timeout,
+    )
+    clock = SystemClock()
+    outcome = knock(attempt, clock)
+    hints = _identity_hints(attempt, outcome)
+    if format_ is Format.JSON:
+        emit_json("trust-handshake", None, clock.now(), _outcome_json(attempt, outcome, hints))
+    else:
+        emit(_outcome_text(attempt, outcome, hints))
+    _exit_as_expected(attempt, outcome, expect)
+
+
+def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> None:
+    from pkiops.trust.handshake import Result
+
+    if outcome.result is Result.UNREACHABLE:
+        raise Unreachable(
+            f"{attempt.address}: {outcome.summary}", hint=outcome.advice, code=f"handshake.{outcome.code}"
+        )
+    if outcome.result.value != expect.value:
+        raise VerificationFailed(
+            f"{attempt.address}: {outcome.result.value}, but {expect.value} was expected"
+            if expect is Expect.REFUSED
+            else f"{attempt.address}: the handshake was refused",
+            hint=outcome.advice,
+            code=f"handshake.{outcome.code}",
+        )
+
+
+def _verified(factory: Factory, folder: Path, bundle: str | None, target: str | None) -> list[VerifiedFolder]:
+    from pkiops.crl.authorities import observe_authorities
+    from pkiops.trust.render import Choice, chosen_targets
+    from pkiops.trust.verify import Expected, verify_folder
+
+    now = factory.clock.now()
+    chosen = list(chosen_targets(factory.environment, Choice(bundle=bundle, target=target)))
+    authorities = observe_authorities(factory.environment, factory.backend, now).known
+    return [
+        verify_folder(
+            folder / name / target_name,
+            Expected(
+                environment=factory.environment,
+                authorities=authorities,
+                bundle=name,
+                target_name=target_name,
+                target=kind,
+                at=now,
+            ),
+        )
+        for name, target_name, kind in chosen
+    ]
+
+
+def _note_other_clock(factory: Factory) -> None:
+    from pkiops.clock import SystemClock
+
+    if abs((factory.clock.now() - SystemClock().now()).total_seconds()) > 300:
+        note(
+            f"the clock of the CA says {iso(factory.clock.now())}, which is not the time of this machine; "
+            "handshakes are judged by this machine's clock"
+        )
+
+
+def _identity(cert: Path | None, key: Path | None) -> Identity | None:
+    from pkiops.trust.handshake import Identity
+
+    if (cert is None) != (key is None):
+        raise InputError(
+            "--cert and --key belong together", hint="give both, or neither to knock without a certificate"
+        )
+    return Identity(cert, key) if cert is not None and key is not None else None
+
+
+def _probe(text: str, *, accepted: bool) -> Probe:
+    from pkiops.trust.handshake import Identity
+    from pkiops.trust.probe import Probe
+
+    cert, separator, key = text.rpartition(",")
+    if not (cert and separator and key):
+        raise InputError(
+            f"not a certificate and a key: {text!r}", hint="write CERT,KEY: two files with a comma between"
+        )
+    return Probe(cert, Identity(Path(cert), Path(key)), accepted)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("ascii", errors="replace")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _identity_hints(attempt: Attempt, outcome: Outcome) -> tuple[str, ...]:
+    from pkiops.clock import SystemClock
+    from pkiops.trust.handshake import Result
+    from pkiops.trust.identity_hints import hints_about
+
+    if attempt.identity is None or outcome.result is not Result.REFUSED:
+        return ()
+    return hints_about(attempt.identity, SystemClock().now())
+
+
+def _counts(one: RenderedTarget) -> tuple[str, str, str]:
+    return str(len(one.bundle.anchors)), str(len(one.bundle.intermediates)), str(len(one.bundle.crls))
+
+
+def _target_json(one: RenderedTarget) -> dict[str, Any]:
+    return {
+        "bundle": one.bundle.name,
+        "target": one.target,
+        "path": str(one.path),
+        "change": one.change,
+        "content_sha256": one.content_sha256,
+        "files": list(one.files),
+    }
+
+
+def _verified_json(one: VerifiedFolder, knocks: tuple[ProbeResult, ...]) -> dict[str, Any]:
+    return {
+        "bundle": one.bundle,
+        "target": one.target,
+        "path": str(one.path),
+        "anchors": list(one.anchors),
+        "crls": list(one.crls),
+        "findings": [{"code": f.code, "file": f.file, "message": f.message} for f in one.findings],
+        "handshakes": [
+            {
+                "client": k.name,
+                "tls": k.tls,
+                "result": "accepted" if k.accepted else "refused",
+                "expected": "accepted" if k.expected else "refused",
+                "as_expected": k.as_expected,
+                "reason": k.reason or None,
+            }
+            for k in knocks
+        ],
+    }
+
+
+def _verified_text(one: VerifiedFolder, knocks: tuple[ProbeResult, ...]) -> str:
+    ok = not one.findings and all(k.as_expected for k in knocks)
+    lines = [
+        f"{one.bundle}/{one.target}: {'ok' if ok else 'NOT OK'} ({len(one.anchors)} anchors, {len(one.crls)} CRLs)"
+    ]
+    lines += [f"  {f.file}: {f.message} [{f.code}]" for f in one.findings]
+    rows = [
+        (
+            k.name,
+            k.tls,
+            "accepted" if k.accepted else "refused",
+            "as expected" if k.as_expected else "NOT EXPECTED",
+            k.reason,
+        )
+        for k in knocks
+    ]
+    return "\n".join([*lines, *([table(("CLIENT", "TLS", "RESULT", "", "REASON"), rows)] if rows else [])])
+
+
+def _outcome_json(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "address": str(attempt.address),
+        "result": outcome.result.value,
+        "refused_by": outcome.refused_by.value if outcome.refused_by else None,
+        "code": outcome.code,
+        "summary": outcome.summary,
+        "advice": outcome.advice,
+        "hints": list(hints),
+        "certificate_sent": attempt.identity is not None,
+        "tls_version": outcome.tls_version,
+        "cipher": outcome.cipher,
+        "http_status": outcome.http_status,
+    }
+
+
+def _outcome_text(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> str:
+    who = {"server": " by the server", "client": " by us: we did not accept the server", None: ""}
+    lines = [f"{outcome.result.value.upper()}{who[outcome.refused_by and outcome.refused_by.value]}: {attempt.address}"]
+    lines.append(f"  why:   {outcome.summary}")
+    lines += [f"  note:  {hint}" for hint in hints]
+    lines.append(f"  next:  {outcome.advice}")
+    if outcome.tls_version:
+        lines.append(f"  over:  {outcome.tls_version}, {outcome.cipher}")
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""What ``crl show`` tells about a CRL, and under which CA ``crl verify`` checks one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+
+from pkiops.crl.authorities import KnownAuthority
+from pkiops.crl.check import CheckedCrl, check_crl
+from pkiops.crl.manifest import CrlRecord
+from pkiops.errors import VerificationFailed
+from pkiops.x509.armor import PARSE_ERRORS
+from pkiops.x509.certificate import serial_hex
+from pkiops.x509.crl import view_crl
+from pkiops.x509.names import rfc4514
+
+_NO_MARGIN = timedelta(0)
+
+
+def describe_crl(crl: x509.CertificateRevocationList, at: datetime) -> dict[str, Any]:
+    """JSON-ready data about a CRL; ``expired`` is as of ``at`` (aware)."""
+    view = view_crl(crl)
+    return {
+        "issuer": view.issuer,
+        "authority_key_identifier": view.authority_key_identifier,
+        "number": view.number,
+        "this_update": view.this_update,
+        "next_update": view.next_update,
+        "expired": view.next_update is not None and view.next_update < at,
+        "entries": view.entries,
+        "signature_algorithm": view.signature_algorithm,
+        "partitioned": view.partitioned,
+        "delta": view.delta,
+        "sha256": view.sha256,
+    }
+
+
+def describe_entries(crl: x509.CertificateRevocationList) -> list[dict[str, Any]]:
+    """JSON-ready data about every revoked certificate, in the order of the CRL."""
+    return [
+        {"serial": serial_hex(entry.serial_number), "revoked_at": entry.revocation_date_utc, "reason": _reason(entry)}
+        for entry in crl
+    ]
+
+
+def _reason(entry: x509.RevokedCertificate) -> str | None:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
+    except x509.ExtensionNotFound:
+        return None
+    except PARSE_ERRORS:
+        return "unreadable"
+
+
+def describe_record(record: CrlRecord, change: str) -> dict[str, Any]:
+    """JSON-ready data about one CRL of a published set."""
+    return {
+        "authority": record.authority,
+        "generation": record.generation,
+        "change": change,
+        "issuer": record.issuer,
+        "authority_key_identifier": record.aki,
+        "number": record.number,
+        "this_update": record.this_update,
+        "next_update": record.next_update,
+        "entries": record.entries,
+        "sha256": record.sha256,
+    }
+
+
+def verify_under(
+    crl: x509.CertificateRevocationList, issuers: Sequence[tuple[str, x509.Certificate]], *, at: datetime
+) -> tuple[str, CheckedCrl]:
+    """The name of the CA among ``issuers`` whose CRL this is, and the checked CRL.
+
+    Raises:
+        VerificationFailed: it is of none of them, or not current at ``at`` (aware), or must not be used for another reason.
+    """
+    failure: VerificationFailed | None = None
+    for name, issuer in issuers:
+        if issuer.subject != crl.issuer:
+            continue
+        try:
+            return name, check_crl(crl, issuer, f"the CRL of {name}", at=at, margin=_NO_MARGIN)
+        except VerificationFailed as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    names = ", ".join(name for name, _ in issuers) or "no CA"
+    raise VerificationFailed(f"the CRL of {rfc4514(crl.issuer)} is not of {names}", code="crl.issuer")
+
+
+def issuers_of(environment: str, authorities: Sequence[KnownAuthority]) -> list[tuple[str, x509.Certificate]]:
+    """The CAs of an environment by name, for ``verify_under``."""
+    return [(f"{environment}/ca/{authority.name}", authority.certificate) for authority in authorities]
