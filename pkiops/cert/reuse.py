@@ -28,9 +28,9 @@ class Step(StrEnum):
     SERVE = "serve"
 
 
-def is_due(not_before: datetime, not_after: datetime, now: datetime) -> bool:
-    """Whether a certificate is in the last third of its life, or over."""
-    return now >= not_before + (not_after - not_before) * DUE_AFTER_THIRDS / 3
+def due_at(not_before: datetime, not_after: datetime) -> datetime:
+    """When the last third of a certificate's life begins."""
+    return not_before + (not_after - not_before) * DUE_AFTER_THIRDS / 3
 
 
 def next_step(entry: Entry | None, today: LedgerIntent, *, now: datetime, reissue: bool) -> Step:
@@ -66,7 +66,7 @@ def next_step(entry: Entry | None, today: LedgerIntent, *, now: datetime, reissu
 def _serves(entry: Entry, now: datetime) -> bool:
     if entry.revocation is not None or entry.not_before is None or entry.not_after is None:
         return False
-    return not is_due(entry.not_before, entry.not_after, now)
+    return now < due_at(entry.not_before, entry.not_after)
 
 
 def _is_same(entry: Entry, today: LedgerIntent) -> bool:

@@ -209,8 +209,8 @@ class Ledger(Protocol):
     def record_outputs(self, entry_id: str, outputs: Sequence[Output]) -> None:
         """Remember which files were written for an entry."""
 
-    def outputs(self, request_key: str) -> Mapping[str, str]:
-        """Path to SHA-256 of the files last written for a request, over all of its attempts."""
+    def outputs(self, request_key: str) -> Mapping[str, frozenset[str]]:
+        """Path to the SHA-256 of everything that was written there for a request, over all of its attempts."""
 
     def find_by_serial(self, environment: str, serial: str) -> tuple[Entry, ...]:
         """The entries with that serial (hex); one for each CA that gave it."""

@@ -130,16 +130,19 @@ class SqliteLedger:
         """See ``Ledger.record_outputs``."""
         with transaction(self._path, write=True) as db:
             rows = [(entry_id, one.path, one.sha256) for one in outputs]
-            db.executemany("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)", rows)
+            db.executemany("INSERT OR IGNORE INTO outputs VALUES (?, ?, ?)", rows)
 
-    def outputs(self, request_key: str) -> Mapping[str, str]:
+    def outputs(self, request_key: str) -> Mapping[str, frozenset[str]]:
         """See ``Ledger.outputs``."""
         with transaction(self._path, write=False) as db:
             rows = db.execute(
-                "SELECT path, sha256 FROM outputs JOIN entries ON entries.id = entry_id WHERE request_key = ? ORDER BY attempt",
+                "SELECT path, sha256 FROM outputs JOIN entries ON entries.id = entry_id WHERE request_key = ?",
                 (request_key,),
             )
-            return {row["path"]: row["sha256"] for row in rows}
+            found: dict[str, set[str]] = {}
+            for row in rows:
+                found.setdefault(row["path"], set()).add(row["sha256"])
+        return {path: frozenset(digests) for path, digests in found.items()}
 
     def find_by_serial(self, environment: str, serial: str) -> tuple[Entry, ...]:
         """See ``Ledger.find_by_serial``."""

@@ -69,7 +69,7 @@ CREATE TABLE outputs (
     entry_id TEXT NOT NULL REFERENCES entries (id),
     path TEXT NOT NULL,
     sha256 TEXT NOT NULL,
-    PRIMARY KEY (entry_id, path)
+    PRIMARY KEY (entry_id, path, sha256)
 );
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};

@@ -186,14 +186,15 @@ def test_a_revocation_is_of_one_ca(ledger: Ledger) -> None:
     assert found.revocation is None
 
 
-def test_outputs_are_those_last_written_for_a_request(ledger: Ledger) -> None:
+def test_outputs_are_those_written_for_a_request(ledger: Ledger) -> None:
     first, _ = ledger.begin(intent(), 1)
     second, _ = ledger.begin(intent(), 2)
     other, _ = ledger.begin(intent("e" * 64), 1)
     ledger.record_outputs(first.id, [Output("/a.pem", "1" * 64), Output("/b.pem", "2" * 64)])
     ledger.record_outputs(second.id, [Output("/a.pem", "3" * 64)])
+    ledger.record_outputs(second.id, [Output("/a.pem", "3" * 64)])
     ledger.record_outputs(other.id, [Output("/a.pem", "4" * 64)])
-    assert ledger.outputs("a" * 64) == {"/a.pem": "3" * 64, "/b.pem": "2" * 64}
+    assert ledger.outputs("a" * 64) == {"/a.pem": {"1" * 64, "3" * 64}, "/b.pem": {"2" * 64}}
     assert ledger.outputs("f" * 64) == {}
 
 

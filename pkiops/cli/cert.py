@@ -1,0 +1,380 @@
+"""``pkiops cert``: request, issue, show, verify and revoke certificates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pkiops.cli.cert_files import (
+    MAX_CERTIFICATE_BYTES,
+    MAX_CRL_BYTES,
+    CertificateOutputs,
+    read_bounded,
+    texts_of,
+)
+from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, YesOption, option
+from pkiops.cli.output import ask, emit, emit_bytes, emit_json, note
+from pkiops.cli.wiring import environment_of, factory_of, progress_of
+from pkiops.errors import InputError
+from pkiops.x509.algorithms import KeyAlgorithm
+
+if TYPE_CHECKING:
+    from pkiops.cert.order import Issued
+    from pkiops.cert.revoke import Revocation, RevocationPlan, Revoked
+    from pkiops.cert.verify import Material
+    from pkiops.factory import Factory
+
+app = typer.Typer(name="cert", help="Certificates: request, issue, show, verify, revoke.", no_args_is_help=True)
+
+
+class PurposeChoice(StrEnum):
+    """What a certificate is used for."""
+
+    CLIENT = "clientAuth"
+    SERVER = "serverAuth"
+
+
+class ReasonChoice(StrEnum):
+    """Why a certificate is revoked (RFC 5280 section 5.3.1)."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    CA_COMPROMISE = "cACompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+    PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
+    AA_COMPROMISE = "aACompromise"
+
+
+ProfileOption = Annotated[str, option("--profile", help="Profile of the environment file.", metavar="PROFILE")]
+SanOption = Annotated[
+    list[str], option("--san", help="A name: dns:, uri:, ip: or email: and its value; repeat for more.", metavar="NAME")
+]
+AllowEndpoint = Annotated[
+    bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
+]
+
+
+@app.command("request")
+def request_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    profile: ProfileOption,
+    key: Annotated[Path, option("--key", help="Where the private key goes (mode 0600).")],
+    csr: Annotated[Path, option("--csr", help="Where the request goes.")],
+    san: SanOption = [],  # noqa: B006 - typer copies it
+    common_name: Annotated[str | None, option("--common-name", help="Unless given, the profile decides.")] = None,
+    key_algorithm: Annotated[
+        KeyAlgorithm | None, option("--key-algorithm", help="Unless given, the profile's first.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Make a private key and a request that the profile grants. Makes no call."""
+    from pkiops.cert.request import make_request
+    from pkiops.cert.show import request_json
+    from pkiops.cli.files import FileToWrite, check_targets, write_files
+    from pkiops.clock import SystemClock
+    from pkiops.x509.san import parse_san
+
+    loaded = environment_of(ctx, environment)
+    check_targets([FileToWrite(key, b""), FileToWrite(csr, b"")], overwrite=overwrite)
+    now = SystemClock().now()
+    names = [parse_san(text) for text in san]
+    made = make_request(loaded, profile, sans=names, common_name=common_name, key_algorithm=key_algorithm, now=now)
+    write_files([FileToWrite(key, made.key_pem, private=True), FileToWrite(csr, made.csr_pem)], overwrite=overwrite)
+    if format_ is Format.JSON:
+        body = {"profile": profile, "key": str(key), "csr": str(csr), "request": request_json(made.csr)}
+        emit_json("cert-request", environment, now, body)
+        return
+    note(f"private key: {key} (keep it here)")
+    note(f"request: {csr}; next: pkiops cert issue {environment} --profile {profile} --csr {csr}")
+
+
+@app.command("issue")
+def issue_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    *,
+    profile: ProfileOption,
+    csr: Annotated[str, option("--csr", help="The request, PEM or DER; - reads it from stdin.", metavar="FILE|-")],
+    san: SanOption = [],  # noqa: B006 - typer copies it
+    validity: Annotated[str | None, option("--validity", help="12h, 30d; unless given, the profile's default.")] = None,
+    request_id: Annotated[
+        str | None, option("--request-id", help="Tells apart requests that are equal otherwise.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        option("--output", help="Certificate and CAs above it, without the root; - is stdout.", metavar="DEST"),
+    ] = None,
+    output_certificate: Annotated[
+        str | None, option("--output-certificate", help="The certificate alone.", metavar="FILE")
+    ] = None,
+    output_chain: Annotated[
+        str | None, option("--output-chain", help="The CAs above it alone, without the root.", metavar="FILE")
+    ] = None,
+    overwrite: OverwriteOption = False,
+    reissue: Annotated[
+        bool, option("--reissue", guard=True, help="Accept a second certificate where a lost answer may hide a first.")
+    ] = False,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Issue a certificate for a request; the same request again gives the same certificate."""
+    from pkiops.cert.issue import Issuance
+    from pkiops.cert.order import Order
+    from pkiops.x509.csr import MAX_CSR_BYTES
+    from pkiops.x509.san import parse_san
+
+    outputs = _outputs(output, output_certificate, output_chain, format_)
+    names, life = tuple(parse_san(text) for text in san), _duration(validity)
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    data, source = read_bounded(csr, MAX_CSR_BYTES)
+    issuance = Issuance(
+        environment=factory.environment,
+        backend=factory.backend,
+        ledger=factory.ledger,
+        clock=factory.clock,
+        requester=lambda: _caller(factory),
+        progress=progress_of(ctx),
+    )
+    order = Order(
+        csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
+    )
+    prepared = issuance.prepare(order)
+    replace = outputs.check(factory.ledger, prepared.record.request_key, overwrite=overwrite)
+    issued = issuance.complete(prepared)
+    _hand_out(factory, issued, outputs, outputs.write(issued, factory.ledger, overwrite=replace), format_)
+
+
+@app.command("show")
+def show_command(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Certificates or a request, PEM or DER.")],
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Show certificates or a request. Verifies nothing but a request's own signature."""
+    from pkiops.cert.show import certificate_json, certificates_text, load_shown, request_json, request_text
+    from pkiops.clock import SystemClock
+
+    found = load_shown(*read_bounded(file, MAX_CERTIFICATE_BYTES))
+    as_json = format_ is Format.JSON
+    if isinstance(found, tuple):
+        body: dict[str, Any] = {"certificates": [certificate_json(one) for one in found]} if as_json else {}
+        text = "" if as_json else certificates_text(found)
+    else:
+        body, text = ({"request": request_json(found)}, "") if as_json else ({}, request_text(found))
+    if as_json:
+        emit_json("cert-show", None, SystemClock().now(), body)
+    else:
+        emit(text)
+
+
+@app.command("verify")
+def verify_command(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The certificate, CAs above it may follow.")],
+    env: Annotated[str | None, option("--env", help="Roots, CAs and CRLs of this environment.", metavar="ENV")] = None,
+    anchors: Annotated[str | None, option("--anchors", help="Trusted CA certificates.", metavar="FILE")] = None,
+    intermediates: Annotated[
+        str | None, option("--intermediates", help="CA certificates for the way to an anchor.", metavar="FILE")
+    ] = None,
+    crl: Annotated[list[str], option("--crl", help="A CRL; repeat for the others.", metavar="FILE")] = [],  # noqa: B006
+    purpose: Annotated[PurposeChoice, option("--purpose", help="One purpose at a time.")] = PurposeChoice.CLIENT,
+    at: Annotated[str | None, option("--at", help="The moment, as 2026-06-01T12:00:00Z; now unless given.")] = None,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Build and check the chain of a certificate; exit code 8 says no, with the reason."""
+    from pkiops.cert.show import certificate_json
+    from pkiops.cert.verify import material_of_files, verify_certificate
+    from pkiops.clock import SystemClock
+    from pkiops.x509.certificate import load_certificates
+    from pkiops.x509.chain import Purpose
+
+    if (env is None) == (anchors is None) or (env is not None and (intermediates or crl)):
+        raise InputError(
+            "give either --env, or --anchors with --intermediates and --crl: they are never mixed",
+            code="usage.arguments",
+        )
+    moment = _moment(at)
+    certificates = load_certificates(*read_bounded(file, MAX_CERTIFICATE_BYTES))
+    now = SystemClock().now()
+    if env is not None:
+        factory = factory_of(ctx, env, allow_endpoint=allow_endpoint)
+        material, now = _of_environment(factory), factory.clock.now()
+    else:
+        material = material_of_files(
+            read_bounded(str(anchors), MAX_CERTIFICATE_BYTES),
+            [read_bounded(intermediates, MAX_CERTIFICATE_BYTES)] if intermediates else [],
+            [read_bounded(one, MAX_CRL_BYTES) for one in crl],
+        )
+    moment = moment or now
+    chain = verify_certificate(certificates, material, purpose=Purpose(purpose.value), at=moment).certificates
+    shown = [certificate_json(one) for one in chain]
+    checked = material.crls is not None
+    if format_ is Format.JSON:
+        body = {"verified": True, "purpose": purpose.value, "at": moment, "revocation_checked": checked, "chain": shown}
+        emit_json("cert-verify", env, now, body)
+        return
+    lines = [f"{'  ' * depth}{one['subject']}  (serial {one['serial']})" for depth, one in enumerate(shown)]
+    emit(
+        "\n".join(
+            [f"good for {purpose.value} at {moment:%Y-%m-%dT%H:%M:%SZ}; the chain ends in a trusted anchor:", *lines]
+        )
+    )
+    if not checked:
+        note("revocation was not checked: no --crl was given")
+
+
+@app.command("revoke")
+def revoke_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    target: Annotated[
+        str, typer.Argument(metavar="SERIAL|FILE", help="Serial in hex, or the certificate; - is stdin.")
+    ],
+    reason: Annotated[ReasonChoice, option("--reason", help="Goes into the CRL.")] = ReasonChoice.UNSPECIFIED,
+    authority: Annotated[
+        str | None,
+        option("--authority", help="The CA that issued it, where it is not known otherwise.", metavar="LABEL"),
+    ] = None,
+    yes: YesOption = False,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Revoke a certificate. It cannot be undone."""
+    from pkiops.backends.interface import RevocationReason
+
+    wanted = _certificate_or_serial(target)
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    use_case = _revocation(factory)
+    plan = use_case.plan(wanted, reason=RevocationReason(reason.value), authority=authority)
+    note(_described(plan))
+    ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
+    _say_revoked(factory, use_case.revoke(plan), format_)
+
+
+def _outputs(full: str | None, certificate: str | None, chain: str | None, format_: Format) -> CertificateOutputs:
+    if "-" in {certificate, chain} or (full == "-" and format_ is Format.JSON):
+        raise InputError(
+            "only --output may be -, and not together with --format json: stdout carries one result",
+            code="usage.arguments",
+        )
+    return CertificateOutputs(full, certificate, chain)
+
+
+def _duration(text: str | None) -> Any:
+    from pkiops.x509.duration import Duration
+
+    if text is None:
+        return None
+    try:
+        return Duration.parse(text)
+    except ValueError as error:
+        raise InputError(f"--validity {text}: {error}", code="usage.arguments") from error
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InputError(f"--at {text}: write a moment with its zone, 2026-06-01T12:00:00Z", code="usage.arguments")
+    return moment
+
+
+def _caller(factory: Factory) -> str:
+    factory.check_account()
+    return factory.caller()
+
+
+def _of_environment(factory: Factory) -> Material:
+    from pkiops.cert.verify import material_of_environment
+
+    # the first answer sets the clock where that follows the server
+    factory.check_account()
+    return material_of_environment(factory.environment, factory.backend, now=factory.clock.now())
+
+
+def _hand_out(
+    factory: Factory, issued: Issued, outputs: CertificateOutputs, written: tuple[str, ...], format_: Format
+) -> None:
+    from pkiops.cert.report import issued_json
+
+    name = factory.environment.environment
+    if format_ is Format.JSON:
+        emit_json("cert-issue", name, factory.clock.now(), issued_json(issued, written))
+        return
+    if outputs.to_stdout:
+        emit_bytes(texts_of(issued)["full"])
+    source = (
+        "of the ledger, nothing was asked for"
+        if issued.from_ledger
+        else f"issued by {name}/ca/{issued.entry.authority}"
+    )
+    note(f"certificate {issued.entry.serial} ({source}), valid until {issued.entry.not_after:%Y-%m-%dT%H:%M:%SZ}")
+    for path in written:
+        note(f"written: {path}")
+
+
+def _certificate_or_serial(target: str) -> Any:
+    from pkiops.x509.certificate import load_certificate, parse_serial
+
+    if target != "-" and not Path(target).is_file():
+        return parse_serial(target)
+    try:
+        parse_serial(target)
+    except InputError:
+        return load_certificate(*read_bounded(target, MAX_CERTIFICATE_BYTES))
+    raise InputError(
+        f"{target} is a file, and could be a serial number",
+        hint=f"write ./{target} for the file",
+        code="usage.arguments",
+    )
+
+
+def _revocation(factory: Factory) -> Revocation:
+    from pkiops.cert.revoke import Revocation
+
+    return Revocation(
+        environment=factory.environment,
+        backend=factory.backend,
+        ledger=factory.ledger,
+        clock=factory.clock,
+        requester=lambda: _caller(factory),
+    )
+
+
+def _described(plan: RevocationPlan) -> str:
+    lines = [f"certificate {plan.serial} of {plan.environment}/ca/{plan.authority}, reason {plan.reason.value}"]
+    lines.append(f"  subject: {plan.subject or 'not known here'}")
+    if plan.not_after is not None:
+        lines.append(f"  valid until: {plan.not_after:%Y-%m-%dT%H:%M:%SZ}")
+    if plan.known_revocation is not None:
+        lines.append(
+            f"  revoked already, on {plan.known_revocation.at:%Y-%m-%dT%H:%M:%SZ} ({plan.known_revocation.reason})"
+        )
+    return "\n".join(lines)
+
+
+def _say_revoked(factory: Factory, revoked: Revoked, format_: Format) -> None:
+    from pkiops.cert.report import revoked_json
+
+    plan = revoked.plan
+    if format_ is Format.JSON:
+        emit_json("cert-revoke", plan.environment, factory.clock.now(), revoked_json(revoked, factory.clock.now()))
+        return
+    minutes = -(-revoked.in_crl_after_seconds // 60)
+    emit(f"certificate {plan.serial} {'was revoked already' if revoked.already_revoked else 'is revoked'}")
+    note(
+        f"the CRL of {plan.environment}/ca/{plan.authority} carries it in about {minutes} minutes: {revoked.crl_url or 'no CRL'}"
+    )
+    note(f"then hand it to your servers: pkiops crl publish {plan.environment}")
