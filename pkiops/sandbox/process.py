@@ -138,7 +138,8 @@ def run(port: int, clock: Clock, ready: Callable[[str], None]) -> None:
         thread.start()
         try:
             ready(server.url)
-            ended.wait()
+            with contextlib.redirect_stdout(sys.stderr):  # moto prints what it cannot route
+                ended.wait()
         finally:
             server.shutdown()
             thread.join()

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 BUCKET = "plain-client-crl"
 TEMPLATE = "arn:aws:acm-pca:::template/{}/V1"
 ALGORITHM = "SHA384WITHECDSA"
-WAIT = {"Delay": 1, "MaxAttempts": 20}
+WAIT = {"Delay": 0.1, "MaxAttempts": 100}
 
 
 def make_bucket(s3: Any, account: str) -> None:
