@@ -1,7 +1,7 @@
 """An HTTP proxy between pkiops and the sandbox that counts calls and can do something right before or right after one of them.
 
-It changes nothing in either: pkiops is pointed at it as at any endpoint. ``before`` means the request never reached the service, ``after`` that the service carried it
-out and the answer never reached pkiops.
+It changes nothing in either: pkiops is pointed at it as at any endpoint. ``before`` means the request never reached the
+service, ``after`` that the service carried it out and the answer never reached pkiops.
 """
 
 from __future__ import annotations

@@ -1,0 +1,53 @@
+# `make demo` and `make test` each set up all they need from a bare Python 3.11+ and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+T ?= tests
+K ?=
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint check fix bench soak package clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+# the environment follows pyproject.toml and the pins; bytecode is made at once, because start-up time counts
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); pkiops needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/ready  ## the whole story on the embedded sandbox, narrated
+	@$(BIN)/python -m demo
+
+test: $(VENV)/ready  ## the tests; T=path and K=filter choose some
+	@$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist worksteal $(if $(K),-k '$(K)')
+
+lint: $(VENV)/ready  ## ruff, mypy --strict, the import table
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+check: test lint  ## all that a merge needs
+
+fix: $(VENV)/ready  ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/ready  ## benchmarks, side by side
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.startup
+
+soak: $(VENV)/ready  ## random suites at full count with a new seed
+	@PKIOPS_SOAK=1 $(BIN)/python -m pytest $(T) -n $(WORKERS) --hypothesis-seed=random
+
+package: $(VENV)/ready  ## build the wheel and the source distribution into dist/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	@$(BIN)/python -m build --outdir dist .
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) .venv-awscli dist build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
