@@ -152,6 +152,8 @@ class Issuance:
             # only the first to ask knows that a refusal means no certificate: a call before may have led to one
             if created and not error.retryable and error.code not in _UNANSWERED:
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=None)
+            else:
+                _advise(error, "run the same command again within five minutes: it asks for the same certificate")
             raise
         return self.ledger.record_reference(entry.id, reference)
 
@@ -165,6 +167,8 @@ class Issuance:
         except BackendError as error:
             if isinstance(error, NotFound) or error.code == REQUEST_FAILED:
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=reference)
+            else:
+                _advise(error, "the certificate is being made; run the same command again, at any time, to fetch it")
             raise
         certificate = _parsed(answer[:1], reference)
         try:
@@ -227,3 +231,7 @@ def _parsed(chain: Sequence[bytes], source: str) -> x509.Certificate:
         return load_certificate(chain[0], f"the answer for {source}")
     except InputError as error:
         raise VerificationFailed(error.message, hint=error.hint, code="cert.not-as-asked") from error
+
+
+def _advise(error: BackendError, advice: str) -> None:
+    error.hint = f"{error.hint}; {advice}" if error.hint else advice

@@ -129,7 +129,7 @@ class SqliteLedger:
     def record_outputs(self, entry_id: str, outputs: Sequence[Output]) -> None:
         """See ``Ledger.record_outputs``."""
         with transaction(self._path, write=True) as db:
-            rows = [(entry_id, one.path, one.sha256) for one in outputs]
+            rows = [(entry_id, _text(one.path), one.sha256) for one in outputs]
             db.executemany("INSERT OR IGNORE INTO outputs VALUES (?, ?, ?)", rows)
 
     def outputs(self, request_key: str) -> Mapping[str, frozenset[str]]:
@@ -218,7 +218,12 @@ def _stored(name: str, value: Any) -> Any:
         return json.dumps([[san.kind.value, san.value] for san in value])
     if name in {"subject", "usages", "findings", "doubts"}:
         return json.dumps(value)
-    return value
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    # file names that are no UTF-8 arrive as lone surrogates, which SQLite refuses
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _entry(row: sqlite3.Row) -> Entry:

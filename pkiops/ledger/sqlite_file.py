@@ -78,7 +78,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 @contextlib.contextmanager
 def transaction(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
-    """A connection inside one transaction: committed at the end, rolled back on any error. A write makes the file where there is none.
+    """A connection inside one transaction: committed at the end, rolled back on any error. The file is made where there is none.
 
     Raises:
         InputError: the file is not a ledger, is of a newer version, or cannot be read or made.
@@ -171,13 +171,13 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        if _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise Unreachable(
                 f"ledger {path}: held by other processes for {BUSY_SECONDS:.0f} seconds",
                 hint="run the same command again",
                 code="ledger.busy",
             ) from error
-        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        if _primary_code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
             raise InputError(
                 f"cannot open the ledger {path}: {error}",
                 hint="it must be a file that you may read and write, in a folder that you may write",
@@ -185,6 +185,11 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
             ) from error
         raise BackendError(f"ledger {path}: {error}", code="ledger.failed") from error
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
+        if _primary_code(error) == sqlite3.SQLITE_NOTADB:
             raise _not_ours(path) from error
         raise BackendError(f"ledger {path}: {error}", code="ledger.failed") from error
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    # errors of the Python module itself carry no code of the library
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -163,6 +163,19 @@ def test_rejections_have_ids_of_their_own(ledger: Ledger) -> None:
     assert failed.state is EntryState.FAILED
 
 
+def test_text_that_is_no_utf8_is_kept_as_escapes(ledger: Ledger) -> None:
+    rejection = Rejection(
+        state=EntryState.REFUSED,
+        environment="test",
+        profile="p\udcff",
+        code="c",
+        message="m\udcff\x00",
+        subject=(("CN", "\ud800"),),
+    )
+    entry = ledger.record_rejection(rejection)
+    assert (entry.profile, entry.message, entry.subject) == ("p\\udcff", "m\\udcff\x00", (("CN", "\ud800"),))
+
+
 def test_the_first_revocation_stays(ledger: Ledger) -> None:
     entry, _ = ledger.begin(intent(), 1)
     issued = ledger.record_issued(entry.id, chain_of())

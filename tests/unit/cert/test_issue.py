@@ -229,8 +229,9 @@ def test_runs_that_began_seconds_apart_share_the_first_intent(setting: Setting) 
 
 def test_a_lost_answer_is_asked_for_again(setting: Setting) -> None:
     _interrupt(setting.backend, "after request_certificate", Unreachable("timed out"))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as caught:
         setting.issuance().issue(order())
+    assert "within five minutes" in str(caught.value.hint)
     (entry,) = setting.entries()
     assert entry.state is EntryState.PENDING
     setting.backend.interrupt = lambda point: None
