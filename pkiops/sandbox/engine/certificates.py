@@ -18,6 +18,17 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from pkiops.sandbox.engine.errors import ServiceError
 
+# what cryptography raises on hostile input; several of these are no ValueError
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,  # an unknown feature in a TLSFeature
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _COMMON_NAME_LIMIT = 64  # RFC 5280 appendix A, ub-common-name
 
 
@@ -60,7 +71,7 @@ def read_csr(data: bytes) -> Request:
             csr = x509.load_pem_x509_csr(data)
             request = Request(csr.subject, csr.public_key(), csr.extensions)
             valid = csr.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise _malformed_csr(f"it cannot be parsed ({error})") from error
     if not valid:
         raise _malformed_csr("its signature does not verify under its own key")
@@ -94,7 +105,7 @@ def read_certificates(data: bytes, what: str) -> list[x509.Certificate]:
             certificates = x509.load_pem_x509_certificates(data)
             for certificate in certificates:
                 _touch(certificate)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise malformed_certificate(f"{what} cannot be parsed ({error})") from error
     return certificates
 
@@ -110,6 +121,6 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether names match and the signature verifies."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+    except (InvalidSignature, *_UNREADABLE):
         return False
     return True

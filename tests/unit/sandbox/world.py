@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.sandbox.engine.errors import ServiceError
+from pkiops.sandbox.engine.request_model import service_model
 from pkiops.sandbox.engine.service import PrivateCa
 from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
 
@@ -65,7 +66,9 @@ class World:
         for member in ("Csr", "Certificate", "CertificateChain"):
             if isinstance(request.get(member), str):
                 request[member] = base64.b64encode(request[member].encode()).decode()
-        return self.service.call(self.region, operation, request)
+        answer = self.service.call(self.region, operation, request)
+        require_shape(service_model().operation_model(operation).output_shape, answer)
+        return answer
 
     def refused(self, code: str, operation: str, **request: Any) -> str:
         """The message of a refusal that must have this code."""
@@ -163,6 +166,28 @@ def csr(
         builder = builder.add_extension(value, critical=critical)
     key = key or ec.generate_private_key(ec.SECP256R1())
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def require_shape(shape: Any, value: Any) -> None:
+    """Hold an answer to botocore's model: known members, required ones, types, enumerated values."""
+    if shape is None:
+        assert value == {}
+    elif shape.type_name == "structure":
+        assert set(value) <= set(shape.members)
+        assert set(shape.required_members) <= set(value)
+        for name, content in value.items():
+            require_shape(shape.members[name], content)
+    elif shape.type_name == "list":
+        for item in value:
+            require_shape(shape.member, item)
+    elif shape.type_name == "string":
+        assert isinstance(value, str)
+        assert not shape.enum or value in shape.enum
+    elif shape.type_name == "boolean":
+        assert isinstance(value, bool)
+    else:
+        assert shape.type_name in {"integer", "long", "timestamp"}
+        assert type(value) is int
 
 
 def san(*names: str) -> tuple[x509.ExtensionType, bool]:
