@@ -205,19 +205,17 @@ def _require_distinct(authorities: Sequence[KnownAuthority], where: str) -> None
             )
 
 
+def _order(authority: KnownAuthority) -> tuple[int, str, float, str]:
+    """Upper CAs first, the same subject newest first (BoringSSL takes the first that fits), then by fingerprint."""
+    certificate = authority.certificate
+    newest_first = -certificate.not_valid_before_utc.timestamp()
+    return len(authority.chain), rfc4514(certificate.subject), newest_first, fingerprint(certificate)
+
+
 def _certificates(
     environment: Environment, authorities: Sequence[KnownAuthority], role: Role
 ) -> tuple[BundleCertificate, ...]:
-    """Upper CAs first, the same subject newest first (BoringSSL takes the first that fits), then by fingerprint."""
-    ordered = sorted(
-        authorities,
-        key=lambda a: (
-            len(a.chain),
-            rfc4514(a.certificate.subject),
-            -a.certificate.not_valid_before_utc.timestamp(),
-            fingerprint(a.certificate),
-        ),
-    )
+    ordered = sorted(authorities, key=_order)
     return tuple(BundleCertificate(a.name, role, a.certificate, is_pinned(environment, a)) for a in ordered)
 
 
@@ -256,7 +254,7 @@ def _crls(
     authorities: Sequence[KnownAuthority], crls: Mapping[str, CheckedCrl], where: str, at: datetime, margin: timedelta
 ) -> tuple[BundleCrl, ...]:
     found: list[BundleCrl] = []
-    for authority in authorities:
+    for authority in sorted(authorities, key=_order):
         crl = crls.get(authority.name)
         if crl is None:
             raise VerificationFailed(
@@ -267,7 +265,7 @@ def _crls(
         name = f"{where}: the CRL of {authority.name}"
         checked = check_crl(crl.crl, authority.certificate, name, at=at, margin=margin)
         found.append(BundleCrl(authority.name, checked))
-    return tuple(sorted(found, key=lambda c: (c.checked.view.issuer, c.checked.authority_key_identifier)))
+    return tuple(found)
 
 
 def _depth(environment: Environment, declared: Bundle, below: Sequence[KnownAuthority]) -> int:
