@@ -361,6 +361,22 @@ def _judged_by_openssl(
     assert (result.returncode == 0) == (not revoked), result.stderr
 
 
+def test_processes_at_once_end_with_one_certificate(applied: tuple[Shell, RunningSandbox]) -> None:
+    shell, _ = applied
+    assert request(shell).exit_code == 0
+    arguments = ["cert", "issue", "dev", "--profile", "service", "--csr", "a.csr", "--format", "json"]
+    variables = {**os.environ, **shell.variables, "PYTHONPATH": str(ENVIRONMENTS.parent)}
+    command = [sys.executable, "-m", "pkiops", "--environments", str(ENVIRONMENTS), *arguments]
+    runs = [
+        subprocess.Popen(command, cwd=shell.folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    answers = [run.communicate(timeout=120) for run in runs]
+    assert [run.returncode for run in runs] == [0] * 4, [error.decode() for _, error in answers]
+    assert len({json.loads(out)["sha256"] for out, _ in answers}) == 1
+    assert json.loads(issue(shell, "--format", "json").stdout)["attempt"] == 1
+
+
 def test_a_request_made_elsewhere_gets_the_names_of_policy(applied: tuple[Shell, RunningSandbox]) -> None:
     shell, _ = applied
     write(shell, "a.csr", builders.csr({"organization": "Somebody", "common_name": NAME}, sans=(f"dns:{NAME}",)))
