@@ -243,6 +243,8 @@ def _from_client_error(error: ClientError, operation: str, subject: str) -> Back
     elif code == "LimitExceededException":
         hint = "a quota of the account is used up; see Service Quotas for AWS Private CA"
         own_code = "backend.quota"
+    elif code == "RequestFailedException":
+        own_code = "backend.request-failed"
     elif code in {"ValidationException", "InvalidArgsException", "InvalidRequestException"}:
         own_code = "backend.invalid-request"
     details = {"aws_error": code, "aws_operation": operation, "http_status": status}

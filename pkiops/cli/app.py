@@ -67,7 +67,7 @@ class RootGroup(TyperGroup):
             return super().main(arguments, *positional, **extra)
 
     def invoke(self, ctx: Context) -> Any:
-        with _errors_reported(sys.argv[1:] if ctx.obj is None else ctx.obj.arguments):
+        with _errors_reported(ctx.meta.get("pkiops.arguments", ())):
             return super().invoke(ctx)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:

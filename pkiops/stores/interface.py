@@ -1,14 +1,37 @@
 """Named bytes with conditional writes.
 
-Keys are relative, use ``/`` and hold no ``..``; a store refuses others. Every write says under which condition it holds, so that two
-writers cannot overwrite each other unseen.
+Keys are relative and plain: letters, digits, ``.``, ``_`` and ``-`` in segments that do not start with a dot; a store refuses
+others. Every write says under which condition it holds, so that two writers cannot overwrite each other unseen.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
+
+from pkiops.errors import InputError
+
+# a segment never starts with a dot, so that no key is "..", and none meets a lock or a temporary file
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_MAX_KEY = 512
+
+
+def is_key(key: str) -> bool:
+    """Whether every store takes this key."""
+    return len(key) <= _MAX_KEY and _KEY.fullmatch(key) is not None
+
+
+def checked_key(key: str) -> str:
+    """The key itself.
+
+    Raises:
+        InputError: no store takes it.
+    """
+    if not is_key(key):
+        raise InputError(f"not a key of a store: {key!r}", code="store.key")
+    return key
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pkiops.errors import AlreadyExists, BackendError, InputError, VerificationFailed
-from pkiops.stores.interface import ALWAYS, Condition, StoredObject
+from pkiops.errors import AlreadyExists, BackendError, VerificationFailed
+from pkiops.stores.interface import ALWAYS, Condition, StoredObject, checked_key, is_key
 
-# A segment never starts with a dot, so that no key is "..", and none meets the lock or a temporary file.
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-_MAX_KEY = 512
 _LOCK = ".lock"
 
 
@@ -37,7 +33,7 @@ class LocalStore:
 
     def get(self, key: str, *, max_bytes: int) -> StoredObject | None:
         """See ``Store.get``."""
-        path = self._path(key)
+        path = self._folder / checked_key(key)
         try:
             with path.open("rb") as stream:
                 data = stream.read(max_bytes + 1)
@@ -60,7 +56,7 @@ class LocalStore:
     ) -> str:
         """See ``Store.put``."""
         del content_type, cache_control
-        path = self._path(key)
+        path = self._folder / checked_key(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._writing():
@@ -73,16 +69,11 @@ class LocalStore:
     def list_keys(self, prefix: str) -> tuple[str, ...]:
         """See ``Store.list_keys``."""
         found = (path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file())
-        return tuple(sorted(key for key in found if key.startswith(prefix) and _KEY.fullmatch(key)))
+        return tuple(sorted(key for key in found if key.startswith(prefix) and is_key(key)))
 
     def describe(self) -> str:
         """See ``Store.describe``."""
         return str(self._folder)
-
-    def _path(self, key: str) -> Path:
-        if len(key) > _MAX_KEY or not _KEY.fullmatch(key):
-            raise InputError(f"not a key of a store: {key!r}", code="store.key")
-        return self._folder / key
 
     def _require(self, condition: Condition, path: Path) -> None:
         """Refuse the write unless its condition holds; the caller holds the lock."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pkiops.aws import AwsClients, translated
-from pkiops.errors import InternalError, NotFound, VerificationFailed
-from pkiops.stores.interface import ALWAYS, Condition, StoredObject
+from pkiops.errors import AlreadyExists, NotFound, VerificationFailed
+from pkiops.stores.interface import ALWAYS, Condition, StoredObject, checked_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,7 +34,7 @@ class S3Store:
 
     def get(self, key: str, *, max_bytes: int) -> StoredObject | None:
         """The object (s3:GetObject), or None when there is none."""
-        where = self._where(key)
+        where = f"s3://{self._bucket}/{checked_key(key)}"
         try:
             with translated("GetObject", where):
                 answer = self._s3().get_object(
@@ -72,13 +72,22 @@ class S3Store:
             parameters["IfNoneMatch"] = "*"
         elif condition.version:
             parameters["IfMatch"] = condition.version
-        with translated("PutObject", self._where(key)):
-            return self._s3().put_object(**parameters)["ETag"]
+        where = f"s3://{self._bucket}/{checked_key(key)}"
+        try:
+            with translated("PutObject", where):
+                return self._s3().put_object(**parameters)["ETag"]
+        except NotFound as error:
+            # If-Match on a key that is not there answers 404
+            if condition.version and error.details.get("aws_error") != "NoSuchBucket":
+                raise AlreadyExists(
+                    f"{where} is no longer the version that was read", code="store.condition"
+                ) from error
+            raise
 
     def list_keys(self, prefix: str) -> tuple[str, ...]:
         """The keys below a prefix (s3:ListObjectsV2)."""
         keys: list[str] = []
-        with translated("ListObjectsV2", self._where(prefix)):
+        with translated("ListObjectsV2", f"s3://{self._bucket}/{prefix}"):
             for page in (
                 self._s3()
                 .get_paginator("list_objects_v2")
@@ -89,8 +98,3 @@ class S3Store:
 
     def _s3(self) -> S3Client:
         return self._clients.s3()
-
-    def _where(self, key: str) -> str:
-        if key.startswith("/") or ".." in key.split("/"):
-            raise InternalError(f"not a key: {key!r}")
-        return f"s3://{self._bucket}/{key}"

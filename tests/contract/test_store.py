@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from pkiops.aws import AwsAccess, AwsClients
 from pkiops.errors import AlreadyExists, InputError, VerificationFailed
 from pkiops.stores.interface import IF_ABSENT, Condition, Store
 from pkiops.stores.local import LocalStore
+from pkiops.stores.s3 import S3Store
+from tests.sandbox_server import ACCOUNT, REGION, running_sandbox
 
-# name -> (folder of this test) -> an empty store
-STORES: dict[str, Callable[[Path], Store]] = {"local": lambda folder: LocalStore(folder / "store")}
+
+@contextmanager
+def s3_store() -> Iterator[Store]:
+    """A store in the sandbox's S3, over HTTP."""
+    with running_sandbox() as sandbox:
+        urls = dict.fromkeys(("acm-pca", "s3", "sts"), sandbox.url)
+        access = AwsAccess(region=REGION, account=ACCOUNT, role_arn=None, endpoint_urls=urls, sandbox=True)
+        sandbox.client("s3").create_bucket(
+            Bucket="example-trust", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        yield S3Store(AwsClients(access), "example-trust")
+
+
+# name -> (folder of this test) -> an empty store, for as long as the context lasts
+STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
+    "local": lambda folder: nullcontext(LocalStore(folder / "store")),
+    "s3": lambda _: s3_store(),
+}
 
 
 @pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return STORES[request.param](tmp_path)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with STORES[request.param](tmp_path) as made:
+        yield made
 
 
 def test_what_was_put_is_what_is_got(store: Store) -> None:
