@@ -49,7 +49,7 @@ def check_authorities(environment: Environment) -> Iterator[Finding]:
 def _check_alone(authority: Authority, path: KeyPath) -> Iterator[Finding]:
     fitting = signing_algorithms(authority.key_algorithm)
     if authority.signing_algorithm is not None and authority.signing_algorithm not in fitting:
-        message = f"does not fit a {authority.key_algorithm.value} key; write {listed(fitting)}, or leave it out"
+        message = f"does not fit a key of {authority.key_algorithm.value}; write {listed(fitting)}, or leave it out"
         yield Finding((*path, "signing_algorithm"), message, "env.signing-algorithm")
     days = authority.crl.validity
     if days.unit != "d" or days.count > MAX_CRL_DAYS:
@@ -61,7 +61,7 @@ def _check_alone(authority: Authority, path: KeyPath) -> Iterator[Finding]:
 
 
 def _check_hierarchy(authorities: Mapping[str, Authority]) -> Iterator[Finding]:
-    levels = {label: _level(authorities, label) for label in authorities}
+    levels = _levels(authorities)
     for label, authority in authorities.items():
         path: KeyPath = ("authorities", label, "issuer")
         if authority.issuer is not None and authority.issuer not in authorities:
@@ -81,16 +81,25 @@ def _check_hierarchy(authorities: Mapping[str, Authority]) -> Iterator[Finding]:
         yield from _check_path_lengths(authorities, levels)
 
 
-def _level(authorities: Mapping[str, Authority], label: str) -> int | None:
+def _levels(authorities: Mapping[str, Authority]) -> dict[str, int | None]:
     """1 for a root, 2 for what it issues; 0 for a member of a loop; None where the chain ends nowhere or leads into a loop."""
-    seen = [label]
-    while (issuer := authorities[seen[-1]].issuer) is not None:
-        if issuer == label:
-            return 0
-        if issuer in seen or issuer not in authorities:
-            return None
-        seen.append(issuer)
-    return len(seen)
+    levels: dict[str, int | None] = {}
+    for label in authorities:
+        trail: dict[str, None] = {}
+        above: str | None = label
+        while above is not None and above in authorities and above not in levels and above not in trail:
+            trail[above] = None
+            above = authorities[above].issuer
+        if above in trail:
+            looped = list(trail)
+            levels.update(dict.fromkeys(looped, None))
+            levels.update(dict.fromkeys(looped[looped.index(above) :], 0))
+            continue
+        level = 0 if above is None else levels.get(above) or None
+        for step in reversed(trail):
+            level = None if level is None else level + 1
+            levels[step] = level
+    return levels
 
 
 def _check_child(label: str, authority: Authority, issuer: str, parent: Authority) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ refuses what is misspelled, because a foreign endpoint can be allowed by the per
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pkiops.environment.authority_checks import check_authorities
 from pkiops.environment.endpoints import endpoint_problem
@@ -70,9 +70,10 @@ def _check_backend(environment: Environment) -> Iterator[Finding]:
 
 
 def _check_bundles(environment: Environment) -> Iterator[Finding]:
+    roots = {label: None for label, authority in environment.authorities.items() if authority.issuer is None}
     for name, bundle in environment.trust.bundles.items():
         path: KeyPath = ("trust", "bundles", name)
-        yield from _check_anchors(environment, bundle, path)
+        yield from _check_anchors(environment, bundle, path, roots)
         for target, settings in bundle.targets.items():
             if settings.kind is not None or target in SUPPORTED_KINDS:
                 continue
@@ -89,11 +90,13 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
             yield Finding((*path, "targets", target), message, code, at_key=True)
 
 
-def _check_anchors(environment: Environment, bundle: Bundle, path: KeyPath) -> Iterator[Finding]:
-    roots = [label for label, authority in environment.authorities.items() if authority.issuer is None]
+def _check_anchors(
+    environment: Environment, bundle: Bundle, path: KeyPath, roots: Collection[str]
+) -> Iterator[Finding]:
+    seen: set[str] = set()
     for index, anchor in enumerate(bundle.anchors):
         where = (*path, "anchors", index)
-        if anchor in bundle.anchors[:index]:
+        if anchor in seen:
             yield Finding(where, "this anchor is listed twice; keep one", "env.anchor")
         elif anchor not in environment.authorities:
             yield Finding(where, f"there is no such authority; write {listed(roots)}", "env.anchor")
@@ -102,3 +105,4 @@ def _check_anchors(environment: Environment, bundle: Bundle, path: KeyPath) -> I
                 f"an anchor must be a root, because OpenSSL refuses a chain that ends below one; write {listed(roots)}"
             )
             yield Finding(where, message, "env.anchor")
+        seen.add(anchor)

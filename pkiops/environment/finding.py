@@ -6,11 +6,14 @@ of a message: it may hold line breaks or terminal controls, and it is cut becaus
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
 _SHOWN = 48
+_LISTED = 20
+_COMPARED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,18 @@ def dotted(path: KeyPath) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """``a, b or c``."""
-    *rest, last = [*names] or ["nothing"]
+    """``a, b or c``; of very many names, the first."""
+    first = list(itertools.islice(names, _LISTED + 1))
+    if len(first) > _LISTED:
+        first[-1] = "another one"
+    *rest, last = first or ["nothing"]
     return f"{', '.join(rest)} or {last}" if rest else last
 
 
 def nearest(text: str, known: Iterable[str]) -> str | None:
-    """The known word that ``text`` is most likely a misspelling of."""
+    """The known word (of the first 100) that ``text`` is most likely a misspelling of."""
     import difflib  # only wrong files pay for it
 
-    folded = {word.lower().replace("-", "_"): word for word in known}
+    folded = {word.lower().replace("-", "_"): word for word in itertools.islice(known, _COMPARED)}
     close = difflib.get_close_matches(text[:64].lower().replace("-", "_"), folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None

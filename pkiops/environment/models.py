@@ -13,7 +13,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import BeforeValidator, Field
 
 from pkiops.policy.declared import declared
 from pkiops.policy.rules import DurationField, Profile
@@ -28,6 +28,13 @@ HostName = Annotated[
     Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$", max_length=253),
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _no_truth_value(value: object) -> object:
+    """Python takes True for 1; a file that says ``schema: true`` means something else."""
+    if value is True:
+        raise ValueError("write 1")
+    return value
 
 
 class UsageMode(StrEnum):
@@ -51,7 +58,7 @@ class AwsPrivateCaBackend:
     endpoint_urls: Mapping[Literal["acm-pca", "s3", "sts"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]] = (
         field(default_factory=dict)
     )
-    sandbox: StrictBool = False
+    sandbox: Annotated[bool, Field(strict=True)] = False
 
 
 @declared
@@ -157,7 +164,7 @@ class Bundle:
 
     anchors: Annotated[tuple[Label, ...], Field(min_length=1)]
     targets: Annotated[Mapping[Label, Target], Field(min_length=1)]
-    include_intermediates: StrictBool = False
+    include_intermediates: Annotated[bool, Field(strict=True)] = False
     revocation: Revocation = Revocation.CHAIN
 
 
@@ -172,7 +179,7 @@ class Trust:
 class Environment:
     """One environment file."""
 
-    schema: Literal[1]
+    schema: Annotated[Literal[1], BeforeValidator(_no_truth_value)]
     environment: EnvironmentName
     backend: AwsPrivateCaBackend
     ledger: SqliteLedger

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
+from pkiops.policy.spiffe import spiffe_problem
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/]*)(?P<path>/.*)?")
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-F]{2})+")
-_SPIFFE_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
-_SPIFFE_SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'+/=?^_`{|}~-]+)*")
 _WILD = {"*", "**"}
 
@@ -42,27 +42,21 @@ def _uri(text: str) -> str | None:
     match = _URI.fullmatch(text)
     if match is None:
         return "write a URI with its scheme in lower case: spiffe://example.com/ns/*/sa/*"
-    host, path = match["host"], match["path"] or ""
-    if "?" in text or "#" in text:
-        return "a URI pattern has no query and no fragment; remove what follows ? or #"
+    host, segments = match["host"], (match["path"] or "").split("/")[1:]
     if "*" in host:
         return "the host of a URI must be a word, else names of any domain are allowed; use wildcards in the path only"
-    segments = path.split("/")[1:]
-    spiffe = match["scheme"] == "spiffe"
     if any("*" in segment and segment not in _WILD for segment in segments):
         return "a wildcard stands for a whole path segment; write /ns/*, not /ns/team-*"
-    if spiffe and (not _SPIFFE_DOMAIN.fullmatch(host) or host.startswith(".")):
-        return (
-            "a SPIFFE trust domain has lower-case letters, digits, dots, hyphens and underscores, and no port or user"
-        )
-    if not spiffe and not all(_LABEL.fullmatch(label) for label in host.split(".")):
+    if match["scheme"] == "spiffe":
+        # a wildcard stands for plain segments only, so any word in its place shows whether the rest is sound
+        return spiffe_problem("/".join("x" if part in _WILD else part for part in text.split("/")))
+    if "?" in text or "#" in text:
+        return "a URI pattern has no query and no fragment; remove what follows ? or #"
+    if not all(_LABEL.fullmatch(label) for label in host.split(".")):
         return "write the host of a URI in lower case, without port or user"
-    segment_spelling = _SPIFFE_SEGMENT if spiffe else _SEGMENT
     for segment in segments:
-        if segment in _WILD:
-            continue
-        if segment in {"", ".", ".."} or not segment_spelling.fullmatch(segment):
-            return "a path has no empty, . or .. segment, no / at its end and no other characters than letters, digits, . _ -"
+        if segment not in _WILD and (segment in {".", ".."} or not _SEGMENT.fullmatch(segment)):
+            return "the path has an empty, . or .. segment, ends in /, or holds a character that a URI has to escape"
     return None
 
 
@@ -84,6 +78,4 @@ def _email(text: str) -> str | None:
     local, at, domain = text.rpartition("@")
     if not at or (local != "*" and not _LOCAL.fullmatch(local)):
         return "write name@example.com, *@example.com or *@*.example.com"
-    if "**" in domain.split("."):
-        return "in an address * stands for one label of the domain; ** is not allowed"
     return _dns(domain)

@@ -62,6 +62,6 @@ def _check_names(profile: Profile, path: KeyPath) -> Iterator[Finding]:
         message = "with san.required: false the common name of a request has nothing to be held against; add patterns"
         yield Finding((*path, "subject", "common_name"), message, "env.common-name")
     for index, text in enumerate(name.patterns):
-        if not text.strip("*."):
+        if not text.strip("*.-_"):
             message = "this allows every common name; write a pattern with at least one word in it"
             yield Finding((*path, "subject", "common_name", "patterns", index), message, "env.pattern")

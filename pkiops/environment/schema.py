@@ -24,12 +24,14 @@ def json_schema() -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The schema with the docstrings' markup taken out of its descriptions."""
-    if isinstance(value, dict):
-        return {
-            key: " ".join(item.replace("``", "`").split())
-            if key == "description" and isinstance(item, str)
-            else _plain(item)
-            for key, item in value.items()
-        }
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    """The schema without the docstrings' markup in its descriptions, and with mappings closed to keys that are no label."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _plain(item) for key, item in value.items()}
+    if isinstance(value.get("description"), str):
+        made["description"] = " ".join(value["description"].replace("``", "`").split())
+    if "patternProperties" in made:
+        made["additionalProperties"] = False
+    return made

@@ -7,6 +7,7 @@ when something is wrong.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ class _Spot:
 class _Translation:
     def __init__(self, value: object, schema: Callable[[], Schema]) -> None:
         self._value = value
-        self._schema = schema
+        self._schema = functools.cache(schema)
         self.meant: set[KeyPath] = set()
 
     def finding(self, detail: ErrorDetails) -> Finding | None:
@@ -89,12 +90,14 @@ class _Translation:
         if spot is None:
             return None
         kind, context = detail["type"], detail.get("ctx", {})
+        if kind == "too_short" and spot.value:
+            return None  # its entries are wrong, and were complained about; it is not empty
         if kind == "unexpected_keyword_argument":
             return self._unknown(spot.path)
         if kind == "missing":
             return Finding(spot.path, "this key is required; add it", "env.missing-key")
         if spot.value is None and not spot.at_key:
-            what = "write {} for nothing but defaults" if kind == "dataclass_type" else "give it a value"
+            what = "write its keys, or {} for none" if kind == "dataclass_type" else "give it a value"
             return Finding(spot.path, f"is empty; {what}", "env.type")
         if kind == "string_type":
             if isinstance(spot.value, (bool, int)):
@@ -199,8 +202,8 @@ def _properties(schema: Schema, path: KeyPath) -> tuple[str, ...]:
                 below.append(place.get("items", {}))
             elif step in place.get("properties", {}):
                 below.append(place["properties"][step])
-            elif isinstance(place.get("additionalProperties"), dict):
-                below.append(place["additionalProperties"])
+            else:
+                below.extend(place.get("patternProperties", {}).values())
         places = _resolved(below, definitions)
     return tuple(dict.fromkeys(name for place in places for name in place.get("properties", {})))
 
