@@ -22,7 +22,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from moto.core.base_backend import BackendDict
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from pkiops import __version__
@@ -31,6 +31,7 @@ from pkiops.sandbox.engine import crl
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
+from pkiops.sandbox.unimplemented import moto_application
 
 _BACKLOG = 128
 _MAX_BODY = 64 * 1024 * 1024
@@ -90,19 +91,13 @@ def _run(application: Any, environ: WSGIEnvironment) -> tuple[str, list[tuple[st
     return status, headers, data
 
 
-def _moto_application(service: Any) -> Any:
-    application = create_backend_app(service)
-    application.debug = False  # a bug of moto is a logged 500, not a broken connection
-    return application
-
-
 class Application:
     """The WSGI application of the sandbox."""
 
     def __init__(self, sandbox: Sandbox, instance: str) -> None:
         self._sandbox = sandbox
         self._instance = instance
-        self._moto = DomainDispatcherApplication(_moto_application)
+        self._moto = DomainDispatcherApplication(moto_application)
         self._lock = threading.RLock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -188,3 +188,24 @@ def test_a_taken_port_is_a_clear_error() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 is taken"), bound_server(port):
             pass
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "request_"),
+    [
+        ("rolesanywhere", "list_trust_anchors", {}),  # a service moto lacks
+        ("elbv2", "describe_trust_stores", {}),  # an operation, query protocol
+        (
+            "kms",  # JSON protocol
+            "get_parameters_for_import",
+            {"KeyId": "k", "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+        ),
+    ],
+)
+def test_what_moto_lacks_is_said_once(
+    running: RunningSandbox, service: str, operation: str, request_: dict[str, str]
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        getattr(running.client(service), operation)(**request_)
+    assert caught.value.response["Error"]["Code"] == "SandboxNotImplemented"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
