@@ -1,0 +1,1 @@
+"""What exists and what was issued, as complete records for auditors."""

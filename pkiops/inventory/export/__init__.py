@@ -1,0 +1,1 @@
+"""One module per format an inventory is exported to."""
