@@ -40,10 +40,36 @@ def refusal(policy: str | None, *, partition: str, bucket: str, key: str, contex
     return None
 
 
+def verdict_for_anyone(policy: str | None, action: str, resource: str, context: Mapping[str, str]) -> bool | None:
+    """Whether statements for everyone (``Principal: "*"``) allow a call, deny it, or (None) say nothing of it."""
+    try:
+        document = json.loads(policy) if policy else None
+    except ValueError:
+        return None
+    statements = (
+        [s for s in _as_list(document.get("Statement")) if isinstance(s, dict)] if isinstance(document, dict) else []
+    )
+    effects = {
+        str(s.get("Effect"))
+        for s in statements
+        if _names_anyone(s.get("Principal")) and _concerns(s, action, resource, context)
+    }
+    if "Deny" in effects:
+        return False
+    return True if "Allow" in effects else None
+
+
+def _names_anyone(principal: Any) -> bool:
+    return bool(principal == "*") or (isinstance(principal, dict) and "*" in _as_list(principal.get("AWS")))
+
+
 def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
+    return _names_service(statement.get("Principal")) and _concerns(statement, action, resource, context)
+
+
+def _concerns(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
     return (
-        _names_service(statement.get("Principal"))
-        and any(_like(action.lower(), str(p).lower()) for p in _as_list(statement.get("Action")))
+        any(_like(action.lower(), str(p).lower()) for p in _as_list(statement.get("Action")))
         and any(_like(resource, str(p)) for p in _as_list(statement.get("Resource")))
         and _conditions_hold(statement.get("Condition") or {}, context)
     )

@@ -19,12 +19,13 @@ from moto.acmpca.models import acmpca_backends
 from moto.acmpca.responses import ACMPCAResponse
 from moto.acmpca.urls import url_paths
 from moto.core.exceptions import JsonRESTError
-from moto.s3.models import get_canned_acl, s3_backends
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket, get_canned_acl, s3_backends
 from moto.utilities.utils import get_partition
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import InternalError
-from pkiops.sandbox.bucket_policy import SERVICE, refusal
+from pkiops.sandbox.bucket_policy import SERVICE, refusal, verdict_for_anyone
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
@@ -38,6 +39,7 @@ _NAMES = {
     "moto.acmpca.urls": ("url_paths",),
     "moto.core.base_backend": ("BackendDict.reset",),
     "moto.core.exceptions": ("JsonRESTError",),
+    "moto.iam.access_control": ("PermissionResult.NEUTRAL", "PermissionResult.PERMITTED", "PermissionResult.DENIED"),
     "moto.moto_server.werkzeug_app": (
         "DomainDispatcherApplication.__call__",
         "MotoRequestHandler.make_environ",
@@ -48,6 +50,7 @@ _NAMES = {
         "S3Backend.put_object",
         "S3Backend.get_bucket",
         "S3Backend.get_object",
+        "FakeBucket.get_permission",
         "FakeKey.set_metadata",
         "FakeKey.set_acl",
         "get_canned_acl",
@@ -132,6 +135,18 @@ def _public_refusal(bucket: Any) -> str | None:
     return None
 
 
+def _permission(self: FakeBucket, action: str, resource: str) -> PermissionResult:
+    """What the bucket's policy says to anyone; moto's own reader takes every condition for a denial.
+
+    A call that reaches the sandbox counts as one over TLS, because its loopback port stands in for the service's https endpoint.
+    """
+    policy = self.policy.decode("utf-8", "replace") if self.policy else None
+    verdict = verdict_for_anyone(policy, action, resource, {"aws:securetransport": "true"})
+    if verdict is None:
+        return PermissionResult.NEUTRAL
+    return PermissionResult.PERMITTED if verdict else PermissionResult.DENIED
+
+
 class Sandbox:
     """One engine and the moto it lives in."""
 
@@ -194,13 +209,16 @@ def plugged_in(
     if not _installed.acquire(blocking=False):
         raise InternalError("a sandbox is already plugged into the moto of this process", code="sandbox.twice")
     original: Any = url_paths[_PATH]
+    moto_permission = FakeBucket.get_permission
     try:
         sandbox = Sandbox(clock or SystemClock(), randomness or SystemRandomness(), pace or Pace())
         methods: Mapping[str, Any] = {xform_name(name): _operation(name, sandbox) for name in operation_names()}
         # moto derives the module of urls from the response's module name
         response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})
         url_paths[_PATH] = response.dispatch  # type: ignore[attr-defined]
+        FakeBucket.get_permission = _permission  # type: ignore[method-assign]
         yield sandbox
     finally:
+        FakeBucket.get_permission = moto_permission  # type: ignore[method-assign]
         url_paths[_PATH] = original
         _installed.release()
