@@ -96,20 +96,21 @@ def _request(
     connection = http.client.HTTPConnection(host, port)
     try:
         connected = socket.create_connection(where, timeout=_remaining(clock, deadline))
+        connection.sock = connected
         if secure:
             connected = ssl.create_default_context().wrap_socket(connected, server_hostname=host)
-        connection.sock = connected
+            connection.sock = connected
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", parts.netloc)
         connection.putheader("Accept", "application/pkix-crl, */*")
         connection.putheader("User-Agent", "pkiops")
         connection.endheaders()
-        response = connection.getresponse()
-        if response.status in _REDIRECTS and (location := response.getheader("Location")):
-            return b"", location
-        _require_ok(response.status, parts.geturl())
-        return _body(response, connected, clock, deadline, parts.geturl()), None
+        with connection.getresponse() as response:
+            if response.status in _REDIRECTS and (location := response.getheader("Location")):
+                return b"", location
+            _require_ok(response.status, parts.geturl())
+            return _body(response, connected, clock, deadline, parts.geturl()), None
     finally:
         connection.close()
 

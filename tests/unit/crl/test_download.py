@@ -1,0 +1,143 @@
+"""Fetching a CRL from a URL whose server may be slow, large, wrong or hostile."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pkiops.clock import SystemClock
+from pkiops.crl.download import ConnectTo, download
+from pkiops.errors import BackendError, InputError, NotFound, Unreachable
+
+CLOCK = SystemClock()
+ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "/ca.crl": (200, {}, b"the crl"),
+    "/ca.crl?x=1": (200, {}, b"with a query"),
+    "/none": (404, {}, b"no"),
+    "/hidden": (403, {}, b"no"),
+    "/broken": (500, {}, b"no"),
+    "/moved": (302, {"Location": "/ca.crl"}, b""),
+    "/loop": (302, {"Location": "/loop"}, b""),
+    "/to-https": (302, {"Location": "https://127.0.0.1/x"}, b""),
+    "/to-file": (302, {"Location": "file:///etc/passwd"}, b""),
+    "/cut": (200, {"Content-Length": "100"}, b"short"),
+}
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        status, headers, body = ANSWERS[self.path]
+        if self.path == "/ca.crl" and self.headers["Host"] == "pki.example.com":
+            body = b"for pki.example.com"
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join(timeout=10)
+
+
+@contextmanager
+def raw_server(answer: bytes) -> Iterator[str]:
+    """Sends ``answer`` and then stays silent with the connection open."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held: list[socket.socket] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            held.append(connection)
+            connection.recv(4096)
+            connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/ca.crl"
+        thread.join(timeout=10)
+        for connection in held:
+            connection.close()
+
+
+def test_what_the_server_has(server: str) -> None:
+    assert download(f"{server}/ca.crl", CLOCK) == b"the crl"
+    assert download(f"{server}/ca.crl?x=1", CLOCK) == b"with a query"
+    assert download(f"{server}/moved", CLOCK) == b"the crl"
+
+
+def test_another_place_can_stand_in_for_the_host(server: str) -> None:
+    port = int(server.rpartition(":")[2])
+    found = download("http://pki.example.com/ca.crl", CLOCK, connect_to=ConnectTo("127.0.0.1", port))
+    assert found == b"for pki.example.com"
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "code"),
+    [
+        ("/none", NotFound, "crl.not-found"),
+        ("/hidden", NotFound, "crl.not-found"),
+        ("/broken", BackendError, "crl.http-status"),
+        ("/loop", Unreachable, "crl.redirects"),
+        ("/to-https", InputError, "crl.url"),
+        ("/to-file", InputError, "crl.url"),
+        ("/cut", Unreachable, "crl.unreachable"),
+    ],
+)
+def test_other_answers_are_errors(server: str, path: str, error: type[Exception], code: str) -> None:
+    with pytest.raises(error) as caught:
+        download(f"{server}{path}", CLOCK)
+    assert getattr(caught.value, "code", None) == code
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://example.com/x",
+        "http://",
+        "http:///x",
+        "http://user:secret@example.com/x",
+        "http://example.com:99999/x",
+        "http://example.com:0/x",
+        "http://example.com/a b",
+        "http://example.com/a\r\nX: y",
+        "http://exa\u0301mple.com/",
+        "http://[::1/x",
+    ],
+)
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(InputError):
+        download(url, CLOCK)
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(Unreachable):
+        download(f"http://127.0.0.1:{port}/", CLOCK)
+
+
+def test_a_silent_server_is_not_waited_for() -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc") as url, pytest.raises(Unreachable):
+        download(url, CLOCK, timeout=0.5)
+
+
+def test_what_is_no_http_is_an_error() -> None:
+    with raw_server(b"\x15\x03\x01\x00\x02\x02\x28\r\n") as url, pytest.raises(Unreachable):
+        download(url, CLOCK, timeout=2)
