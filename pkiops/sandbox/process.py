@@ -131,20 +131,21 @@ def run(port: int, clock: Clock, ready: Callable[[str], None]) -> None:
     require_extra()
     from pkiops.sandbox.server import bound_server
 
-    ended = threading.Event()
+    # Blocked before any thread exists and taken by sigwait: a handler needs the main thread to wake up, and one that
+    # sleeps on a lock now and then does not.
+    ending = {signal.SIGINT, signal.SIGTERM}
     with bound_server(port, clock=clock) as server, _recorded(server.port, server.instance):
-        previous = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
         thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)
         thread.start()
         try:
             ready(server.url)
             with contextlib.redirect_stdout(sys.stderr):  # moto prints what it cannot route
-                ended.wait()
+                signal.sigwait(ending)
         finally:
             server.shutdown()
             thread.join()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def start_detached(port: int, clock: Clock) -> SandboxStatus:
