@@ -209,3 +209,22 @@ def test_what_moto_lacks_is_said_once(
         getattr(running.client(service), operation)(**request_)
     assert caught.value.response["Error"]["Code"] == "SandboxNotImplemented"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_a_bucket_that_refuses_plain_http_is_usable(running: RunningSandbox) -> None:
+    """Over loopback nothing is TLS, but the sandbox stands for a service that is always asked over it."""
+    s3 = running.client("s3")
+    scene.make_bucket(s3)
+    denial = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{scene.BUCKET}", f"arn:aws:s3:::{scene.BUCKET}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = json.loads(scene.bucket_policy())
+    policy["Statement"].append(denial)
+    s3.put_bucket_policy(Bucket=scene.BUCKET, Policy=json.dumps(policy))
+    s3.put_object(Bucket=scene.BUCKET, Key="a", Body=b"a")
+    assert s3.get_object(Bucket=scene.BUCKET, Key="a")["Body"].read() == b"a"
+    assert scene.create(running.client("acm-pca"), RevocationConfiguration=scene.CRL)

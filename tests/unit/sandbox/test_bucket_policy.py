@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pkiops.sandbox.bucket_policy import refusal
+from pkiops.sandbox.bucket_policy import refusal, verdict_for_anyone
 
 ACTIONS = ["s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketLocation"]
 RESOURCES = ["arn:aws:s3:::example-crl", "arn:aws:s3:::example-crl/*"]
@@ -77,3 +77,24 @@ def test_a_denial_wins() -> None:
 @pytest.mark.parametrize("policy", [None, "", "{", "[]", "{}", '{"Statement": "x"}', '{"Statement": [1]}'])
 def test_policies_that_say_nothing(policy: str | None) -> None:
     assert refusal(policy, partition="aws", bucket="b", key="k", context=CONTEXT) is not None
+
+
+OPEN = {"Principal": "*", "Action": "s3:GetObject", "Resource": RESOURCES[1]}
+PLAIN_HTTP = {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ([], None),
+        ([{**OPEN, "Effect": "Allow"}], True),
+        ([{**OPEN, "Effect": "Allow", "Principal": {"AWS": "*"}}], True),
+        ([{**OPEN, "Effect": "Allow"}, {**OPEN, "Effect": "Deny"}], False),
+        ([{**OPEN, "Effect": "Deny", **PLAIN_HTTP}], None),
+        ([{**OPEN, "Effect": "Allow", "Principal": {"Service": "cloudfront.amazonaws.com"}}], None),
+        ([{**OPEN, "Effect": "Allow", "Action": "s3:PutObject"}], None),
+    ],
+)
+def test_what_a_policy_says_of_anyone(statements: list[dict[str, Any]], expected: bool | None) -> None:
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    assert verdict_for_anyone(policy, "s3:GetObject", "arn:aws:s3:::example-crl/a", CONTEXT) is expected
