@@ -27,6 +27,8 @@ from pkiops.trust.explain import (
 )
 
 MAX_ANSWER_BYTES = 65_536
+# how much longer than the handshake a refusal in TLS 1.3 is waited for, in seconds
+_GRACE = 0.25
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (?P<status>[1-5][0-9]{2})[ \r\n]")
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -185,6 +187,7 @@ def _handshake(
     attempt: Attempt, context: ssl.SSLContext, plain: socket.socket, deadline: float, clock: Clock
 ) -> Outcome:
     sent = attempt.identity is not None
+    started = clock.monotonic()
     try:
         plain.settimeout(_remaining(deadline, clock))
         secured = context.wrap_socket(
@@ -195,7 +198,7 @@ def _handshake(
     with contextlib.closing(secured):
         version, cipher = secured.version(), secured.cipher()
         try:
-            answer = _ask(secured, attempt.server_name or attempt.address.host, deadline, clock)
+            answer = _ask(secured, attempt.server_name or attempt.address.host, started, deadline, clock)
         except OSError as error:
             outcome = _failed(attempt, error, sent=sent)
         else:
@@ -208,8 +211,30 @@ def _remaining(deadline: float, clock: Clock) -> float:
     return max(deadline - clock.monotonic(), 0.001)
 
 
-def _ask(secured: ssl.SSLSocket, host: str, deadline: float, clock: Clock) -> bytes | None:
+def _early(secured: ssl.SSLSocket, started: float, deadline: float, clock: Clock) -> bytes | None:
+    """What a server says before it was asked anything: in TLS 1.3 that is where an alert about our certificate arrives.
+
+    A request on its way to a server that has closed already would have its system answer with a reset, which throws the alert away.
+    So we listen first, for as long as the handshake took and a little more.
+    """
+    if secured.version() != "TLSv1.3":
+        return None
+    now = clock.monotonic()
+    secured.settimeout(max(min(_GRACE + (now - started), deadline - now), 0.001))
+    try:
+        said = secured.recv(16_384)
+    except TimeoutError:
+        return None
+    if not said:
+        raise ConnectionResetError("closed before anything was asked")
+    return said
+
+
+def _ask(secured: ssl.SSLSocket, host: str, started: float, deadline: float, clock: Clock) -> bytes | None:
     """Send a request and read the answer as far as it says whether we are let in; None if the server stays silent."""
+    answer = _early(secured, started, deadline, clock)
+    if answer is not None:
+        return answer
     request = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: pkiops\r\nConnection: close\r\n\r\n"
     # a server that has refused may have closed already: its alert is still there to read
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -260,6 +285,8 @@ def _judge(answer: bytes | None, *, sent: bool) -> Outcome:
         summary = f"the server accepted the handshake and answered HTTP {status}"
     elif answer is None:
         summary = "the server accepted the handshake and stayed silent (it does not seem to speak HTTP)"
+    elif not answer:
+        summary = "the server accepted the handshake and closed without an answer (it does not seem to speak HTTP)"
     else:
         summary = "the server accepted the handshake (what it answered is not HTTP)"
     return Outcome(result=Result.ACCEPTED, code="accepted", summary=summary, advice=advice, http_status=status)
