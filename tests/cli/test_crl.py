@@ -1,0 +1,146 @@
+"""``pkiops crl``: what it prints and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pkiops.x509.certificate import crl_urls_of
+from tests import builders
+from tests.cli.estate import Estate, running_estate
+
+ROOT = builders.root_ca()
+CRL = builders.crl(ROOT, revoked={0xBAD: x509.ReasonFlags.superseded, 0xABC: None}, number=7)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Estate]:
+    with running_estate(tmp_path) as estate:
+        yield estate
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """A good client, a revoked one, and files of a CA that is not of this environment. No test changes anything in it."""
+    folder = tmp_path_factory.mktemp("estate")
+    with running_estate(folder) as estate:
+        estate.issue("good")
+        estate.issue("bad")
+        estate.revoke("bad")
+        (folder / "foreign.crl").write_bytes(CRL.public_bytes(Encoding.DER))
+        (folder / "foreign.pem").write_bytes(ROOT.certificate.public_bytes(Encoding.PEM))
+        yield estate
+
+
+def url_of(estate: Estate) -> str:
+    certificate = x509.load_pem_x509_certificate((estate.folder / "good.pem").read_bytes())
+    return crl_urls_of(certificate)[0]
+
+
+def connect_to(estate: Estate) -> tuple[str, str]:
+    return "--connect-to", f"127.0.0.1:{estate.sandbox.port}"
+
+
+def test_publish_from_the_first_certificate_to_a_revocation(fresh: Estate) -> None:
+    early = fresh.run("crl", "publish", "dev")
+    assert early.exit_code == 8
+    assert early.stdout == ""
+    assert "dev/ca/clients-g1" in early.stderr
+    assert "hint: the service writes the first CRL" in early.stderr
+
+    fresh.issue("bad")
+    first = fresh.done("crl", "publish", "dev")
+    assert "published: s3://example-pki-dev-trust/dev/crl/" in first.stdout
+    again = fresh.done("crl", "publish", "dev")
+    assert "nothing new" in again.stdout
+
+    fresh.revoke("bad")
+    body = json.loads(fresh.done("crl", "publish", "dev", "--format", "json").stdout)
+    assert (body["kind"], body["environment"], body["moved"]) == ("crl-publish", "dev", True)
+    assert [(one["authority"], one["change"], one["entries"]) for one in body["crls"]] == [
+        ("root", "unchanged", 0),
+        ("clients", "updated", 1),
+    ]
+    store = fresh.sandbox.client("s3")
+    current = store.get_object(Bucket="example-pki-dev-trust", Key="dev/crl/current.json")
+    assert current["CacheControl"] == "no-cache"
+    assert json.loads(current["Body"].read())["manifest_sha256"] == body["manifest_sha256"]
+    folder = f"dev/crl/{body['manifest_sha256']}/"
+    der = store.get_object(Bucket="example-pki-dev-trust", Key=f"{folder}clients-g1.crl")
+    assert der["ContentType"] == "application/pkix-crl"
+    assert len(x509.load_der_x509_crl(der["Body"].read())) == 1
+
+
+def test_show_a_file(estate: Estate) -> None:
+    result = estate.done("crl", "show", "@foreign.crl", "--entries")
+    assert "number       7" in result.stdout
+    assert "not checked here" in result.stdout
+    assert "superseded" in result.stdout
+    body = json.loads(estate.done("crl", "show", "@foreign.crl", "--entries", "--format", "json").stdout)
+    shown = body["crls"][0]
+    assert (body["kind"], shown["number"], shown["entries"]) == ("crl-show", 7, 2)
+    assert [(one["serial"], one["reason"]) for one in shown["revoked"]] == [("bad", "superseded"), ("abc", None)]
+
+
+def test_show_standard_input(estate: Estate) -> None:
+    result = estate.run("crl", "show", "-", stdin=CRL.public_bytes(Encoding.PEM))
+    assert result.exit_code == 0
+    assert "number       7" in result.stdout
+
+
+def test_show_what_a_certificate_points_to(estate: Estate) -> None:
+    result = estate.done("crl", "show", url_of(estate), *connect_to(estate), "--entries")
+    assert "revoked      1" in result.stdout
+    assert "keyCompromise" in result.stdout
+
+
+def test_verify_what_a_certificate_points_to(estate: Estate) -> None:
+    result = estate.done("crl", "verify", url_of(estate), *connect_to(estate), "--env", "dev")
+    assert "dev/ca/clients-g1" in result.stdout
+    assert "verified as of" in result.stdout
+    late = estate.run(
+        "crl", "verify", url_of(estate), *connect_to(estate), "--env", "dev", "--at", "2099-01-01T00:00:00Z"
+    )
+    assert late.exit_code == 8
+    assert "expired" in late.stderr
+
+
+def test_verify_under_a_file_of_cas(estate: Estate) -> None:
+    at = ("--at", "2026-06-01T12:00:00Z")
+    body = json.loads(
+        estate.done("crl", "verify", "@foreign.crl", "--issuer", "@foreign.pem", *at, "--format", "json").stdout
+    )
+    assert (body["kind"], body["verified"], body["at"]) == ("crl-verify", True, "2026-06-01T12:00:00Z")
+    foreign = estate.run("crl", "verify", "@foreign.crl", "--env", "dev")
+    assert foreign.exit_code == 8
+    assert "is not of dev/ca/root-g1, dev/ca/clients-g1" in foreign.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "@none"), 2),
+        (("show", "@good.pem"), 2),
+        (("show", "file:///etc/passwd"), 2),
+        (("show", "http://user:x@127.0.0.1/"), 2),
+        (("show", "http://127.0.0.1:9/x.crl"), 6),
+        (("show", "http://pki.example.com/x", "--connect-to", "nonsense"), 2),
+        (("verify", "@foreign.crl"), 2),
+        (("verify", "@foreign.crl", "--issuer", "@foreign.pem", "--env", "dev"), 2),
+        (("verify", "@foreign.crl", "--issuer", "@foreign.pem", "--at", "tomorrow"), 2),
+        (("verify", "@foreign.crl", "--issuer", "@good.key"), 2),
+        (("verify", "@foreign.crl", "--env", "nowhere"), 2),
+        (("publish", "nowhere"), 2),
+    ],
+)
+def test_errors(estate: Estate, arguments: tuple[str, ...], code: int) -> None:
+    result = estate.run("crl", *arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.output

@@ -1,0 +1,212 @@
+"""``pkiops trust``: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pkiops.x509.keys import private_key_pem
+from tests import builders
+from tests.cli.estate import Estate, running_estate
+
+TREE = {
+    "nginx": ["MANIFEST.json", "VERIFY.md", "ca.pem", "crl.pem", "mtls.conf"],
+    "pem": ["MANIFEST.json", "VERIFY.md", "ca.pem", "certs", "crl.pem", "crls", "hashdir"],
+}
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Estate]:
+    with running_estate(tmp_path) as estate:
+        yield estate
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """A good client, a revoked one, published CRLs, and everything rendered into ``out``."""
+    folder = tmp_path_factory.mktemp("estate")
+    with running_estate(folder) as estate:
+        estate.issue("good")
+        estate.issue("bad")
+        estate.revoke("bad")
+        estate.done("crl", "publish", "dev")
+        estate.done("trust", "render", "dev", "--to", "@out")
+        yield estate
+
+
+def test_render_needs_published_crls(fresh: Estate) -> None:
+    result = fresh.run("trust", "render", "dev", "--to", "@out")
+    assert result.exit_code == 8
+    assert result.stdout == ""
+    assert "hint: pkiops crl publish dev" in result.stderr
+    assert not (fresh.folder / "out").exists()
+
+
+def test_render_writes_a_folder_for_each_target(estate: Estate) -> None:
+    for target, names in TREE.items():
+        assert sorted(os.listdir(estate.folder / "out" / "services" / target)) == names
+    conf = (estate.folder / "out/services/nginx/mtls.conf").read_text()
+    assert f'ssl_crl "{estate.folder}/out/services/nginx/crl.pem";' in conf
+
+
+def test_render_again_says_that_nothing_changed(estate: Estate) -> None:
+    result = estate.done("trust", "render", "dev", "--to", "@out", "--format", "json")
+    body = json.loads(result.stdout)
+    assert (body["kind"], body["environment"]) == ("trust-render", "dev")
+    assert [(one["target"], one["change"]) for one in body["targets"]] == [("pem", "unchanged"), ("nginx", "unchanged")]
+    assert body["unpinned_anchors"] == ["root-g1"]
+    assert "not pinned: anchor root-g1" in result.stderr
+
+
+def test_render_for_another_place(estate: Estate) -> None:
+    estate.done("trust", "render", "dev", "--to", "@elsewhere", "--target", "nginx", "--path", "/etc/pki/trust/")
+    conf = (estate.folder / "elsewhere/services/nginx/mtls.conf").read_text()
+    assert 'ssl_client_certificate "/etc/pki/trust/services/nginx/ca.pem";' in conf
+    assert os.listdir(estate.folder / "elsewhere/services") == ["nginx"]
+
+
+def test_render_overwrites_only_its_own(estate: Estate) -> None:
+    folder = estate.folder / "mine" / "services" / "nginx"
+    folder.mkdir(parents=True)
+    (folder / "precious").write_text("x")
+    refused = estate.run("trust", "render", "dev", "--to", "@mine")
+    assert refused.exit_code == 9
+    assert os.listdir(estate.folder / "mine" / "services") == ["nginx"]
+    assert os.listdir(folder) == ["precious"]
+    estate.done("trust", "render", "dev", "--to", "@mine", "--overwrite")
+    assert sorted(os.listdir(folder)) == TREE["nginx"]
+
+
+def test_verify_knocks_with_real_certificates(estate: Estate) -> None:
+    probes = ("--probe", "@good.pem,@good.key", "--expect-refused", "@bad.pem,@bad.key")
+    result = estate.done("trust", "verify", "dev", "@out", *probes)
+    assert "services/pem: ok (1 anchors, 2 CRLs)" in result.stdout
+    assert "it is revoked (OpenSSL 23: certificate revoked)" in result.stdout
+    body = json.loads(
+        estate.done("trust", "verify", "dev", "@out", "--target", "nginx", *probes, "--format", "json").stdout
+    )
+    (folder,) = body["folders"]
+    assert (body["kind"], folder["target"], folder["findings"]) == ("trust-verify", "nginx", [])
+    outcomes = [(one["tls"], one["result"]) for one in folder["handshakes"]]
+    assert outcomes == [(v, r) for r in ("refused", "refused", "accepted", "refused") for v in ("1.2", "1.3")]
+
+
+def test_verify_fails_when_the_wrong_one_gets_in(estate: Estate) -> None:
+    result = estate.run("trust", "verify", "dev", "@out", "--target", "pem", "--expect-refused", "@good.pem,@good.key")
+    assert result.exit_code == 8
+    assert result.stdout.count("NOT EXPECTED") == 2
+    assert "2 problems" in result.stderr
+    result = estate.run("trust", "verify", "dev", "@out", "--target", "pem", "--probe", "@bad.pem,@bad.key")
+    assert result.exit_code == 8
+
+
+def test_verify_finds_what_was_changed(estate: Estate) -> None:
+    estate.done("trust", "render", "dev", "--to", "@changed", "--target", "nginx")
+    path = estate.folder / "changed/services/nginx/crl.pem"
+    path.write_bytes(b"")
+    result = estate.run("trust", "verify", "dev", "@changed", "--target", "nginx")
+    assert result.exit_code == 8
+    assert "crl.pem is empty [trust.file-empty]" in result.stdout
+    assert "render again" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("render", "dev"), 2),
+        (("render", "nowhere", "--to", "@x"), 2),
+        (("render", "dev", "--to", "@x", "--bundle", "none"), 2),
+        (("render", "dev", "--to", "@x", "--target", "none"), 2),
+        (("render", "dev", "--to", "@x", "--path", '/x"y'), 2),
+        (("render", "dev", "--to", "@good.pem"), 2),
+        (("verify", "dev", "@none"), 2),
+        (("verify", "dev", "@out", "--probe", "@good.pem"), 2),
+        (("verify", "dev", "@out", "--probe", "@good.pem,@bad.key"), 2),
+        (("verify", "dev", "@out", "--probe", "@none,@none"), 2),
+        (("handshake", "nonsense"), 2),
+        (("handshake", "127.0.0.1:9", "--cert", "@good.pem"), 2),
+        (("handshake", "127.0.0.1:9", "--cert", "@good.pem", "--key", "@bad.key"), 2),
+        (("handshake", "127.0.0.1:9", "--ca", "@none"), 2),
+        (("handshake", "127.0.0.1:9", "--ca", "@good.pem", "--insecure-server"), 2),
+        (("handshake", "127.0.0.1:9", "--tls", "1.1"), 2),
+        (("handshake", "no-such-host.invalid:443"), 6),
+    ],
+)
+def test_errors(estate: Estate, arguments: tuple[str, ...], code: int) -> None:
+    result = estate.run("trust", *arguments)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    assert not (estate.folder / "x").exists()
+
+
+@contextlib.contextmanager
+def server(estate: Estate) -> Iterator[str]:
+    """A TLS server that loads what was rendered for it; its address."""
+    own = builders.root_ca("Server", at=estate.sandbox.clock.now())
+    (estate.folder / "server.pem").write_bytes(own.certificate.public_bytes(Encoding.PEM))
+    (estate.folder / "server.key").write_bytes(private_key_pem(own.key))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(estate.folder / "server.pem", estate.folder / "server.key")
+    for name in ("ca.pem", "crl.pem"):
+        context.load_verify_locations(cafile=estate.folder / "out/services/pem" / name)
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
+    context.verify_mode = ssl.CERT_REQUIRED
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+
+        def serve() -> None:
+            while not done.is_set():
+                with contextlib.suppress(OSError):
+                    connection, _ = listener.accept()
+                    connection.settimeout(5)
+                    with connection, context.wrap_socket(connection, server_side=True) as secured:
+                        secured.recv(4096)
+                        secured.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        done.set()
+        thread.join(timeout=10)
+
+
+@pytest.mark.parametrize("tls", ["1.2", "1.3"])
+def test_handshake(estate: Estate, tls: str) -> None:
+    with server(estate) as address:
+        how = ("--insecure-server", "--tls", tls)
+        good = estate.done("trust", "handshake", address, "--cert", "@good.pem", "--key", "@good.key", *how)
+        assert good.stdout.startswith(f"ACCEPTED: {address}")
+        bad = estate.run("trust", "handshake", address, "--cert", "@bad.pem", "--key", "@bad.key", *how)
+        assert bad.exit_code == 8
+        assert "is revoked" in bad.stdout
+        assert "request a new certificate" in bad.stderr
+        expected = estate.done("trust", "handshake", address, *how, "--expect", "refused", "--format", "json")
+        body = json.loads(expected.stdout)
+        assert (body["kind"], body["result"], body["refused_by"]) == ("trust-handshake", "refused", "server")
+        assert body["code"] == "no-certificate"
+        surprise = estate.run(
+            "trust", "handshake", address, "--cert", "@good.pem", "--key", "@good.key", *how, "--expect", "refused"
+        )
+        assert surprise.exit_code == 8
+        distrust = estate.run("trust", "handshake", address, "--tls", tls)
+        assert distrust.exit_code == 8
+        assert "REFUSED by us" in distrust.stdout
+
+
+def test_handshake_with_nobody(estate: Estate) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    result = estate.run("trust", "handshake", f"127.0.0.1:{port}", "--expect", "refused", "--format", "json")
+    assert result.exit_code == 6, "nobody there is not a refusal"
+    assert json.loads(result.stdout)["code"] == "connection-refused"
+    assert json.loads(result.stderr)["error"]["code"] == "handshake.connection-refused"
