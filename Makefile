@@ -7,7 +7,7 @@ K ?=
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check fix bench soak package clean
+.PHONY: help demo test lint check fix bench docs soak package clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ fix: $(VENV)/ready  ## let ruff mend what it can
 
 bench: $(VENV)/ready  ## benchmarks, side by side
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.startup
+
+docs: $(VENV)/ready  ## write the generated pages of docs/
+	@$(BIN)/python docs/generate.py
 
 soak: $(VENV)/ready  ## random suites at full count with a new seed
 	@PKIOPS_SOAK=1 $(BIN)/python -m pytest $(T) -n $(WORKERS) --hypothesis-seed=random

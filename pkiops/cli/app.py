@@ -59,6 +59,8 @@ class RootGroup(TyperGroup):
         if cmd_name not in NOUNS:
             return None
         module = importlib.import_module(f"pkiops.cli.{NOUNS[cmd_name]}")
+        # plain help: drawing boxes would load rich, which costs more than everything else together
+        module.app.rich_markup_mode = None
         return get_group(module.app)
 
     def main(self, args: Sequence[str] | None = None, *positional: Any, **extra: Any) -> Any:
