@@ -45,8 +45,8 @@ def _commands() -> str:
 
 def _variables() -> str:
     return (
-        "Every option can be given as an environment variable `PKIOPS_` and its name in capitals (`--validity`: `PKIOPS_VALIDITY`), except those that give\n"
-        "consent or wave a guard away.\n"
+        "Every option can be given as an environment variable `PKIOPS_` and its name in capitals (`--validity`: `PKIOPS_VALIDITY`),\n"
+        "except those that give consent or wave a guard away.\n"
     )
 
 

@@ -81,7 +81,7 @@ class RootGroup(TyperGroup):
 @contextlib.contextmanager
 def _errors_reported(arguments: Sequence[str]) -> Iterator[None]:
     as_json = _json_wanted(arguments)
-    debug = "--debug" in arguments
+    debug = "--debug" in arguments or os.environ.get("PKIOPS_DEBUG", "") not in {"", "0", "false"}
     try:
         yield
     except PkiopsError as error:

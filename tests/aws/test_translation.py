@@ -1,0 +1,105 @@
+"""What an AWS error means in our words, and that nothing else leaves an AWS call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from pkiops import errors
+from pkiops.aws import AwsAccess, AwsClients, partition_of, translated
+
+
+def client_error(code: str, status: int = 400) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": "text"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "Operation")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "own", "retryable"),
+    [
+        ("ResourceNotFoundException", 400, errors.NotFound, "backend.not-found", False),
+        ("NoSuchKey", 404, errors.NotFound, "backend.not-found", False),
+        ("AccessDeniedException", 403, errors.AccessDenied, "backend.access-denied", False),
+        ("ExpiredToken", 400, errors.AccessDenied, "backend.access-denied", False),
+        ("InvalidStateException", 400, errors.InvalidState, "backend.invalid-state", False),
+        ("RequestInProgressException", 400, errors.InProgress, "backend.in-progress", True),
+        ("ConcurrentModificationException", 400, errors.InProgress, "backend.in-progress", True),
+        ("ThrottlingException", 400, errors.Throttled, "backend.throttled", True),
+        ("SlowDown", 503, errors.Throttled, "backend.throttled", True),
+        ("PreconditionFailed", 412, errors.AlreadyExists, "backend.already-exists", False),
+        ("LimitExceededException", 400, errors.BackendError, "backend.quota", False),
+        ("RequestFailedException", 400, errors.BackendError, "backend.request-failed", False),
+        ("ValidationException", 400, errors.BackendError, "backend.invalid-request", False),
+        ("SomethingNew", 400, errors.BackendError, "backend.error", False),
+        ("SomethingNew", 502, errors.Unreachable, "backend.unreachable", True),
+    ],
+)
+def test_error_codes(code: str, status: int, kind: type[errors.BackendError], own: str, retryable: bool) -> None:
+    with pytest.raises(errors.BackendError) as caught, translated("IssueCertificate", "arn:x"):
+        raise client_error(code, status)
+    error = caught.value
+    assert type(error) is kind
+    assert error.exit_code == 6
+    assert error.code == own
+    assert error.details == {
+        "aws_error": code,
+        "aws_operation": "IssueCertificate",
+        "http_status": status,
+        "retryable": retryable,
+    }
+    assert error.message == f"IssueCertificate for arn:x: {code}: text"
+
+
+def test_a_denial_names_the_permission() -> None:
+    with pytest.raises(errors.AccessDenied) as caught, translated("RevokeCertificate", "arn:x"):
+        raise client_error("AccessDeniedException")
+    assert caught.value.hint == "the caller needs permission for RevokeCertificate on arn:x"
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (NoCredentialsError(), errors.AccessDenied),
+        (EndpointConnectionError(endpoint_url="http://x"), errors.Unreachable),
+        (ConnectTimeoutError(endpoint_url="http://x"), errors.Unreachable),
+        (ReadTimeoutError(endpoint_url="http://x"), errors.Unreachable),
+        (ParamValidationError(report="x"), errors.BackendError),
+    ],
+)
+def test_what_botocore_raises_itself(raised: Exception, kind: type[errors.BackendError]) -> None:
+    with pytest.raises(kind), translated("ListTags", "arn:x"):
+        raise raised
+
+
+def test_clients_are_made_once_and_explicit_about_retries_and_timeouts() -> None:
+    access = AwsAccess(
+        region="eu-west-1",
+        account="123456789012",
+        role_arn=None,
+        endpoint_urls={"s3": "http://127.0.0.1:9"},
+        sandbox=True,
+    )
+    clients = AwsClients(access)
+    private_ca = clients.private_ca()
+    assert clients.private_ca() is private_ca
+    config = private_ca.meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": 6}  # type: ignore[attr-defined]
+    assert (config.connect_timeout, config.read_timeout) == (5, 30)  # type: ignore[attr-defined]
+    assert private_ca.meta.endpoint_url == "https://acm-pca.eu-west-1.amazonaws.com"
+    assert clients.s3().meta.endpoint_url == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_partitions(region: str, partition: str) -> None:
+    assert partition_of(region) == partition
