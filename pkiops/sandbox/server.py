@@ -55,6 +55,12 @@ class _Handler(MotoRequestHandler):
     def send_response(self, code: int, message: str | None = None) -> None:
         self.send_response_only(code, message)
 
+    def handle_expect_100(self) -> bool:
+        # the client waits a second for this line before it sends its body
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
+
     def run_wsgi(self) -> None:
         environ = self.make_environ()
         # the end of a chunked body, or of one that was refused, is not known to be consumed

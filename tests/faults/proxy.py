@@ -49,6 +49,11 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     proxy: FaultyProxy
 
+    def handle_expect_100(self) -> bool:
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
+
     def _forward(self) -> None:
         proxy = self.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -58,8 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._fire(trigger)
             return
         parts = urlsplit(proxy.target)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
         with closing(http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)) as connection:
-            connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
+            connection.request(self.command, self.path, body=body or None, headers=headers)
             answer = connection.getresponse()
             data = answer.read()
         if trigger:
