@@ -46,7 +46,7 @@ docs: $(VENV)/ready  ## write the generated pages of docs/
 	@$(BIN)/python docs/generate.py
 
 soak: $(VENV)/ready  ## random suites at full count with a new seed
-	@PKIOPS_SOAK=1 $(BIN)/python -m pytest $(T) -n $(WORKERS) --hypothesis-seed=random
+	@PKIOPS_SOAK=1 $(BIN)/python -m pytest $(T) -n $(WORKERS)
 
 package: $(VENV)/ready  ## build the wheel and the source distribution into dist/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build

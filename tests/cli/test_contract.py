@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -21,9 +21,19 @@ from pkiops.cli.app import NOUNS, app
 from pkiops.cli.files import FileToWrite, write_files
 from pkiops.cli.output import iso, json_text, printable, table
 from pkiops.errors import GuardRefused, InputError
+from tests.seeded import seeded
 
 # options that give consent or wave a guard away: never inherited from a shell
-GUARDS = {"--yes", "--overwrite", "--reissue", "--allow-endpoint", "--allow-removal", "--insecure-server", "--version", "--help"}
+GUARDS = {
+    "--yes",
+    "--overwrite",
+    "--reissue",
+    "--allow-endpoint",
+    "--allow-removal",
+    "--insecure-server",
+    "--version",
+    "--help",
+}
 COMPLETION = {"--install-completion", "--show-completion"}
 
 
@@ -37,7 +47,9 @@ def commands() -> Iterator[tuple[str, Any]]:
             yield f"pkiops {noun} {verb}", command
 
 
-@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_option_has_its_environment_variable_and_help(name: str, command: Any) -> None:
     assert command.help, f"{name} has no help"
     for parameter in command.params:
@@ -103,7 +115,7 @@ def test_control_characters_never_reach_a_terminal() -> None:
     assert printable(hostile) == "\\x1b[31mred\\x07 \\u202eabc \\x0d\\x00 \\ud800 ok\n"
 
 
-@settings(derandomize=True, max_examples=200)
+@seeded(200)
 @given(st.text())
 def test_printable_text_is_printable_and_stable(text: str) -> None:
     shown = printable(text)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
@@ -17,6 +17,7 @@ from pkiops.ca.plan import plan
 from pkiops.ca.report import render_plan
 from pkiops.errors import GuardRefused
 from pkiops.plan import ActionKind, Plan
+from tests.seeded import seeded
 from tests.unit.ca.worlds import NOW, Prices, authority_as, bucket_as, desired, nothing, observed
 
 WANT = desired()
@@ -188,7 +189,7 @@ def test_equal_plans_have_equal_digests_and_others_do_not() -> None:
 STATUSES = st.sampled_from([*AuthorityStatus])
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@seeded(150)
 @given(root=st.none() | STATUSES, clients=st.none() | STATUSES, crl=st.booleans())
 def test_the_planner_is_total_and_never_creates_what_exists(
     root: AuthorityStatus | None, clients: AuthorityStatus | None, crl: bool

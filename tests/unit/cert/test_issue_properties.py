@@ -11,13 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, given
 from hypothesis import strategies as st
 
 from pkiops.errors import InputError, PolicyDenied
 from pkiops.ledger.interface import EntryState
 from pkiops.x509.duration import Duration
 from pkiops.x509.san import SanKind, SubjectAltName
+from tests.seeded import seeded
 from tests.unit.cert.setting import AT, Setting, order
 
 KEYS = [
@@ -122,7 +123,7 @@ def outside(certificate: x509.Certificate) -> list[str]:
     return wrong
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@seeded(100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     key=st.sampled_from(KEYS),
     sans=st.one_of(st.lists(good_names, min_size=1, max_size=3), st.lists(names, max_size=3)),

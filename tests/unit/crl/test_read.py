@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.crl.manifest import decode_manifest, encode_manifest
 from pkiops.crl.read import file_key, pointer_key, read_current, read_pointer, read_records
 from pkiops.errors import VerificationFailed
 from tests import builders
+from tests.seeded import seeded
 from tests.unit.crl.world import World
 
 
@@ -127,7 +128,7 @@ def test_a_manifest_that_pkiops_did_not_write_is_refused(tmp_path: Path, change:
         read(world)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@seeded(60)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_either_refused_or_written_by_us(data: bytes) -> None:
     with pytest.raises(VerificationFailed):

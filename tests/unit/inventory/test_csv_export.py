@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.clock import ManualClock
@@ -22,6 +22,7 @@ from pkiops.inventory.export.csv_export import (
 )
 from pkiops.inventory.records import AuthorityRecord, CertificateRecord, CrlRecord, Inventory
 from tests import builders
+from tests.seeded import seeded
 from tests.unit.inventory.world import AT, ENVIRONMENT, Account, entry, leaf, tags
 
 TRIGGERS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
@@ -86,7 +87,7 @@ def test_makes_cells_harmless(text: str, cell: str) -> None:
     assert harmless(text) == cell
 
 
-@settings(derandomize=True, max_examples=500)
+@seeded(500)
 @given(texts)
 def test_no_cell_starts_a_formula_or_breaks_a_line(text: str) -> None:
     cell = harmless(text)
@@ -99,14 +100,14 @@ def test_no_cell_starts_a_formula_or_breaks_a_line(text: str) -> None:
     cell.encode("utf-8")
 
 
-@settings(derandomize=True, max_examples=300)
+@seeded(300)
 @given(texts)
 def test_plain_text_stays_as_it_is(text: str) -> None:
     plain = "x" + "".join(one for one in text if unicodedata.category(one) not in CATEGORIES and one != ";")
     assert harmless(plain) == plain
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@seeded(200)
 @given(texts, texts, st.lists(texts, max_size=3))
 def test_certificates_come_back_cell_by_cell(subject: str, requester: str, sans: list[str]) -> None:
     record = replace(a_certificate(), subject=subject, requester=requester, sans=tuple(sans))
@@ -123,7 +124,7 @@ def test_certificates_come_back_cell_by_cell(subject: str, requester: str, sans:
     assert data.count(b"\n") == data.count(b"\r\n") == 3  # a row is a line
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@seeded(100)
 @given(st.dictionaries(texts, texts, max_size=3), texts)
 def test_authorities_come_back_cell_by_cell(their_tags: dict[str, str], label: str) -> None:
     header, row = parsed(authorities_csv([replace(an_authority(), tags=their_tags, authority=label)]))

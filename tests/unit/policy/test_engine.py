@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.policy.engine import Decision, Facts, Finding, Request, decide, refusal
@@ -20,6 +20,7 @@ from pkiops.x509.duration import Duration
 from pkiops.x509.keys import PrivateKey, spki_der
 from pkiops.x509.san import parse_san
 from tests.builders import AT, csr, key
+from tests.seeded import seeded
 
 NAME = "orders.svc.prod.example.com"
 SPIFFE = "spiffe://prod.example.com/ns/shop/sa/orders"
@@ -312,7 +313,7 @@ def test_a_refusal_tells_everything_at_once() -> None:
 LABELS = st.sampled_from(["orders", "svc", "prod", "example", "com", "evil"])
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@seeded(100)
 @given(st.lists(st.lists(LABELS, min_size=1, max_size=6).map(".".join), max_size=4), st.integers(1, 200))
 def test_whatever_is_allowed_is_within_the_rules(names: list[str], days: int) -> None:
     request = Request(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.policy.patterns import dns_matches, email_matches, ip_matches, san_matches, text_matches, uri_matches
 from pkiops.policy.spiffe import is_spiffe, spiffe_problem
 from pkiops.x509.san import parse_san
+from tests.seeded import seeded
 
 
 @pytest.mark.parametrize(
@@ -173,14 +174,14 @@ def _oracle(tokens: list[str], parts: list[str]) -> bool:
     return token == parts[0] and _oracle(rest, parts[1:])
 
 
-@settings(derandomize=True, max_examples=600)
+@seeded(600)
 @given(TOKENS, st.lists(PIECES, min_size=1, max_size=9))
 def test_labels_agree_with_the_oracle(tokens: list[str], parts: list[str]) -> None:
     expected = "*" not in parts and _oracle(tokens, parts)
     assert dns_matches(".".join(tokens), ".".join(parts)) == expected
 
 
-@settings(derandomize=True, max_examples=300)
+@seeded(300)
 @given(TOKENS, st.data())
 def test_what_a_pattern_describes_it_matches(tokens: list[str], data: st.DataObject) -> None:
     parts: list[str] = []
@@ -194,7 +195,7 @@ def test_what_a_pattern_describes_it_matches(tokens: list[str], data: st.DataObj
     assert uri_matches("spiffe://d/" + "/".join(tokens), "spiffe://d/" + "/".join(parts))
 
 
-@settings(derandomize=True, max_examples=400)
+@seeded(400)
 @given(st.text("ab*.:", min_size=1, max_size=8), st.text("ab.:", min_size=1, max_size=10))
 def test_text_agrees_with_the_oracle(pattern: str, name: str) -> None:
     assert text_matches(pattern, name) == _text_oracle(pattern, name)

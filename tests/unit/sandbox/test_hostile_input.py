@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.sandbox.engine.errors import ServiceError
+from tests.seeded import seeded
 from tests.unit.sandbox.test_installation import Offline, Pending, text
 from tests.unit.sandbox.world import START, TEMPLATE, World, csr, san
 
@@ -36,7 +37,7 @@ EXTENSIONS: list[tuple[x509.ExtensionType, bool]] = [
 INFO = x509.load_pem_x509_csr(csr(key=KEY, extensions=EXTENSIONS).encode()).tbs_certrequest_bytes
 ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 MUTATIONS = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3)
-QUICKLY = settings(max_examples=150, deadline=None, derandomize=True)
+QUICKLY = seeded(150)
 
 WORLD = World()
 ROOT = WORLD.root()

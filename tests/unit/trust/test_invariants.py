@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.backends.interface import AuthorityStatus, AuthorityType, ObservedAuthority
@@ -25,6 +25,7 @@ from pkiops.x509.crl import verify_crl
 from tests import builders
 from tests.builders import AT, Issued
 from tests.fakes.authority import environment
+from tests.seeded import seeded
 
 OBSERVED = ObservedAuthority(
     reference="arn",
@@ -101,7 +102,7 @@ def rendered(case: Case, crls: dict[str, CheckedCrl]) -> dict[str, dict[str, byt
     }
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@seeded(60)
 @given(cases())
 def test_the_invariants_of_every_rendering(case: Case) -> None:
     declared = case.environment.trust.bundles["services"]
@@ -137,7 +138,7 @@ def test_the_invariants_of_every_rendering(case: Case) -> None:
     assert rendered(replace(case, authorities=tuple(reversed(case.authorities))), CRLS) == rendered(case, CRLS)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@seeded(60)
 @given(cases(), st.sampled_from(sorted(CRLS)))
 def test_a_missing_crl_is_either_not_needed_or_refused(case: Case, missing: str) -> None:
     complete = rendered(case, CRLS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pkiops.crl.check import check_crl
@@ -15,6 +15,7 @@ from pkiops.trust.pem_file import ca_file, comment, crl_file, read_ca_file, read
 from pkiops.x509.keys import private_key_pem
 from tests import builders
 from tests.builders import AT
+from tests.seeded import seeded
 
 ROOT = builders.root_ca()
 CLIENTS = builders.subordinate_ca(ROOT)
@@ -58,7 +59,7 @@ def test_a_name_cannot_break_out_of_its_comment() -> None:
     assert read_ca_file(data, "ca.pem") == (evil.certificate,)
 
 
-@settings(derandomize=True, max_examples=300)
+@seeded(300)
 @example("-----BEGIN CERTIFICATE-----")
 @example("-" * 400)
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("-\r\n\x0b\x0c\u2028")), max_size=400))
@@ -114,7 +115,7 @@ def test_a_damaged_file_is_an_error(data: bytes) -> None:
         read_ca_file(data, "ca.pem")
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@seeded(200)
 @given(st.integers(0, len(CA) - 1), st.integers(0, 255))
 def test_a_changed_octet_never_makes_another_certificate_pass_unseen(position: int, octet: int) -> None:
     changed = bytearray(CA)

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.errors import InputError, PkiopsError
@@ -25,6 +25,7 @@ from pkiops.x509.certificate import (
 )
 from pkiops.x509.san import SanKind, SubjectAltName
 from tests.builders import AT, Extra, crl, csr, end_entity, key, root_ca, subordinate_ca
+from tests.seeded import seeded
 
 ROOT = root_ca(path_length=1)
 CLIENTS = subordinate_ca(ROOT)
@@ -155,13 +156,13 @@ def test_what_is_no_serial_number_is_refused(text: str) -> None:
     assert caught.value.code == "certificate.serial"
 
 
-@settings(derandomize=True, max_examples=100)
+@seeded(100)
 @given(st.integers(min_value=1, max_value=2**160))
 def test_serial_numbers_survive_the_round_trip(number: int) -> None:
     assert parse_serial(serial_hex(number)) == number
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@seeded(200)
 @given(st.data())
 def test_a_changed_certificate_is_shown_or_refused(data: st.DataObject) -> None:
     mutated = bytearray(LEAF.certificate.public_bytes(serialization.Encoding.DER))

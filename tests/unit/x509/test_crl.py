@@ -8,13 +8,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.errors import InputError, PkiopsError, VerificationFailed
 from pkiops.x509.certificate import pem
 from pkiops.x509.crl import covers, crl_der, crl_pem, load_crls, revoked_entry, verify_crl, view_crl
 from tests.builders import AT, Extra, Issued, crl, end_entity, key, root_ca, subordinate_ca
+from tests.seeded import seeded
 
 ROOT = root_ca()
 CLIENTS = subordinate_ca(ROOT)
@@ -174,7 +175,7 @@ def test_scope_of_partitioned_crls() -> None:
     assert [covers(item, CLIENTS.certificate) for item in (users, authorities, attributes)] == [False, True, False]
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@seeded(200)
 @given(st.data())
 def test_a_changed_crl_is_never_believed(data: st.DataObject) -> None:
     original = crl_der(_SAMPLE)

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.errors import InputError, PkiopsError, PolicyDenied
@@ -20,6 +20,7 @@ from pkiops.x509.csr import MAX_CSR_BYTES, load_csr
 from pkiops.x509.keys import private_key_pem
 from pkiops.x509.san import SanKind, SubjectAltName
 from tests.builders import csr, key, root_ca
+from tests.seeded import seeded
 
 GOOD = csr(sans=("dns:a.example", "uri:spiffe://example.com/ns/a/sa/b"))
 GOOD_DER = x509.load_pem_x509_csr(GOOD).public_bytes(serialization.Encoding.DER)
@@ -181,7 +182,7 @@ def test_odd_names_raise_no_warnings() -> None:
     assert read.subject == (("C", "GBR"), ("CN", "x" * 65))
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@seeded(300)
 @given(st.data())
 def test_a_changed_request_is_never_accepted(data: st.DataObject) -> None:
     mutated = bytearray(GOOD_DER)
@@ -201,7 +202,7 @@ def test_a_changed_request_is_never_accepted(data: st.DataObject) -> None:
         load_csr(bytes(mutated), "a.csr")
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@seeded(200)
 @given(st.binary(max_size=300), st.sampled_from(["raw", "armoured", "sequence"]))
 def test_noise_gets_an_error_of_ours(noise: bytes, packaging: str) -> None:
     data = {

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.errors import InputError
@@ -20,6 +20,7 @@ from pkiops.x509.names import (
     rfc4514,
     same_name,
 )
+from tests.seeded import seeded
 
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), min_size=1, max_size=16)
 ATTRIBUTES = st.dictionaries(st.sampled_from([f for f in SUBJECT_FIELDS if f != "country"]), TEXT, min_size=1)
@@ -67,7 +68,7 @@ def test_prints_control_and_invisible_characters_as_hex_pairs() -> None:
     assert rfc4514(name) == r"CN=a\1b[31m\e2\80\aeb\0a\,c"
 
 
-@settings(derandomize=True, max_examples=100)
+@seeded(100)
 @given(ATTRIBUTES)
 def test_a_name_survives_its_encoding(attributes: dict[str, str]) -> None:
     name = build_name(attributes)
@@ -76,13 +77,13 @@ def test_a_name_survives_its_encoding(attributes: dict[str, str]) -> None:
     assert sorted(value for _, value in name_attributes(again)) == sorted(attributes.values())
 
 
-@settings(derandomize=True, max_examples=100)
+@seeded(100)
 @given(ATTRIBUTES, ATTRIBUTES)
 def test_same_name_is_equality_of_attributes(a: dict[str, str], b: dict[str, str]) -> None:
     assert same_name(build_name(a), build_name(b)) == (a == b)
 
 
-@settings(derandomize=True, max_examples=200)
+@seeded(200)
 @given(st.text(max_size=40))
 def test_printable_leaves_no_control_character(text: str) -> None:
     shown = printable(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.errors import InputError
@@ -18,6 +18,7 @@ from pkiops.x509.san import (
     sans_of,
     unsupported_names_of,
 )
+from tests.seeded import seeded
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_names_of_other_kinds_are_told_apart() -> None:
     assert sans_of(x509.Extensions([])) == ()
 
 
-@settings(derandomize=True, max_examples=100)
+@seeded(100)
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 def test_every_address_survives_the_round_trip(address: object) -> None:
     san = parse_san(f"ip:{address}")
@@ -78,7 +79,7 @@ def test_every_address_survives_the_round_trip(address: object) -> None:
     assert sans_of(x509.Extensions([x509.Extension(extension.oid, False, extension)])) == (san,)
 
 
-@settings(derandomize=True, max_examples=200)
+@seeded(200)
 @given(st.sampled_from(SanKind), st.text(max_size=60))
 def test_what_has_no_problem_can_be_encoded(kind: SanKind, value: str) -> None:
     san = SubjectAltName(kind, value)
