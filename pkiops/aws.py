@@ -2,7 +2,8 @@
 
 What this module decides:
 
-- one boto3 session per account and role, one lazily made client per service, shared by threads;
+- one session per account and role, one lazily made client per service, shared by threads; the session is botocore's own, because boto3's
+  loads the S3 transfer manager, a tenth of the start-up of ``ca show``;
 - retries and timeouts are explicit (botocore's defaults have changed between releases), and every creating call of ours carries a token, so that a
   repeated request is never a second one;
 - which AWS error code becomes which of our errors; no caller sees a ClientError;
@@ -20,7 +21,6 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -30,6 +30,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.session import Session
 
 from pkiops.errors import (
     AccessDenied,
@@ -126,7 +127,7 @@ class AwsClients:
         self._follow = follow
         self._lock = threading.RLock()
         self._clients: dict[str, Any] = {}
-        self._session: boto3.Session | None = None
+        self._session: Session | None = None
 
     def private_ca(self) -> ACMPCAClient:
         """The acm-pca client."""
@@ -155,40 +156,35 @@ class AwsClients:
                 self._clients[service] = self._make_client(self._make_session(), service)
             return self._clients[service]
 
-    def _make_session(self) -> boto3.Session:
+    def _make_session(self) -> Session:
         if self._session is None:
-            base = self._base_session()
+            base = self._new_session()
+            if self.access.sandbox:
+                base.set_credentials("sandbox", "sandbox")  # the sandbox takes anything
             self._session = self._assume(base) if self.access.role_arn else base
         return self._session
 
-    def _base_session(self) -> boto3.Session:
-        if self.access.sandbox:
-            return boto3.Session(
-                aws_access_key_id="sandbox",
-                aws_secret_access_key="sandbox",  # noqa: S106 - the sandbox takes anything
-                region_name=self.access.region,
-            )
-        return boto3.Session(region_name=self.access.region)
+    def _new_session(self) -> Session:
+        session = Session()
+        session.set_config_variable("region", self.access.region)
+        return session
 
-    def _assume(self, base: boto3.Session) -> boto3.Session:
+    def _assume(self, base: Session) -> Session:
         role = str(self.access.role_arn)
         sts: STSClient = self._make_client(base, "sts")
         with translated("AssumeRole", role):
             credentials = sts.assume_role(RoleArn=role, RoleSessionName="pkiops")["Credentials"]
-        return boto3.Session(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            region_name=self.access.region,
-        )
+        session = self._new_session()
+        session.set_credentials(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
+        return session
 
-    def _make_client(self, session: boto3.Session, service: str) -> Any:
+    def _make_client(self, session: Session, service: str) -> Any:
         url = self.access.endpoint_urls.get(service)
         settings = dict(_CONFIG)
         if service == "s3" and url:
             settings["s3"] = {"addressing_style": "path"}
         with translated(f"client {service}", self.access.region):
-            client = session.client(service, endpoint_url=url, config=Config(**settings))  # type: ignore[call-overload]
+            client = session.create_client(service, endpoint_url=url, config=Config(**settings))
         if url and self._follow:
             client.meta.events.register("after-call", self._read_date)
         return client

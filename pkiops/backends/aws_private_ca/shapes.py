@@ -151,7 +151,7 @@ def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None
         created_at=_moment(answer["CreatedAt"]),
         not_before=_moment_or_none(answer.get("NotBefore")),
         not_after=_moment_or_none(answer.get("NotAfter")),
-        serial=str(serial).replace(":", "").lower() if serial else None,
+        serial=_serial(serial),
         crl=crl_from_api(revocation.get("CrlConfiguration")),
         ocsp=bool((revocation.get("OcspConfiguration") or {}).get("Enabled")),
         tags=tags,
@@ -169,6 +169,12 @@ def authority_id(reference: str) -> str:
 def partition_of_arn(reference: str) -> str:
     """The partition of an ARN; templates are named in the CA's own."""
     return reference.split(":", 2)[1]
+
+
+def _serial(text: object) -> str | None:
+    """A serial as every other of ours: hexadecimal, lower case, no separators, no leading zeros."""
+    digits = str(text or "").replace(":", "").lower()
+    return f"{int(digits, 16):x}" if digits and set(digits) <= set("0123456789abcdef") else None
 
 
 def _moment(value: datetime) -> datetime:
