@@ -1,15 +1,17 @@
-"""The hierarchy as it is: one record per declared or tagged authority, drawn as a tree or given as data. Pure."""
+"""The hierarchy as it is: one record per declared or tagged authority, drawn as a tree or given as data."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
-from pkiops.backends.interface import ObservedAuthority
+from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.errors import BackendError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +66,22 @@ def shown_authorities(
                 )
             )
     return tuple(shown)
+
+
+def read_fingerprints(
+    reader: ReadsAuthorities, observed: Iterable[ObservedAuthority], environment: str
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """SHA-256 of each CA's certificate by reference, and a line for each that could not be read: one does not stop the rest."""
+    fingerprints: dict[str, str] = {}
+    unreadable = []
+    for one in of_environment(observed, environment):
+        if one.not_after is None:
+            continue
+        try:
+            fingerprints[one.reference] = hashlib.sha256(reader.authority_chain(one.reference)[0]).hexdigest()
+        except BackendError as error:
+            unreadable.append(f"no fingerprint: {error.message}")
+    return fingerprints, tuple(unreadable)
 
 
 def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime) -> str:

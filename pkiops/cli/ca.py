@@ -86,21 +86,16 @@ def show_command(
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Draw the hierarchy as it is: status, validity, keys, CRL."""
-    import hashlib
-
-    from pkiops.backends.identity import of_environment
     from pkiops.ca.desired import desired_state
-    from pkiops.ca.show import as_json, render_tree, shown_authorities
+    from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
     desired = desired_state(factory.environment, factory.backend, factory.buckets)
     observed = factory.backend.list_authorities()
-    fingerprints = {
-        one.reference: hashlib.sha256(factory.backend.authority_chain(one.reference)[0]).hexdigest()
-        for one in of_environment(observed, environment)
-        if one.not_after is not None
-    }
+    fingerprints, unreadable = read_fingerprints(factory.backend, observed, environment)
+    for line in unreadable:
+        note(line)
     shown = shown_authorities(desired, observed, fingerprints)
     if format_ is Format.JSON:
         emit_json("ca-show", environment, factory.clock.now(), {"authorities": as_json(shown)})

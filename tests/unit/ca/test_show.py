@@ -1,0 +1,53 @@
+"""The hierarchy drawn and given as data."""
+
+from __future__ import annotations
+
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
+from pkiops.errors import AccessDenied
+from tests.unit.ca.worlds import NOW, authority_as, desired
+
+WANT = desired()
+ROOT, CLIENTS = (authority_as(one) for one in WANT.authorities)
+
+
+class Chains:
+    """Reads every chain but one."""
+
+    def list_authorities(self) -> tuple[ObservedAuthority, ...]:
+        return (ROOT, CLIENTS)
+
+    def describe_authority(self, reference: str) -> ObservedAuthority:
+        raise AssertionError(reference)
+
+    def authority_chain(self, reference: str) -> tuple[bytes, ...]:
+        if reference == ROOT.reference:
+            raise AccessDenied("no right")
+        return (b"certificate", b"root")
+
+
+def test_one_unreadable_certificate_does_not_stop_the_rest() -> None:
+    fingerprints, unreadable = read_fingerprints(Chains(), [ROOT, CLIENTS], "dev")
+    assert list(fingerprints) == [CLIENTS.reference]
+    assert unreadable == ("no fingerprint: no right",)
+
+
+def test_the_tree_shows_what_exists_and_what_does_not() -> None:
+    shown = shown_authorities(WANT, [ROOT], {})
+    tree = render_tree("dev", shown, NOW)
+    assert "root (generation 1)  ACTIVE" in tree
+    assert "clients (generation 1)  does not exist" in tree
+    assert [one["exists"] for one in as_json(shown)] == [True, False]
+
+
+def test_an_expired_ca_says_since_when() -> None:
+    old = authority_as(WANT.authorities[0], status=AuthorityStatus.EXPIRED, not_after=NOW.replace(year=2025))
+    assert "expired 365 days ago" in render_tree("dev", shown_authorities(WANT, [old], {}), NOW)
+
+
+def test_tagged_authorities_that_the_file_does_not_declare_are_shown() -> None:
+    other = authority_as(
+        WANT.authorities[1], tags={"pkiops:environment": "dev", "pkiops:authority": "old", "pkiops:generation": "x"}
+    )
+    shown = shown_authorities(WANT, [ROOT, CLIENTS, other], {})
+    assert "old (generation 0)  ACTIVE  not declared in the file" in render_tree("dev", shown, NOW)
