@@ -46,8 +46,7 @@ def test_an_expired_ca_says_since_when() -> None:
 
 
 def test_tagged_authorities_that_the_file_does_not_declare_are_shown() -> None:
-    other = authority_as(
-        WANT.authorities[1], tags={"pkiops:environment": "dev", "pkiops:authority": "old", "pkiops:generation": "x"}
-    )
+    tags = {"pkiops:environment": "dev", "pkiops:authority": "old", "pkiops:generation": "x"}
+    other = authority_as(WANT.authorities[1], reference="arn:old", tags=tags)
     shown = shown_authorities(WANT, [ROOT, CLIENTS, other], {})
     assert "old (generation 0)  ACTIVE  not declared in the file" in render_tree("dev", shown, NOW)
