@@ -61,7 +61,7 @@ def write_files(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
     temporary: list[tuple[str, FileToWrite]] = []
     try:
         for file in files:
-            temporary.append((_write_beside(file), file))
+            temporary.append((_write_beside(file), file))  # noqa: PERF401 - what is there when one fails is removed
         while temporary:
             name, file = temporary[0]
             os.replace(name, file.path)

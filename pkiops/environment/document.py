@@ -21,6 +21,7 @@ from pkiops.environment.finding import Finding, KeyPath, dotted, shown
 from pkiops.errors import Problem
 
 MAX_BYTES = 1_048_576
+MAX_ALIASES_TOLD = 3
 MAX_DEPTH = 16
 MAX_VALUES = 20_000
 
@@ -275,6 +276,8 @@ class _Reader:
         return None
 
     def _problem(self, place: Place, path: KeyPath, message: str, code: str) -> None:
+        if code == "env.alias" and sum(problem.code == code for problem in self.problems) >= MAX_ALIASES_TOLD:
+            return  # a bomb is made of them; the first few say what is wrong
         self.problems.append(Problem(self.file, place.line, place.column, dotted(path), message, code))
 
     def _stop(self, place: Place, path: KeyPath, message: str, code: str) -> _Unreadable:

@@ -1,8 +1,8 @@
 """What of a broken file can still be checked, so that all of its problems are told at once.
 
-A file with one misspelled key should not hide that a child outlives its parent. ``salvage`` takes out every authority, profile and bundle with
-something wrong in it, and what depends on it, and puts a sound stand-in where the rest of the file is broken. Leaving things out can only make
-``checks.py`` say less, never more; where that is not so (no root left) nothing is salvaged.
+A file with one misspelled key should not hide that a child outlives its parent. ``salvage`` takes out every authority, profile and
+bundle with something wrong in it, and what depends on it, and puts a sound stand-in where the rest of the file, or a root, is broken.
+Leaving things out can only make ``checks.py`` say less, never more; where that is not so (no root left) nothing is salvaged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def salvage(value: Mapping[str, Any], bad: Iterable[KeyPath], stem: str) -> dict
         "profiles": _sound(value.get("profiles", {}), ("profiles",), wrong),
         "bundles": _sound(trust.get("bundles", {}) if isinstance(trust, dict) else None, ("trust", "bundles"), wrong),
     }
-    authorities, lost = _with_issuers(parts["authorities"], value.get("authorities"))
+    known = _stand_in_roots(value.get("authorities"), wrong) | parts["authorities"]
+    authorities, lost = _with_issuers(known, value.get("authorities"))
     if not any(authority.get("issuer") is None for authority in authorities.values()):
         return None
     return {
@@ -52,6 +53,17 @@ def _sound(entries: object, path: KeyPath, wrong: list[KeyPath]) -> dict[str, An
         return {}
     touched = {bad[len(path)] for bad in wrong if len(bad) > len(path) and bad[: len(path)] == path}
     return {name: entry for name, entry in entries.items() if name not in touched and isinstance(entry, dict)}
+
+
+def _stand_in_roots(declared: object, wrong: list[KeyPath]) -> dict[str, Any]:
+    """For each declared root one that outlives everything, so that what is below a broken root is still checked."""
+    if not isinstance(declared, dict):
+        return {}
+    return {
+        label: {"subject": {"common_name": f"stand-in {label}"}, "validity": "9000y", "crl": {"validity": "1d"}}
+        for label, entry in declared.items()
+        if isinstance(entry, dict) and "issuer" not in entry and ("authorities", label) not in wrong
+    }
 
 
 def _with_issuers(sound: dict[str, Any], declared: object) -> tuple[dict[str, Any], set[str]]:

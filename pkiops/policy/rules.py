@@ -1,7 +1,8 @@
 """Issuance rules as data: what a profile of an environment file allows.
 
-Everything that is not allowed here is refused. What the rules mean is decided by ``pkiops.policy.engine``; how a file is read and how its
-mistakes are shown, by ``pkiops.environment``. The classes are plain frozen dataclasses (cheap to import and to compare) whose annotations pydantic reads.
+Everything that is not allowed here is refused. What the rules mean is decided by ``pkiops.policy.engine``; how a file is read
+and how its mistakes are shown, by ``pkiops.environment``. The classes are plain frozen dataclasses (cheap to import and to
+compare) whose annotations pydantic reads.
 """
 
 from __future__ import annotations

@@ -1,0 +1,146 @@
+"""``pkiops env``: stdout, stderr, exit codes, files written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pkiops.cli.app import app
+
+SAMPLES = Path(__file__).parents[2] / "environments"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(SAMPLES, tmp_path / "environments")
+    return tmp_path / "environments"
+
+
+@pytest.fixture
+def pkiops(folder: Path) -> Any:
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["--environments", str(folder), "env", *arguments])
+
+    return run
+
+
+def test_the_samples_are_sound(pkiops: Any) -> None:
+    result = pkiops("validate")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["dev", "prod", "staging"]
+    assert "dev: ok (2 authorities, 1 profile, 1 bundle)" in result.stdout
+
+
+def test_all_problems_of_all_files_at_once(pkiops: Any, folder: Path) -> None:
+    for name, old, new in (
+        ("dev", "validity: 20y", "validity: 20 years"),
+        ("dev", "issuer: root", "issuer: rot"),
+        ("prod", "schema: 1", "schema: 2"),
+    ):
+        path = folder / f"{name}.yaml"
+        path.write_text(path.read_text().replace(old, new, 1))
+    result = pkiops("validate")
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    lines = [line.strip() for line in result.stderr.splitlines() if ".yaml:" in line]
+    assert len(lines) == 3
+    assert any("dev.yaml:" in line and "authorities.clients.issuer" in line for line in lines)
+    assert all(line.split(":")[1].isdigit() and line.split(":")[2].isdigit() for line in lines)
+
+
+def test_problems_as_json(folder: Path) -> None:
+    path = folder / "dev.yaml"
+    path.write_text(path.read_text().replace("path_length: 1", "path_lenght: 1", 1))
+    result = CliRunner().invoke(app, ["--environments", str(folder), "env", "validate", "dev", "--format", "json"])
+    assert (result.exit_code, result.stdout) == (3, "")
+    problem = json.loads(result.stderr)["error"]["details"]["problems"][0]
+    assert problem["key_path"] == "authorities.root.path_lenght"
+    assert "path_length" in problem["message"]
+    assert problem["line"] > 1
+
+
+@pytest.mark.parametrize("name", ["nowhere", "../dev", "/etc/passwd", "dev.yaml", "Dev", "", "d\x00v", "dev\n"])
+def test_a_name_that_is_no_environment(pkiops: Any, name: str) -> None:
+    result = pkiops("show", name)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+    assert "\x00" not in result.stderr
+
+
+def test_a_name_with_a_slip_is_helped(pkiops: Any) -> None:
+    assert "staging" in pkiops("show", "stagin").stderr
+
+
+def test_list_shows_broken_ones_too(pkiops: Any, folder: Path) -> None:
+    (folder / "broken.yaml").write_text("schema: 1\n")
+    rows = json.loads(pkiops("list", "--format", "json").stdout)["environments"]
+    assert {row["environment"]: row["status"] for row in rows} == {
+        "broken": "invalid",
+        "dev": "ok",
+        "prod": "ok",
+        "staging": "ok",
+    }
+    assert "broken" in pkiops("list").stdout
+
+
+def test_show_fills_defaults_in_and_reads_back(pkiops: Any, folder: Path) -> None:
+    shown = pkiops("show", "dev").stdout
+    assert "usage_mode: GENERAL_PURPOSE" in shown
+    (folder / "dev.yaml").write_text(shown)
+    assert pkiops("validate", "dev").exit_code == 0
+    assert pkiops("show", "dev").stdout == shown
+
+
+def test_the_schema_is_json_schema(pkiops: Any) -> None:
+    schema = json.loads(pkiops("schema").stdout)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "authorities" in schema["properties"]
+
+
+@pytest.mark.parametrize("arguments", [["--sandbox"], ["--account", "111122223333", "--region", "eu-central-1"]])
+def test_init_writes_a_file_that_is_sound(pkiops: Any, folder: Path, arguments: list[str]) -> None:
+    result = pkiops("init", "trial", *arguments)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{folder / 'trial.yaml'}\n"
+    assert pkiops("validate", "trial").exit_code == 0
+
+
+def test_init_replaces_nothing_and_needs_an_account(pkiops: Any, folder: Path) -> None:
+    before = (folder / "dev.yaml").read_bytes()
+    assert pkiops("init", "dev", "--sandbox").exit_code == 9
+    assert (folder / "dev.yaml").read_bytes() == before
+    missing = pkiops("init", "trial")
+    assert missing.exit_code == 2
+    assert "--account" in missing.stderr
+    assert not (folder / "trial.yaml").exists()
+
+
+def test_an_empty_folder_says_how_to_start(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--environments", str(tmp_path), "env", "validate"])
+    assert result.exit_code == 2
+    assert "pkiops env init" in result.stderr
+
+
+def test_a_foreign_endpoint_is_noted(pkiops: Any, folder: Path) -> None:
+    path = folder / "prod.yaml"
+    text = path.read_text()
+    start = text.index("  type: aws-private-ca")
+    path.write_text(text[:start] + "  endpoint_urls: {s3: 'https://s3.example.net'}\n" + text[start:])
+    result = pkiops("validate", "prod")
+    assert result.exit_code == 0
+    assert "--allow-endpoint" in result.stderr
+
+
+def test_a_yaml_bomb_is_one_error(pkiops: Any, folder: Path) -> None:
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)
+    )
+    (folder / "bomb.yaml").write_text(bomb)
+    result = pkiops("validate", "bomb")
+    assert result.exit_code == 3
+    assert len(result.stderr) < 4000
