@@ -104,6 +104,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.spoiled: set[KeyPath] = set()
         self._count = 0
+        self._aliases = 0
         self._lines: list[str] = []
         self._loader: Any = None
 
@@ -276,8 +277,10 @@ class _Reader:
         return None
 
     def _problem(self, place: Place, path: KeyPath, message: str, code: str) -> None:
-        if code == "env.alias" and sum(problem.code == code for problem in self.problems) >= MAX_ALIASES_TOLD:
-            return  # a bomb is made of them; the first few say what is wrong
+        if code == "env.alias":
+            self._aliases += 1
+            if self._aliases > MAX_ALIASES_TOLD:
+                return  # a bomb is made of them; the first few say what is wrong
         self.problems.append(Problem(self.file, place.line, place.column, dotted(path), message, code))
 
     def _stop(self, place: Place, path: KeyPath, message: str, code: str) -> _Unreadable:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,52 @@ def test_a_yaml_bomb_is_one_error(pkiops: Any, folder: Path) -> None:
     result = pkiops("validate", "bomb")
     assert result.exit_code == 3
     assert len(result.stderr) < 4000
+
+
+def test_what_validate_leaves_out_is_told(pkiops: Any, folder: Path) -> None:
+    (folder / "Prod.yaml").write_text("x")
+    (folder / "test.yml").write_text("x")
+    result = pkiops("validate")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 3
+    assert "Prod.yaml is no environment" in result.stderr
+    assert "test.yml is no environment" in result.stderr
+
+
+def test_an_environment_named_twice_is_checked_once(pkiops: Any) -> None:
+    assert pkiops("validate", "dev", "dev").stdout == "dev: ok (2 authorities, 1 profile, 1 bundle)\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("Dev", "--sandbox"), ("../x", "--sandbox"), ("x", "--account", "12"), ("x", "--sandbox", "--region", "nowhere")],
+)
+def test_init_makes_not_even_a_folder_on_an_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    folder = tmp_path / "new"
+    result = CliRunner().invoke(app, ["--environments", str(folder), "env", "init", *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_does_not_write_through_a_link(pkiops: Any, folder: Path) -> None:
+    (folder / "trial.yaml").symlink_to(folder / "elsewhere")
+    assert pkiops("init", "trial", "--sandbox").exit_code == 9
+    assert not (folder / "elsewhere").exists()
+
+
+def test_validate_loads_no_heavy_library() -> None:
+    program = (
+        "import sys\nfrom pkiops.cli.app import app\n"
+        "try:\n    app(['--environments', sys.argv[1], 'env', 'validate'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "print([m for m in ('cryptography', 'boto3', 'botocore', 'jinja2', 'rich', 'moto') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(SAMPLES)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=SAMPLES.parent,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -79,7 +79,7 @@ def test_every_mapping_is_closed_and_the_schema_names_itself() -> None:
 
 
 @pytest.mark.parametrize("sandbox", [True, False])
-@pytest.mark.parametrize("name", ["dev", "a" * 40, "eu-west-2b", "no"])
+@pytest.mark.parametrize("name", ["dev", "a" * 40, "eu-west-2b", "no", "on", "null", "y"])
 def test_the_skeleton_is_sound_for_any_name(name: str, sandbox: bool) -> None:
     text = skeleton(name, sandbox=sandbox, account=None if sandbox else "111122223333", region="us-gov-west-1")
     environment = load_bytes(text.encode(), f"{name}.yaml", name)
