@@ -295,10 +295,9 @@ class _Reader:
         what = str(getattr(error, "problem", None) or "cannot be read")
         if "\t" in indent or line[place.column - 1 : place.column] == "\t":
             return self._stop(place, (), "a tab cannot indent YAML; indent with spaces", "env.tab")
-        advice = {
-            "mapping values are not allowed in this context": "check the indentation, and quote a text that holds a colon",
-            "did not find expected key": "check the indentation of this line and the ones above",
-        }.get(what, "check quotes, brackets and indentation")
+        advice = "check quotes, brackets and indentation"
+        if what.startswith("mapping values are not allowed"):
+            advice = "check the indentation, and quote a text that holds a colon"
         return self._stop(place, (), f"not YAML: {shown(what)}; {advice}", "env.yaml")
 
 
