@@ -7,6 +7,8 @@ What this module decides:
 - retries and timeouts are explicit (botocore's defaults have changed between releases), and every creating call of ours carries a token, so that a
   repeated request is never a second one;
 - which AWS error code becomes which of our errors; no caller sees a ClientError;
+- where calls go is said by ``AwsAccess`` alone: endpoints in botocore's own variables and files count for nothing here, so that none gets past the
+  guard against foreign ones; the sandbox needs no profile, and nothing that is on this machine is asked through a proxy;
 - where the endpoint is not AWS, the clock follows the ``Date`` header of its answers (the sandbox's clock can be moved).
 
 Which calls are made is left to the modules behind the interfaces.
@@ -15,19 +17,25 @@ Which calls are made is left to the modules behind the interfaces.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.session import Session
@@ -56,6 +64,33 @@ _CONFIG: dict[str, Any] = {
     "read_timeout": 30,
     "max_pool_connections": 16,
     "user_agent_extra": "pkiops",
+    "ignore_configured_endpoint_urls": True,
+}
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+# who asked is unknown or no longer believed: no permission would help
+_UNKNOWN_CALLER = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+}
+# operations of S3 that IAM knows by another name (Service Authorization Reference, Amazon S3)
+_S3_PERMISSIONS = {
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
 }
 
 _ERRORS: dict[str, type[BackendError]] = {
@@ -72,6 +107,7 @@ _ERRORS: dict[str, type[BackendError]] = {
     "InvalidClientTokenId": AccessDenied,
     "UnrecognizedClientException": AccessDenied,
     "SignatureDoesNotMatch": AccessDenied,
+    "InvalidAccessKeyId": AccessDenied,
     "InvalidStateException": InvalidState,
     "RequestInProgressException": InProgress,
     "ConcurrentModificationException": InProgress,
@@ -165,7 +201,8 @@ class AwsClients:
         return self._session
 
     def _new_session(self) -> Session:
-        session = Session()
+        # the sandbox needs no profile, so one that does not exist is no harm: AWS_PROFILE is not read
+        session = Session({"profile": (None, [], None, None)}) if self.access.sandbox else Session()
         session.set_config_variable("region", self.access.region)
         return session
 
@@ -183,6 +220,8 @@ class AwsClients:
         settings = dict(_CONFIG)
         if service == "s3" and url:
             settings["s3"] = {"addressing_style": "path"}
+        if url and _is_loopback(url):
+            settings["proxies"] = {}
         with translated(f"client {service}", self.access.region):
             client = session.create_client(service, endpoint_url=url, config=Config(**settings))
         if url and self._follow:
@@ -211,9 +250,9 @@ def translated(operation: str, subject: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_client_error(error, operation, subject) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
+    except _NO_CREDENTIALS as error:
         raise AccessDenied(
-            f"{operation} for {subject}: no AWS credentials found",
+            f"{operation} for {subject}: no usable AWS credentials: {error}",
             hint="export AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in (aws sso login)",
             code="backend.no-credentials",
         ) from error
@@ -234,8 +273,10 @@ def _from_client_error(error: ClientError, operation: str, subject: str) -> Back
     kind = _ERRORS.get(code) or (Unreachable if status >= 500 else BackendError)
     hint = None
     own_code = None
-    if kind is AccessDenied:
-        hint = f"the caller needs permission for {operation} on {subject}"
+    if code in _UNKNOWN_CALLER:
+        hint = "AWS does not take these credentials: log in again (aws sso login), or export others; aws sts get-caller-identity tests them"
+    elif kind is AccessDenied:
+        hint = f"the caller needs permission for {_S3_PERMISSIONS.get(operation, operation)} on {subject}"
     elif code == "LimitExceededException":
         hint = "a quota of the account is used up; see Service Quotas for AWS Private CA"
         own_code = "backend.quota"
@@ -243,8 +284,17 @@ def _from_client_error(error: ClientError, operation: str, subject: str) -> Back
         own_code = "backend.request-failed"
     elif code in {"ValidationException", "InvalidArgsException", "InvalidRequestException"}:
         own_code = "backend.invalid-request"
-    details = {"aws_error": code, "aws_operation": operation, "http_status": status}
+    details: dict[str, Any] = {"aws_error": code, "aws_operation": operation, "http_status": status}
+    if retries := int(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0) or 0):
+        details["retries"] = retries
     return kind(f"{operation} for {subject}: {code}: {text}", hint=hint, code=own_code, details=details)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def partition_of(region: str) -> str:

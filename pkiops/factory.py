@@ -145,11 +145,12 @@ class Factory:
             return dict.fromkeys(_SERVICES, url), {}
         endpoints: dict[str, str] = {str(service): url for service, url in backend.endpoint_urls.items()}
         sources = dict.fromkeys(endpoints, "environment file")
-        url = self._variables.get("AWS_ENDPOINT_URL", "")
         for service in _SERVICES:
-            if url and service not in endpoints:
-                endpoints[service] = url
-                sources[service] = "AWS_ENDPOINT_URL"
+            for variable in (f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}", "AWS_ENDPOINT_URL"):
+                url = self._variables.get(variable, "")
+                if url and service not in endpoints:
+                    endpoints[service] = url
+                    sources[service] = variable
         return endpoints, sources
 
     def _refuse_foreign_endpoints(self, *, allow_endpoint: bool) -> None:

@@ -8,14 +8,20 @@ import pytest
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
+    ProfileNotFound,
     ReadTimeoutError,
+    UnauthorizedSSOTokenError,
 )
 
 from pkiops import errors
 from pkiops.aws import AwsAccess, AwsClients, partition_of, translated
+from tests.sandbox_server import ACCOUNT, REGION, RunningSandbox, sandbox
+
+__all__ = ["sandbox"]
 
 
 def client_error(code: str, status: int = 400) -> ClientError:
@@ -66,6 +72,44 @@ def test_a_denial_names_the_permission() -> None:
 
 
 @pytest.mark.parametrize(
+    ("operation", "permission"),
+    [("HeadBucket", "s3:ListBucket"), ("GetBucketEncryption", "s3:GetEncryptionConfiguration")],
+)
+def test_a_denial_names_the_permission_as_iam_does(operation: str, permission: str) -> None:
+    with pytest.raises(errors.AccessDenied) as caught, translated(operation, "s3://x"):
+        raise client_error("AccessDenied", 403)
+    assert caught.value.hint == f"the caller needs permission for {permission} on s3://x"
+
+
+@pytest.mark.parametrize(
+    "code", ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId"]
+)
+def test_old_credentials_are_not_called_a_missing_permission(code: str) -> None:
+    with pytest.raises(errors.AccessDenied) as caught, translated("GetCallerIdentity", "account 1"):
+        raise client_error(code, 403)
+    assert "log in again" in str(caught.value.hint)
+
+
+def test_an_answer_to_a_repeated_call_says_so() -> None:
+    error = client_error("AccessDeniedException")
+    error.response["ResponseMetadata"]["RetryAttempts"] = 1
+    with pytest.raises(errors.AccessDenied) as caught, translated("IssueCertificate", "arn:x"):
+        raise error
+    assert caught.value.details["retries"] == 1
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [ProfileNotFound(profile="x"), UnauthorizedSSOTokenError(), CredentialRetrievalError(provider="p", error_msg="e")],
+)
+def test_credentials_that_cannot_be_had_say_what_to_do(raised: Exception) -> None:
+    with pytest.raises(errors.AccessDenied) as caught, translated("ListTags", "arn:x"):
+        raise raised
+    assert caught.value.code == "backend.no-credentials"
+    assert "aws sso login" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
     ("raised", "kind"),
     [
         (NoCredentialsError(), errors.AccessDenied),
@@ -96,6 +140,22 @@ def test_clients_are_made_once_and_explicit_about_retries_and_timeouts() -> None
     assert (config.connect_timeout, config.read_timeout) == (5, 30)  # type: ignore[attr-defined]
     assert private_ca.meta.endpoint_url == "https://acm-pca.eu-west-1.amazonaws.com"
     assert clients.s3().meta.endpoint_url == "http://127.0.0.1:9"
+
+
+def test_the_shell_changes_nothing_about_the_sandbox(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "one-that-does-not-exist")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    access = AwsAccess(region=REGION, account=ACCOUNT, role_arn=None, endpoint_urls={"sts": sandbox.url}, sandbox=True)
+    assert AwsClients(access).caller_identity().account == ACCOUNT
+
+
+def test_botocore_finds_no_endpoint_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ACM_PCA", "http://pca.example.com")
+    access = AwsAccess(region=REGION, account=ACCOUNT, role_arn=None, endpoint_urls={}, sandbox=True)
+    assert AwsClients(access).private_ca().meta.endpoint_url == "https://acm-pca.eu-west-1.amazonaws.com"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""Where calls go: what the environment file leaves open is filled from the shell, and no foreign endpoint gets past the guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pkiops.environment.load import load_file
+from pkiops.environment.models import Environment
+from pkiops.errors import GuardRefused
+from pkiops.factory import Factory
+
+FOREIGN = "https://pca.example.com"
+
+
+@pytest.fixture(scope="module")
+def staging() -> Environment:
+    return load_file(Path(__file__).parents[2] / "environments" / "staging.yaml")
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ACM_PCA", "AWS_ENDPOINT_URL_S3"])
+def test_a_foreign_endpoint_out_of_the_shell_is_refused(staging: Environment, variable: str) -> None:
+    with pytest.raises(GuardRefused, match=r"pca\.example\.com") as caught:
+        Factory(staging, variables={variable: FOREIGN})
+    assert caught.value.code == "guard.endpoint"
+    assert any(
+        variable in line for line in Factory(staging, allow_endpoint=True, variables={variable: FOREIGN}).notices()
+    )
+
+
+def test_the_variable_of_a_service_wins_over_the_one_for_all(staging: Environment) -> None:
+    local = "http://127.0.0.1:9"
+    factory = Factory(staging, variables={"AWS_ENDPOINT_URL": local, "AWS_ENDPOINT_URL_S3": f"{local}9"})
+    urls = factory.clients.access.endpoint_urls
+    assert urls == {"acm-pca": local, "s3": f"{local}9", "sts": local}
