@@ -113,7 +113,8 @@ class IssuanceRequest:
     """An end entity certificate to issue: names and validity are what policy approved, the CSR contributes its public key.
 
     ``subject`` and ``sans`` are the approved names; ``csr_subject`` and ``csr_sans`` what the CSR holds, so that a backend can see whether they
-    differ. ``usages`` are extended key usages by RFC 5280 name. ``attempt`` tells apart requests that are equal otherwise.
+    differ; ``csr_extensions`` are the dotted OIDs of what else the CSR asks for and must not get.
+    ``usages`` are extended key usages by RFC 5280 name. ``attempt`` tells apart requests that are equal otherwise.
     """
 
     authority: str
@@ -127,6 +128,7 @@ class IssuanceRequest:
     not_before: datetime
     not_after: datetime
     attempt: str
+    csr_extensions: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -150,7 +150,7 @@ class Issuance:
             reference = self._issues.request_certificate(request)
         except BackendError as error:
             # only the first to ask knows that a refusal means no certificate: a call before may have led to one
-            if created and not error.retryable and error.code not in _UNANSWERED:
+            if created and not error.retryable and error.code not in _UNANSWERED and not _asked_before(error):
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=None)
             else:
                 _advise(error, "run the same command again within five minutes: it asks for the same certificate")
@@ -231,6 +231,11 @@ def _parsed(chain: Sequence[bytes], source: str) -> x509.Certificate:
         return load_certificate(chain[0], f"the answer for {source}")
     except InputError as error:
         raise VerificationFailed(error.message, hint=error.hint, code="cert.not-as-asked") from error
+
+
+def _asked_before(error: BackendError) -> bool:
+    """Whether the call was repeated below us, so that the refusal may answer the second of two; a used-up quota is always repeated."""
+    return bool(error.details.get("retries")) and error.code != "backend.quota"
 
 
 def _advise(error: BackendError, advice: str) -> None:

@@ -7,6 +7,8 @@ from datetime import UTC, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.aws import AwsAccess, AwsClients
 from pkiops.backends.aws_private_ca import AwsPrivateCa
@@ -35,7 +37,7 @@ from pkiops.x509.certificate import view
 from pkiops.x509.csr import build_csr, load_csr
 from pkiops.x509.keys import generate_private_key
 from pkiops.x509.names import build_name
-from pkiops.x509.san import SanKind, SubjectAltName
+from pkiops.x509.san import SanKind, SubjectAltName, general_names
 from tests.sandbox_server import ACCOUNT, REGION, START, RunningSandbox, running_sandbox
 
 BUCKET = "example-crl"
@@ -188,6 +190,30 @@ def test_names_other_than_the_csr_s_pass_through_the_api(backend: AwsPrivateCa, 
     assert dict(seen.subject_attributes) == {"CN": "b", "O": "Example Ltd"}
 
 
+def test_a_distribution_point_in_the_csr_is_kept_out(backend: AwsPrivateCa, hierarchy: tuple[str, str]) -> None:
+    key = generate_private_key(KeyAlgorithm.EC_prime256v1)
+    elsewhere = x509.UniformResourceIdentifier("http://elsewhere.example.com/empty.crl")
+    built = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(build_name({"common_name": SANS[0].value}))
+        .add_extension(x509.SubjectAlternativeName(general_names(SANS)), critical=False)
+        .add_extension(x509.CRLDistributionPoints([x509.DistributionPoint([elsewhere], None, None, None)]), False)
+        .sign(key, hashes.SHA256())
+    )
+    csr = load_csr(built.public_bytes(Encoding.DER), "test")
+    request = issuance(
+        hierarchy[1],
+        csr_der=csr.der,
+        csr_subject=csr.subject,
+        csr_sans=csr.sans,
+        csr_extensions=csr.other_extensions,
+    )
+    expected = backend.expect_certificate(request, backend.describe_authority(hierarchy[1]))
+    assert expected.template.endswith("EndEntityClientAuthCertificate_APIPassthrough/V1")
+    chain = backend.fetch_certificate(hierarchy[1], backend.request_certificate(request))
+    assert view(x509.load_der_x509_certificate(chain[0])).crl_urls == (expected.crl_url,)
+
+
 def test_another_attempt_is_another_certificate(backend: AwsPrivateCa, hierarchy: tuple[str, str]) -> None:
     first = issuance(hierarchy[1])
     second = issuance(hierarchy[1], csr_der=first.csr_der, csr_sans=first.csr_sans, attempt="2")
@@ -223,7 +249,7 @@ def test_crl_settings_change_and_the_rest_stays(backend: AwsPrivateCa, hierarchy
 
 def test_errors_are_ours(backend: AwsPrivateCa, hierarchy: tuple[str, str]) -> None:
     with pytest.raises(NotFound) as missing:
-        backend.describe_authority(hierarchy[0][:-1] + "0")
+        backend.describe_authority(hierarchy[0][:-1] + ("1" if hierarchy[0].endswith("0") else "0"))
     assert missing.value.details["aws_error"] == "ResourceNotFoundException"
     pending = backend.create_authority(
         authority_request("pending", AuthorityType.SUBORDINATE, KeyAlgorithm.EC_prime256v1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
@@ -23,14 +23,16 @@ from pkiops.backends.interface import (
     CrlSettings,
     ObservedAuthority,
 )
-from pkiops.errors import BackendError, InProgress, InvalidState
+from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState
 from pkiops.x509 import pem
+
+_T = TypeVar("_T")
 
 _PAGE = 100
 # ListTags is limited to 20 calls a second; a few threads reach that, more would only be throttled
 _TAG_READERS = 8
-# a bucket policy written a moment ago may not be seen by the service yet
-_POLICY_SETTLING_S = 60.0
+# a bucket policy written, or a CA activated, a moment ago may not be seen by the service yet
+_SETTLING_S = 60.0
 
 
 class Authorities(Calls):
@@ -70,19 +72,16 @@ class Authorities(Calls):
         """Create a CA (CreateCertificateAuthority); retried while a fresh bucket policy is not seen yet."""
         parameters = shapes.create_parameters(request)
         token = idempotency_token("CreateCertificateAuthority", parameters)
-        started = self._clock.monotonic()
-        while True:
-            try:
-                with translated("CreateCertificateAuthority", request.subject.get("common_name", "a CA")):
-                    answer = self._clients.private_ca().create_certificate_authority(
-                        **parameters, IdempotencyToken=token
-                    )
-                return answer["CertificateAuthorityArn"]
-            except BackendError as error:
-                waited = self._clock.monotonic() - started
-                if not _is_bucket_permission(error) or waited > _POLICY_SETTLING_S:
-                    raise
-                self._clock.sleep(2.0)
+
+        def create() -> str:
+            with translated("CreateCertificateAuthority", request.subject.get("common_name", "a CA")):
+                answer = self._clients.private_ca().create_certificate_authority(**parameters, IdempotencyToken=token)
+            return answer["CertificateAuthorityArn"]
+
+        reference = self._while_settling(create, _is_bucket_permission)
+        # the next call may not know it yet
+        self._wait_for(lambda: self.describe_authority(reference), f"{reference} to be known")
+        return reference
 
     def authority_csr(self, reference: str) -> bytes:
         """The CA's certification request, DER (GetCertificateAuthorityCsr); waits while the CA is CREATING."""
@@ -115,7 +114,12 @@ class Authorities(Calls):
             not_after=request.not_after,
             api_passthrough=shapes.key_usage_passthrough(template) if template.passthrough else None,
         )
-        return self._fetch(request.issuer, self._issue(parameters, salt=""))
+        # an issuer that became ACTIVE a moment ago may not issue yet (terraform-provider-aws retries for a minute too)
+        certificate = self._while_settling(
+            lambda: self._issue(parameters, salt=""),
+            lambda error: isinstance(error, InvalidState) and not is_root and self._is_active(request.issuer),
+        )
+        return self._fetch(request.issuer, certificate)
 
     def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
         """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE."""
@@ -125,12 +129,16 @@ class Authorities(Calls):
         }
         if len(chain) > 1:
             parameters["CertificateChain"] = b"".join(pem.encode(der, pem.CERTIFICATE) for der in chain[1:])
-        try:
+
+        def install() -> None:
             with translated("ImportCertificateAuthorityCertificate", reference):
                 self._clients.private_ca().import_certificate_authority_certificate(**parameters)
+
+        try:
+            self._when_free(install)
         except (InProgress, InvalidState):
             # another run may be installing, or have installed, the same certificate at this moment
-            if self.describe_authority(reference).status is not AuthorityStatus.ACTIVE:
+            if not self._is_active(reference):
                 self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
             return
         self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
@@ -143,11 +151,15 @@ class Authorities(Calls):
         revocation = dict(answer["CertificateAuthority"].get("RevocationConfiguration") or {})
         before = revocation.get("CrlConfiguration") or {}
         revocation["CrlConfiguration"] = {**before, **shapes.crl_to_api(crl)}
-        with translated("UpdateCertificateAuthority", reference):
-            client.update_certificate_authority(
-                CertificateAuthorityArn=reference,
-                RevocationConfiguration=revocation,  # type: ignore[arg-type]
-            )
+
+        def update() -> None:
+            with translated("UpdateCertificateAuthority", reference):
+                client.update_certificate_authority(
+                    CertificateAuthorityArn=reference,
+                    RevocationConfiguration=revocation,  # type: ignore[arg-type]
+                )
+
+        self._while_settling(lambda: self._when_free(update), _is_bucket_permission)
 
     def monthly_cost_usd(self, usage_mode: str) -> float:
         """What one CA costs, USD per month (HasPrices)."""
@@ -176,14 +188,37 @@ class Authorities(Calls):
 
     def _active(self, reference: str) -> Callable[[], bool | None]:
         def ask() -> bool | None:
-            return self.describe_authority(reference).status is AuthorityStatus.ACTIVE or None
+            return self._is_active(reference) or None
 
         return ask
 
+    def _is_active(self, reference: str) -> bool:
+        return self.describe_authority(reference).status is AuthorityStatus.ACTIVE
+
+    def _while_settling(self, call: Callable[[], _T], is_settling: Callable[[BackendError], bool]) -> _T:
+        """Call, and again for a while if it fails only because an earlier change is not seen everywhere yet."""
+        started = self._clock.monotonic()
+        while True:
+            try:
+                return call()
+            except BackendError as error:
+                waited = self._clock.monotonic() - started
+                if waited > _SETTLING_S or not is_settling(error):
+                    raise
+            self._clock.sleep(2.0)
+
     def _issue(self, parameters: Mapping[str, Any], *, salt: str) -> str:
         token = idempotency_token("IssueCertificate", parameters, salt=salt)
-        with translated("IssueCertificate", str(parameters["CertificateAuthorityArn"])):
-            answer = self._clients.private_ca().issue_certificate(**parameters, IdempotencyToken=token)
+        try:
+            with translated("IssueCertificate", str(parameters["CertificateAuthorityArn"])):
+                answer = self._clients.private_ca().issue_certificate(**parameters, IdempotencyToken=token)
+        except AccessDenied as error:
+            # the service never says that the template was in the way; its managed policy AWSPrivateCAUser denies all but one
+            if error.details.get("aws_error") == "AccessDeniedException":
+                error.hint = (
+                    f"{error.hint}, with template {parameters['TemplateArn']} (condition key acm-pca:TemplateArn)"
+                )
+            raise
         return answer["CertificateArn"]
 
     def _fetch(self, authority: str, certificate: str) -> tuple[bytes, ...]:

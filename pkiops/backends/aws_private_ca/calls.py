@@ -62,6 +62,31 @@ class Calls:
             self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
+    def _when_free(self, change: Callable[[], object]) -> None:
+        """Make a change, and again while an earlier one of the same CA is still under way (ConcurrentModificationException).
+
+        Raises:
+            InProgress: patience ran out, and the change was not made; or the service says that this very change is being made.
+        """
+        started = self._clock.monotonic()
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                change()
+            except InProgress as error:
+                waited = self._clock.monotonic() - started
+                if not is_another_change(error) or waited + pause > _PATIENCE_S:
+                    raise
+            else:
+                return
+            self._clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def is_another_change(error: InProgress) -> bool:
+    """Whether the call was refused because of another change under way: then what it asked for is not being done."""
+    return error.details.get("aws_error") == "ConcurrentModificationException"
+
 
 def certificates_from_api(certificate: str, chain: str | None, what: str) -> tuple[bytes, ...]:
     """The service's certificate and chain (PEM, without final newlines) as DER, root last.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.authorities import Authorities
+from pkiops.backends.aws_private_ca.calls import is_another_change
 from pkiops.backends.aws_private_ca.templates import Template, end_entity_template
 from pkiops.backends.interface import (
     ExpectedCertificate,
@@ -29,6 +30,8 @@ _REASONS = {
     RevocationReason.PRIVILEGE_WITHDRAWN: "PRIVILEGE_WITHDRAWN",
     RevocationReason.AA_COMPROMISE: "A_A_COMPROMISE",
 }
+# the one extension that a base template may take from the CSR (User Guide, EndEntityClientAuthCertificate/V1)
+_DISTRIBUTION_POINTS = "2.5.29.31"
 _SHORT_NAMES = {
     "C": "country",
     "O": "organization",
@@ -78,14 +81,23 @@ class Issuance(Authorities):
 
     def revoke_certificate(self, authority: str, serial: str, reason: RevocationReason) -> RevocationOutcome:
         """Revoke by serial (RevokeCertificate)."""
-        try:
+
+        def revoke() -> None:
             with translated("RevokeCertificate", f"serial {serial} of {authority}"):
                 self._clients.private_ca().revoke_certificate(
                     CertificateAuthorityArn=authority,
                     CertificateSerial=serial,
                     RevocationReason=_REASONS[reason],  # type: ignore[arg-type]
                 )
-        except (AlreadyExists, InProgress):
+
+        try:
+            self._when_free(revoke)
+        except AlreadyExists:
+            return RevocationOutcome(already_revoked=True, visible_after_seconds=CRL_DELAY_S)
+        except InProgress as error:
+            # being revoked is as good as revoked; another change in the way is not
+            if is_another_change(error):
+                raise
             return RevocationOutcome(already_revoked=True, visible_after_seconds=CRL_DELAY_S)
         return RevocationOutcome(already_revoked=False, visible_after_seconds=CRL_DELAY_S)
 
@@ -102,7 +114,9 @@ def crl_url(authority: ObservedAuthority, region: str) -> str | None:
 
 
 def _template_for(request: IssuanceRequest) -> Template:
-    return end_entity_template(request.usages, passthrough=not _csr_says_the_same(request))
+    return end_entity_template(
+        request.usages, passthrough=_DISTRIBUTION_POINTS in request.csr_extensions or not _csr_says_the_same(request)
+    )
 
 
 def _csr_says_the_same(request: IssuanceRequest) -> bool:

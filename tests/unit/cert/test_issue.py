@@ -312,7 +312,14 @@ def test_a_refusal_after_a_lost_answer_is_no_proof(setting: Setting) -> None:
     assert [entry.state for entry in setting.entries()] == [EntryState.PENDING]
 
 
-@pytest.mark.parametrize("error", [Throttled("slow down"), BackendError("garbled", code="backend.client")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        Throttled("slow down"),
+        BackendError("garbled", code="backend.client"),
+        AccessDenied("expired by the second try", details={"retries": 1}),
+    ],
+)
 def test_what_may_have_arrived_stays_pending(setting: Setting, error: BackendError) -> None:
     _interrupt(setting.backend, "after request_certificate", error)
     with pytest.raises(BackendError):
