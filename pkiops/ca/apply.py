@@ -32,7 +32,7 @@ from pkiops.ca.observe import observe
 from pkiops.ca.plan import plan
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InvalidState, VerificationFailed
+from pkiops.errors import GuardRefused, InvalidState
 from pkiops.plan import Action, ActionKind, Plan, run_plan
 from pkiops.progress import Progress
 from pkiops.stores.interface import Buckets
@@ -198,18 +198,4 @@ def refuse_blocked(shown: Plan) -> None:
             hint="decide, change the file or the account, and plan again",
             code="plan.blocked",
             details={"blocked": [{"address": a.address, "reason": a.reason} for a in shown.blocked]},
-        )
-
-
-def verify_pin(wanted: DesiredAuthority, fingerprint: str) -> None:
-    """Compare a root's fingerprint with the one pinned in the file.
-
-    Raises:
-        VerificationFailed: they differ.
-    """
-    if wanted.sha256 is not None and wanted.sha256 != fingerprint:
-        raise VerificationFailed(
-            f"{wanted.label} has fingerprint {fingerprint}, but the file pins {wanted.sha256}",
-            hint="find out which one is right before anything trusts it",
-            code="ca.pin",
         )

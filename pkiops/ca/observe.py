@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pkiops.backends.identity import find_authority
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired
 from pkiops.stores.interface import Buckets, ObservedBucket
@@ -12,10 +15,14 @@ from pkiops.stores.interface import Buckets, ObservedBucket
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observed:
-    """The buckets that the file names, and every authority of the account and region."""
+    """The buckets that the file names, and every authority of the account and region.
+
+    ``fingerprints`` holds the SHA-256 (hex) of the certificate of each authority that the file pins, by reference.
+    """
 
     buckets: tuple[ObservedBucket, ...]
     authorities: tuple[ObservedAuthority, ...]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
 
 def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets) -> Observed:
@@ -23,11 +30,33 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets) -> Obs
 
     Raises:
         BackendError: something could not be read.
+        GuardRefused: an identity that the file pins exists twice.
     """
     with ThreadPoolExecutor(max_workers=len(desired.buckets) + 1) as pool:
-        authorities = pool.submit(reader.list_authorities)
         found = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
+        authorities = reader.list_authorities()
         return Observed(
             buckets=tuple(one.result() for one in found),
-            authorities=authorities.result(),
+            authorities=authorities,
+            fingerprints=_pinned_fingerprints(desired, reader, authorities),
         )
+
+
+def fingerprint(reader: ReadsAuthorities, reference: str) -> str:
+    """SHA-256 (hex) of an authority's certificate.
+
+    Raises:
+        BackendError: it cannot be read.
+    """
+    return hashlib.sha256(reader.authority_chain(reference)[0]).hexdigest()
+
+
+def _pinned_fingerprints(
+    desired: Desired, reader: ReadsAuthorities, authorities: Iterable[ObservedAuthority]
+) -> dict[str, str]:
+    found = [
+        find_authority(authorities, desired.environment, one.label, one.generation)
+        for one in desired.authorities
+        if one.sha256 is not None
+    ]
+    return {one.reference: fingerprint(reader, one.reference) for one in found if one and one.not_after}

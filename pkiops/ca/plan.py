@@ -4,6 +4,7 @@ Rules:
 
 - identity is the tags; two matches are an error (``pkiops.backends.identity``), never a guess;
 - what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation";
+- a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant;
 - a bucket is changed only if it carries our tag, or is empty and carries none (a run that was killed right after creating it).
 
@@ -119,10 +120,7 @@ def _authority_actions(
             return [Action(ActionKind.BLOCKED, where, reason)]
         not_after[wanted.label] = ends
     if found is None:
-        deleted = _deleted_twin(wanted, observed)
-        if deleted is not None:
-            return [_blocked_by_deleted(where, deleted)]
-        return [_create(where, wanted, prices), _activate(where, wanted)]
+        return _missing_actions(where, wanted, observed, prices)
     not_after[wanted.label] = found.not_after or ends
     fixed = _immutable_changes(wanted, found)
     if fixed:
@@ -133,6 +131,9 @@ def _authority_actions(
         return [Action(ActionKind.BLOCKED, where, reason, fixed)]
     if found.status in _WAITS_FOR_PERSON:
         return [Action(ActionKind.BLOCKED, where, f"{found.reference} {_WAITS_FOR_PERSON[found.status]}")]
+    fingerprint = observed.fingerprints.get(found.reference)
+    if wanted.sha256 is not None and wanted.sha256 != fingerprint:
+        return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
     if found.status in {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}:
         return [_activate(where, wanted)]
     changes = _crl_changes(wanted.request.crl, found.crl)
@@ -140,6 +141,17 @@ def _authority_actions(
         reason = "CRL settings differ; certificates already issued keep their distribution point"
         return [Action(ActionKind.UPDATE, where, reason, changes)]
     return [Action(ActionKind.NO_OP, where, f"{found.reference} is ACTIVE, as declared")]
+
+
+def _missing_actions(
+    where: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
+) -> list[Action]:
+    deleted = _deleted_twin(wanted, observed)
+    if deleted is not None:
+        return [_blocked_by_deleted(where, deleted)]
+    if wanted.sha256 is not None:
+        return [_blocked_by_pin(where, wanted.sha256, None, None)]
+    return [_create(where, wanted, prices), _activate(where, wanted)]
 
 
 def _create(where: str, wanted: DesiredAuthority, prices: HasPrices | None) -> Action:
@@ -207,3 +219,13 @@ def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
         "or declare a new generation with a new common name"
     )
     return Action(ActionKind.BLOCKED, where, reason)
+
+
+def _blocked_by_pin(where: str, pin: str, found: ObservedAuthority | None, fingerprint: str | None) -> Action:
+    change = Change("sha256", fingerprint, pin)
+    if found is not None and fingerprint is not None:
+        reason = f"{found.reference} does not have the certificate that the file pins: find out which one is right"
+    else:
+        what = f"{found.reference} has no certificate" if found else "does not exist"
+        reason = f"{what}, but the file pins one: is this the right account and region? For a new CA remove sha256"
+    return Action(ActionKind.BLOCKED, where, reason, (change,))

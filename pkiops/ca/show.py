@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.ca.observe import fingerprint
 from pkiops.errors import BackendError
 
 
@@ -78,7 +78,7 @@ def read_fingerprints(
         if one.not_after is None:
             continue
         try:
-            fingerprints[one.reference] = hashlib.sha256(reader.authority_chain(one.reference)[0]).hexdigest()
+            fingerprints[one.reference] = fingerprint(reader, one.reference)
         except BackendError as error:
             unreadable.append(f"no fingerprint: {error.message}")
     return fingerprints, tuple(unreadable)
@@ -91,29 +91,29 @@ def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime
     others = [one for one in shown if one.declared is None]
     branches = [*tops, *others]
     for position, one in enumerate(branches):
-        lines.extend(_branch(one, shown, now, prefix="", is_last=position == len(branches) - 1))
+        lines.extend(_branch(environment, one, shown, now, prefix="", is_last=position == len(branches) - 1))
     return "\n".join(lines)
 
 
 def _branch(
-    one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
+    environment: str, one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
 ) -> list[str]:
     children = [c for c in shown if c.declared is not None and c.issuer == one.label and one.declared is not None]
     stem = prefix + ("└── " if is_last else "├── ")
     below = prefix + ("    " if is_last else "│   ")
     inner = below + ("│   " if children else "    ")
-    head, *rest = _facts(one, now)
+    head, *rest = _facts(environment, one, now)
     lines = [stem + head, *(inner + line for line in rest)]
     for position, child in enumerate(children):
-        lines.extend(_branch(child, shown, now, prefix=below, is_last=position == len(children) - 1))
+        lines.extend(_branch(environment, child, shown, now, prefix=below, is_last=position == len(children) - 1))
     return lines
 
 
-def _facts(one: ShownAuthority, now: datetime) -> list[str]:
+def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     observed = one.observed
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
-        return [f"{title}  does not exist", "create it with: pkiops ca apply"]
+        return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
     undeclared = "" if one.declared else "  not declared in the file"
     lines = [f"{title}  {observed.status.value}{undeclared}"]
     lines.append(", ".join(f"{name}={value}" for name, value in observed.subject.items()))
@@ -129,9 +129,16 @@ def _facts(one: ShownAuthority, now: datetime) -> list[str]:
         f"crl {crl.validity_days}d, http://{crl.host or crl.bucket}/, bucket {crl.bucket}" if crl else "crl none"
     )
     if one.sha256:
-        lines.append(f"sha256 {one.sha256}")
+        lines.append(f"sha256 {one.sha256}{_pin_remark(one)}")
     lines.append(observed.reference)
     return lines
+
+
+def _pin_remark(one: ShownAuthority) -> str:
+    pin = one.declared.sha256 if one.declared else None
+    if pin is None:
+        return ""
+    return "  as pinned" if pin == one.sha256 else f"  NOT AS PINNED: the file says {pin}"
 
 
 def as_json(shown: Sequence[ShownAuthority]) -> list[dict[str, Any]]:
@@ -165,6 +172,7 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "not_before": observed.not_before,
         "not_after": observed.not_after,
         "sha256": one.sha256,
+        "pinned_sha256": one.declared.sha256 if one.declared else None,
         "crl": None
         if crl is None
         else {"bucket": crl.bucket, "host": crl.host, "path": crl.path, "validity_days": crl.validity_days},

@@ -42,6 +42,11 @@ def plan_command(
     else:
         emit(render_plan(plan))
     if detailed_exitcode and (plan.pending or plan.blocked):
+        if plan.blocked:
+            raise ChangesPending(
+                f"{environment}: {len(plan.blocked)} waiting for a decision",
+                hint="decide, change the file or the account, and plan again",
+            )
         raise ChangesPending(f"{environment}: changes pending", hint=f"pkiops ca apply {environment}")
 
 
@@ -112,9 +117,8 @@ def _hierarchy(factory: Factory) -> Hierarchy:
 
 def _unpinned(factory: Factory) -> list[str]:
     """The lines that pin roots which the file does not pin yet."""
-    import hashlib
-
     from pkiops.backends.identity import require_authority
+    from pkiops.ca.observe import fingerprint
 
     environment = factory.environment
     loose = [name for name, one in environment.authorities.items() if one.issuer is None and one.sha256 is None]
@@ -122,6 +126,6 @@ def _unpinned(factory: Factory) -> list[str]:
     lines = []
     for name in loose:
         root = require_authority(observed, environment.environment, name, environment.authorities[name].generation)
-        digest = hashlib.sha256(factory.backend.authority_chain(root.reference)[0]).hexdigest()
+        digest = fingerprint(factory.backend, root.reference)
         lines.append(f"pin the root by a reviewed commit, in authorities.{name}:  sha256: {digest}")
     return lines

@@ -153,6 +153,23 @@ def test_crl_drift_is_updated_and_a_changed_subject_is_not(pkiops: Any, folder: 
     assert len(sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"]) == 2
 
 
+def test_a_pin_that_is_another_certificate_is_no_declared_state(pkiops: Any, folder: Path) -> None:
+    applied = pkiops("ca", "apply", "dev", "--yes")
+    pin = applied.stderr.rsplit("sha256: ", 1)[1].strip()
+    edit(folder, "    path_length: 1", f"    path_length: 1\n    sha256: {pin}\n   ")
+    assert "nothing to do" in pkiops("ca", "apply", "dev").stdout
+    assert f"sha256 {pin}  as pinned" in pkiops("ca", "show", "dev").stdout
+
+    edit(folder, pin, "ab" * 32)
+    planned = pkiops("ca", "plan", "dev", "--detailed-exitcode")
+    assert planned.exit_code == 5
+    assert "does not have the certificate that the file pins" in planned.stdout
+    assert f"sha256: {pin} -> {'ab' * 32}" in planned.stdout
+    assert "hint: decide" in planned.stderr
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 9
+    assert "NOT AS PINNED" in pkiops("ca", "show", "dev").stdout
+
+
 def test_a_new_generation_is_a_second_ca_beside_the_first(pkiops: Any, folder: Path) -> None:
     assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
     edit(folder, "common_name: Example Dev Clients CA G1", "common_name: Example Dev Clients CA G2")

@@ -208,3 +208,26 @@ def test_the_planner_is_total_and_never_creates_what_exists(
             assert ActionKind.CREATE not in planned
         if status not in {None, AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}:
             assert ActionKind.ACTIVATE not in planned
+
+
+def pinned() -> Any:
+    return replace(WANT, authorities=(replace(ROOT, sha256="ab" * 32), CLIENTS))
+
+
+def test_a_root_with_the_pinned_certificate_is_as_declared() -> None:
+    world = replace(observed(WANT), fingerprints={authority_as(ROOT).reference: "ab" * 32})
+    assert not plan(pinned(), world, Prices(), NOW).blocked
+
+
+@pytest.mark.parametrize("found", ["cd" * 32, None])
+def test_a_root_without_the_pinned_certificate_blocks_everything_below(found: str | None) -> None:
+    world = replace(observed(WANT), fingerprints={authority_as(ROOT).reference: found} if found else {})
+    result = plan(pinned(), world, Prices(), NOW)
+    assert kinds(result)[-2:] == [("blocked", "dev/ca/root"), ("blocked", "dev/ca/clients")]
+    assert [(c.field, c.before, c.after) for c in result.actions[-2].changes] == [("sha256", found, "ab" * 32)]
+
+
+def test_a_root_that_is_pinned_is_never_made_anew() -> None:
+    result = plan(pinned(), nothing(WANT), Prices(), NOW)
+    assert kinds(result)[-2:] == [("blocked", "dev/ca/root"), ("blocked", "dev/ca/clients")]
+    assert "remove sha256" in result.actions[-2].reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
 from pkiops.errors import AccessDenied
@@ -50,3 +52,12 @@ def test_tagged_authorities_that_the_file_does_not_declare_are_shown() -> None:
     other = authority_as(WANT.authorities[1], reference="arn:old", tags=tags)
     shown = shown_authorities(WANT, [ROOT, CLIENTS, other], {})
     assert "old (generation 0)  ACTIVE  not declared in the file" in render_tree("dev", shown, NOW)
+
+
+def test_the_tree_says_whether_a_certificate_is_the_pinned_one() -> None:
+    want = replace(WANT, authorities=(replace(WANT.authorities[0], sha256="ab" * 32), WANT.authorities[1]))
+    for actual, remark in (("ab" * 32, "as pinned"), ("cd" * 32, f"NOT AS PINNED: the file says {'ab' * 32}")):
+        shown = shown_authorities(want, [ROOT, CLIENTS], {ROOT.reference: actual, CLIENTS.reference: "ef" * 32})
+        lines = [line.strip(" │") for line in render_tree("dev", shown, NOW).splitlines() if "sha256" in line]
+        assert lines == [f"sha256 {actual}  {remark}", f"sha256 {'ef' * 32}"]
+        assert [one["pinned_sha256"] for one in as_json(shown)] == ["ab" * 32, None]
