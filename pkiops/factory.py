@@ -88,7 +88,7 @@ class Factory:
         """The publication buckets as resources."""
         from pkiops.stores.s3_buckets import S3Buckets
 
-        return S3Buckets(self.clients)
+        return S3Buckets(self.clients, self.clock)
 
     @cached_property
     def trust_store(self) -> Store:

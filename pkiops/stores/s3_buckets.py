@@ -2,6 +2,8 @@
 
 - Block Public Access is on, ACLs are off, encryption is SSE-S3 (relying parties cannot read what KMS protects).
 - Only statements with our Sids are ours; those of others in the same policy stay.
+- Where several runs change one bucket at once, S3 lets one through and answers the others with OperationAborted; a bucket just made may not be
+  known to the next call yet. Both pass, and are waited for.
 - Every call is safe to repeat, and whoever is killed between two of them leaves a bucket that the next run finishes.
 """
 
@@ -13,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pkiops.aws import AwsClients, partition_of, translated
-from pkiops.errors import AccessDenied, AlreadyExists, BackendError, NotFound
+from pkiops.clock import Clock
+from pkiops.errors import AccessDenied, AlreadyExists, BackendError, InProgress, NotFound
 from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ _BLOCKED: PublicAccessBlockConfigurationTypeDef = {
 }
 # us-east-1 is the region that CreateBucket does not want to hear named
 _UNNAMED_REGION = "us-east-1"
+_SETTLING_S = 30.0
 _ABSENT = {
     "NoSuchTagSet",
     "NoSuchBucketPolicy",
@@ -42,10 +46,12 @@ class S3Buckets:
 
     Args:
         clients: the clients of the account.
+        clock: waits by it.
     """
 
-    def __init__(self, clients: AwsClients) -> None:
+    def __init__(self, clients: AwsClients, clock: Clock) -> None:
         self._clients = clients
+        self._clock = clock
 
     def observe_bucket(self, name: str) -> ObservedBucket:
         """The bucket as it is (HeadBucket, then the Get call of each setting, concurrently).
@@ -155,8 +161,7 @@ class S3Buckets:
         ]
         for needed, operation, call in steps:
             if needed:
-                with translated(operation, f"s3://{settings.name}"):
-                    call()
+                self._settled(operation, settings.name, call)
                 changed = True
         return changed
 
@@ -179,8 +184,7 @@ class S3Buckets:
         if settings.region != _UNNAMED_REGION:
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": settings.region}
         try:
-            with translated("CreateBucket", f"s3://{settings.name}"):
-                self._s3().create_bucket(**parameters)
+            self._settled("CreateBucket", settings.name, lambda: self._s3().create_bucket(**parameters))
         except AlreadyExists as error:
             # another run was faster, or it is somebody else's
             if error.details.get("aws_error") != "BucketAlreadyOwnedByYou":
@@ -189,6 +193,20 @@ class S3Buckets:
                     hint="bucket names are global: choose another name",
                     code="store.bucket-taken",
                 ) from error
+
+    def _settled(self, operation: str, name: str, call: Callable[[], object]) -> None:
+        """Call, and again for a while if another run's change is under way or the bucket is not known everywhere yet."""
+        started = self._clock.monotonic()
+        while True:
+            try:
+                with translated(operation, f"s3://{name}"):
+                    call()
+            except (InProgress, NotFound):
+                if self._clock.monotonic() - started > _SETTLING_S:
+                    raise
+            else:
+                return
+            self._clock.sleep(1.0)
 
     def _s3(self) -> S3Client:
         return self._clients.s3()

@@ -66,7 +66,7 @@ def backend(clients: AwsClients) -> AwsPrivateCa:
         statements=made.crl_bucket_policy(BUCKET),
         tags={"pkiops:environment": "test"},
     )
-    assert S3Buckets(clients).ensure_bucket(settings)
+    assert S3Buckets(clients, ManualClock(START)).ensure_bucket(settings)
     return made
 
 

@@ -38,7 +38,9 @@ class CrlBucket(Issuance):
                 if answer["ContentLength"] > _MAX_CRL_BYTES:
                     raise VerificationFailed(f"{where} is larger than {_MAX_CRL_BYTES} bytes", code="crl.too-big")
                 return answer["Body"].read(_MAX_CRL_BYTES + 1)
-        except NotFound:
+        except NotFound as error:
+            if error.details.get("aws_error") == "NoSuchBucket":
+                raise  # not "none yet": certificates point to a bucket that is gone
             return None
 
     def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
