@@ -99,10 +99,21 @@ class Factory:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger of requests."""
+        """The ledger of requests.
+
+        Raises:
+            GuardRefused: its path leaves the working directory through a link.
+        """
         from pkiops.ledger.sqlite import SqliteLedger
 
-        return SqliteLedger(Path(self.environment.ledger.path), self.clock, self.randomness)
+        path = Path(self.environment.ledger.path)
+        if not path.resolve().is_relative_to(Path.cwd()):
+            raise GuardRefused(
+                f"ledger {path} leads out of the working directory, to {path.resolve()}",
+                hint="a link is in the way: remove it, or run pkiops in the folder that it leads to",
+                code="guard.ledger-path",
+            )
+        return SqliteLedger(path, self.clock, self.randomness)
 
     @cached_property
     def identity(self) -> CallerIdentity:

@@ -2,8 +2,9 @@
 
 What this module decides: that an authority counts when it carries the environment's tags, is declared in the file in
 this generation or was in an earlier one, has a certificate and that has not expired. A DISABLED CA counts: what it
-issued lives on, and the service still writes its CRL. What does not count is named with the reason, never dropped in
-silence.
+issued lives on, and the service still writes its CRL. A pin binds the generation of the file alone, so one that says it
+is older must be older: else whoever may make and tag a CA could add an anchor. What does not count is named with the
+reason, never dropped in silence.
 """
 
 from __future__ import annotations
@@ -89,7 +90,9 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
     skipped: list[SkippedAuthority] = []
     for one in observed:
         label, generation = _identity(one)
-        reason = _reason_to_skip(environment, one, label, generation, at)
+        reason = _reason_to_skip(environment, one, label, generation, at) or _reason_to_doubt(
+            environment, observed, one, label, generation
+        )
         if reason is not None or generation is None:
             skipped.append(SkippedAuthority(f"{label} ({one.reference})", reason or "no generation"))
             continue
@@ -120,6 +123,22 @@ def _reason_to_skip(
     if observed.status not in _HAS_CERTIFICATE:
         return f"has no certificate ({observed.status.value})"
     return None
+
+
+def _reason_to_doubt(
+    environment: Environment,
+    all_observed: Sequence[ObservedAuthority],
+    observed: ObservedAuthority,
+    label: str,
+    generation: int | None,
+) -> str | None:
+    current = environment.authorities[label].generation
+    if generation is None or generation >= current:
+        return None
+    successor = find_authority(all_observed, environment.environment, label, current)
+    if successor is None or observed.created_at <= successor.created_at:
+        return None
+    return f"it says it is generation {generation}, but was made after generation {current}: find out who made it"
 
 
 def _missing(environment: Environment, observed: Sequence[ObservedAuthority]) -> list[SkippedAuthority]:

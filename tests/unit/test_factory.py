@@ -34,3 +34,20 @@ def test_the_variable_of_a_service_wins_over_the_one_for_all(staging: Environmen
     factory = Factory(staging, variables={"AWS_ENDPOINT_URL": local, "AWS_ENDPOINT_URL_S3": f"{local}9"})
     urls = factory.clients.access.endpoint_urls
     assert urls == {"acm-pca": local, "s3": f"{local}9", "sts": local}
+
+
+def test_a_link_does_not_lead_the_ledger_out_of_the_working_directory(
+    staging: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    elsewhere.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    folder = Path(staging.ledger.path).parts[0]
+    (here / folder).symlink_to(elsewhere)
+    with pytest.raises(GuardRefused) as caught:
+        _ = Factory(staging, variables={}).ledger
+    assert caught.value.code == "guard.ledger-path"
+    assert list(elsewhere.iterdir()) == []
+    (here / folder).unlink()
+    assert list(Factory(staging, variables={}).ledger.entries("staging")) == []
