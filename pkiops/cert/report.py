@@ -47,7 +47,7 @@ def revoked_json(revoked: Revoked, now: datetime) -> dict[str, Any]:
         "authority": plan.authority,
         "authority_reference": plan.authority_reference,
         "subject": plan.subject,
-        "reason": plan.reason.value,
+        "reason": plan.known_revocation.reason if plan.known_revocation else plan.reason.value,
         "already_revoked": revoked.already_revoked,
         "crl_url": revoked.crl_url,
         "in_crl_by": now + timedelta(seconds=revoked.in_crl_after_seconds),

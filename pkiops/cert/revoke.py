@@ -115,7 +115,7 @@ class Revocation:
         return Revoked(
             plan=plan,
             already_revoked=outcome.already_revoked,
-            in_crl_after_seconds=outcome.visible_after_seconds,
+            in_crl_after_seconds=_remaining(plan, outcome.visible_after_seconds, record.at),
             crl_url=self._crl_url(plan),
         )
 
@@ -173,7 +173,7 @@ class Revocation:
             )
         return NotFound(
             f"serial {serial} is not in the ledger of {where}",
-            hint="give the certificate itself, or the CA that issued it with --authority",
+            hint="give the certificate itself, or the CA that issued it with --authority; is this the folder of its ledger?",
             code="cert.unknown-serial",
         )
 
@@ -201,6 +201,12 @@ def _is_ca(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
+
+
+def _remaining(plan: RevocationPlan, seconds: int, now: datetime) -> int:
+    """``seconds`` less those that have passed since it was revoked before."""
+    passed = (now - plan.known_revocation.at).total_seconds() if plan.known_revocation else 0.0
+    return max(0, seconds - int(passed))
 
 
 def _subject(target: x509.Certificate | int, entry: Entry | None) -> str | None:

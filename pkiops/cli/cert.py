@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,16 @@ from pkiops.cli.cert_files import (
     read_bounded,
     texts_of,
 )
-from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, YesOption, option
+from pkiops.cli.options import (
+    AtOption,
+    EnvironmentArgument,
+    Format,
+    FormatOption,
+    OverwriteOption,
+    YesOption,
+    moment_of,
+    option,
+)
 from pkiops.cli.output import ask, emit, emit_bytes, emit_json, note
 from pkiops.cli.wiring import environment_of, factory_of, progress_of
 from pkiops.errors import InputError
@@ -185,7 +193,7 @@ def verify_command(
     ] = None,
     crl: Annotated[list[str], option("--crl", help="A CRL; repeat for the others.", metavar="FILE")] = [],  # noqa: B006
     purpose: Annotated[PurposeChoice, option("--purpose", help="One purpose at a time.")] = PurposeChoice.CLIENT,
-    at: Annotated[str | None, option("--at", help="The moment, as 2026-06-01T12:00:00Z; now unless given.")] = None,
+    at: AtOption = None,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
@@ -201,7 +209,7 @@ def verify_command(
             "give either --env, or --anchors with --intermediates and --crl: they are never mixed",
             code="usage.arguments",
         )
-    moment = _moment(at)
+    moment = moment_of(at)
     certificates = load_certificates(*read_bounded(file, MAX_CERTIFICATE_BYTES))
     now = SystemClock().now()
     if env is not None:
@@ -255,7 +263,8 @@ def revoke_command(
     use_case = _revocation(factory)
     plan = use_case.plan(wanted, reason=RevocationReason(reason.value), authority=authority)
     note(_described(plan))
-    ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
+    if plan.known_revocation is None:
+        ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
     _say_revoked(factory, use_case.revoke(plan), format_)
 
 
@@ -277,18 +286,6 @@ def _duration(text: str | None) -> Any:
         return Duration.parse(text)
     except ValueError as error:
         raise InputError(f"--validity {text}: {error}", code="usage.arguments") from error
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InputError(f"--at {text}: write a moment with its zone, 2026-06-01T12:00:00Z", code="usage.arguments")
-    return moment
 
 
 def _caller(factory: Factory) -> str:
@@ -329,7 +326,7 @@ def _certificate_or_serial(target: str) -> Any:
     from pkiops.x509.certificate import load_certificate, parse_serial
 
     if target != "-" and not Path(target).is_file():
-        return parse_serial(target)
+        return _serial(target)
     try:
         parse_serial(target)
     except InputError:
@@ -339,6 +336,16 @@ def _certificate_or_serial(target: str) -> Any:
         hint=f"write ./{target} for the file",
         code="usage.arguments",
     )
+
+
+def _serial(text: str) -> int:
+    from pkiops.x509.certificate import parse_serial
+
+    try:
+        return parse_serial(text)
+    except InputError as error:
+        message = f"{text} is neither a file nor a serial number in hexadecimal"
+        raise InputError(message, hint=error.hint, code=error.code) from error
 
 
 def _revocation(factory: Factory) -> Revocation:
@@ -354,14 +361,14 @@ def _revocation(factory: Factory) -> Revocation:
 
 
 def _described(plan: RevocationPlan) -> str:
-    lines = [f"certificate {plan.serial} of {plan.environment}/ca/{plan.authority}, reason {plan.reason.value}"]
+    known = plan.known_revocation
+    reason = known.reason if known else plan.reason.value
+    lines = [f"certificate {plan.serial} of {plan.environment}/ca/{plan.authority}, reason {reason}"]
     lines.append(f"  subject: {plan.subject or 'not known here'}")
     if plan.not_after is not None:
         lines.append(f"  valid until: {plan.not_after:%Y-%m-%dT%H:%M:%SZ}")
-    if plan.known_revocation is not None:
-        lines.append(
-            f"  revoked already, on {plan.known_revocation.at:%Y-%m-%dT%H:%M:%SZ} ({plan.known_revocation.reason})"
-        )
+    if known is not None:
+        lines.append(f"  revoked already, on {known.at:%Y-%m-%dT%H:%M:%SZ}; its reason stays")
     return "\n".join(lines)
 
 
@@ -373,8 +380,7 @@ def _say_revoked(factory: Factory, revoked: Revoked, format_: Format) -> None:
         emit_json("cert-revoke", plan.environment, factory.clock.now(), revoked_json(revoked, factory.clock.now()))
         return
     minutes = -(-revoked.in_crl_after_seconds // 60)
+    when = f"in about {minutes} minutes" if minutes else "by now"
     emit(f"certificate {plan.serial} {'was revoked already' if revoked.already_revoked else 'is revoked'}")
-    note(
-        f"the CRL of {plan.environment}/ca/{plan.authority} carries it in about {minutes} minutes: {revoked.crl_url or 'no CRL'}"
-    )
+    note(f"the CRL of {plan.environment}/ca/{plan.authority} carries it {when}: {revoked.crl_url or 'no CRL'}")
     note(f"then hand it to your servers: pkiops crl publish {plan.environment}")

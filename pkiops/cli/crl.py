@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
+from pkiops.cli.options import AtOption, EnvironmentArgument, Format, FormatOption, moment_of, option
 from pkiops.cli.output import emit, emit_json, iso, note, table
 from pkiops.cli.wiring import factory_of, progress_of
 from pkiops.errors import InputError
@@ -106,9 +106,7 @@ def verify_command(
     source: SourceArgument,
     issuer: Annotated[Path | None, option("--issuer", help="File with the certificates of CAs it may be of.")] = None,
     env: Annotated[str | None, option("--env", metavar="ENV", help="It must be of a CA of this environment.")] = None,
-    at: Annotated[
-        str | None, option("--at", metavar="TIME", help="As of 2026-12-31T00:00:00Z; now unless given.")
-    ] = None,
+    at: AtOption = None,
     connect_to: ConnectTo = None,
     timeout: Annotated[float, option("--timeout", min=0.1, max=600, help="Seconds for a URL.")] = 30.0,
     format_: FormatOption = Format.TEXT,
@@ -119,9 +117,10 @@ def verify_command(
 
     if (issuer is None) == (env is None):
         raise InputError("give one of --issuer FILE and --env ENV: under which CA shall it be verified?")
+    asked = moment_of(at)
     loaded = _load(source, connect_to, timeout)
     issuers, now = _issuers(ctx, issuer, env, allow_endpoint=allow_endpoint)
-    moment = now if at is None else _moment(at)
+    moment = asked or now
     verified = [(*verify_under(crl, issuers, at=moment), crl) for crl in loaded]
     if format_ is Format.JSON:
         body = [{"authority": name, **describe_crl(crl, moment)} for name, _, crl in verified]
@@ -172,14 +171,6 @@ def _issuers(
     factory.check_account()
     now = factory.clock.now()
     return issuers_of(env, observe_authorities(factory.environment, factory.backend, now).known), now
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"--at {text!r} is not a time", hint="write it like 2026-12-31T00:00:00Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _published_text(outcome: PublishOutcome, store: str) -> str:

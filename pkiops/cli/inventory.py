@@ -98,13 +98,13 @@ def _tables(targets: Mapping[str, object]) -> Sequence[Any]:
 
 
 def _entries(factory: Factory) -> Iterable[Entry]:
-    """The ledger, which reading must not make."""
-    environment = factory.environment
-    return factory.ledger.entries(environment.environment) if _ledger_exists(environment) else ()
+    return factory.ledger.entries(factory.environment.environment)
 
 
 def _ledger_exists(environment: Environment) -> bool:
-    return Path(environment.ledger.path).exists()
+    from pkiops.ledger.sqlite_file import exists
+
+    return exists(Path(environment.ledger.path))
 
 
 def _say_what_is_missing(environment: Environment, found: Inventory) -> None:

@@ -6,10 +6,13 @@ Every option reads ``PKIOPS_<NAME>`` where NAME is its long flag in capitals, ex
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+
+from pkiops.errors import InputError
 
 
 def option(*flags: str, guard: bool = False, **settings: Any) -> Any:
@@ -33,3 +36,25 @@ YesOption = Annotated[bool, option("--yes", "-y", guard=True, help="Do not ask."
 OverwriteOption = Annotated[
     bool, option("--overwrite", guard=True, help="Replace files that exist and were not written by pkiops.")
 ]
+AtOption = Annotated[
+    str | None, option("--at", metavar="TIME", help="The moment, as 2026-12-31T00:00:00Z; now unless given.")
+]
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """The moment that ``--at`` names.
+
+    Raises:
+        InputError: it is none, or has no zone.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InputError(
+            f"--at {text}: not a moment with its zone", hint="write 2026-12-31T00:00:00Z", code="usage.arguments"
+        )
+    return moment

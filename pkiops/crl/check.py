@@ -71,12 +71,7 @@ def check_crl(
     Raises:
         VerificationFailed: code ``crl.expired``, ``crl.expires-soon``, ``crl.signature``, ``crl.partitioned`` and others of ``verify_crl``.
     """
-    try:
-        verify_crl(crl, issuer, at=at)
-    except VerificationFailed as error:
-        raise VerificationFailed(
-            f"{name}: {error.message}", hint=error.hint, code=error.code, details=error.details
-        ) from error
+    verify_crl(crl, issuer, at=at, name=name)
     view = view_crl(crl)
     if view.partitioned:
         raise VerificationFailed(

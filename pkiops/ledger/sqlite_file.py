@@ -19,6 +19,7 @@ BUSY_SECONDS = 30.0
 SCHEMA_VERSION = 1
 # Four bytes of the file's header that say whose it is: "pkio".
 _APPLICATION_ID = 0x706B696F
+_REACHABLE = "it must be a file that you may read and write, in a folder that you may write"
 
 _SCHEMA = f"""
 CREATE TABLE entries (
@@ -78,7 +79,9 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 @contextlib.contextmanager
 def transaction(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
-    """A connection inside one transaction: committed at the end, rolled back on any error. The file is made where there is none.
+    """A connection inside one transaction: committed at the end, rolled back on any error.
+
+    Where there is no file, writing makes it; reading does not, and finds an empty ledger.
 
     Raises:
         InputError: the file is not a ledger, is of a newer version, or cannot be read or made.
@@ -86,9 +89,10 @@ def transaction(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
         BackendError: writing failed (no space, a failing disk).
     """
     with _sqlite_errors(path):
-        if not path.exists():
+        found = exists(path)
+        if write and not found:
             create(path)
-        with contextlib.closing(_open(path)) as connection:
+        with contextlib.closing(_open(path) if found or write else _empty()) as connection:
             # IMMEDIATE takes the write lock first: what was read stays true until it is written.
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
@@ -97,6 +101,23 @@ def transaction(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
                 connection.rollback()
                 raise
             connection.commit()
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file at ``path``, a ledger or not.
+
+    Raises:
+        InputError: a folder on the way may not be looked into.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise InputError(
+            f"cannot open the ledger {path}: {error.strerror}", hint=_REACHABLE, code="ledger.unwritable"
+        ) from error
+    return True
 
 
 def create(path: Path) -> None:
@@ -130,10 +151,16 @@ def _make_folders(folder: Path) -> None:
         one.mkdir(mode=0o700, exist_ok=True)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path | str) -> sqlite3.Connection:
     # isolation_level None: transactions begin where this module says, not where the library guesses.
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _empty() -> sqlite3.Connection:
+    connection = _connect(":memory:")
+    connection.executescript(_SCHEMA)
     return connection
 
 
@@ -180,7 +207,7 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
         if _primary_code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
             raise InputError(
                 f"cannot open the ledger {path}: {error}",
-                hint="it must be a file that you may read and write, in a folder that you may write",
+                hint=_REACHABLE,
                 code="ledger.unwritable",
             ) from error
         raise BackendError(f"ledger {path}: {error}", code="ledger.failed") from error

@@ -97,8 +97,12 @@ def view_crl(crl: x509.CertificateRevocationList) -> CrlView:
     )
 
 
-def verify_crl(crl: x509.CertificateRevocationList, issuer: x509.Certificate, *, at: datetime) -> None:
+def verify_crl(
+    crl: x509.CertificateRevocationList, issuer: x509.Certificate, *, at: datetime, name: str | None = None
+) -> None:
     """Check that ``issuer`` signed this complete CRL and that it is current at ``at`` (aware), RFC 5280 section 6.3.3.
+
+    ``name`` is what to call the CRL in messages; unless given, by its issuer.
 
     Entries are not looked into: entry extensions that are critical occur in indirect CRLs only, which are refused.
 
@@ -106,7 +110,7 @@ def verify_crl(crl: x509.CertificateRevocationList, issuer: x509.Certificate, *,
         VerificationFailed: codes ``crl.issuer``, ``crl.signature``, ``crl.not-yet-valid``, ``crl.expired``, ``crl.no-next-update``,
             ``crl.unknown-critical-extension``, ``crl.delta``, ``crl.indirect``.
     """
-    name = f"the CRL of {rfc4514(crl.issuer)}"
+    name = name or f"the CRL of {rfc4514(crl.issuer)}"
     _verify_issuer(crl, issuer, name)
     _verify_scope(crl, name)
     if crl.last_update_utc > at:

@@ -323,6 +323,7 @@ def test_from_request_to_revocation(applied: tuple[Shell, RunningSandbox]) -> No
     assert "in about 30 minutes" in revoked.stderr
     again = shell.run("cert", "revoke", "dev", body["serial"], "--yes", "--format", "json")
     assert json.loads(again.stdout)["already_revoked"]
+    assert shell.run("cert", "revoke", "dev", "leaf.pem").exit_code == 0  # nothing is left to be asked about
     assert isinstance(sandbox.clock, ManualClock)
     sandbox.clock.advance(timedelta(minutes=40))
     refused = shell.run("cert", "verify", "leaf.pem", "--env", "dev")

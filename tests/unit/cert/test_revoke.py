@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pkiops.backends.interface import RevocationReason
+from pkiops.cert.report import revoked_json
 from pkiops.cert.revoke import Revocation
 from pkiops.errors import GuardRefused, InputError, InvalidState, NotFound, NotSupported
 from pkiops.ledger.interface import LedgerIntent
@@ -60,7 +61,9 @@ def test_revoking_twice_is_a_success_and_the_first_reason_stays(setting: Setting
     setting.clock.advance(timedelta(hours=1))
     again = use_case.plan(issued.certificate, reason=RevocationReason.SUPERSEDED)
     assert again.known_revocation is not None
-    assert use_case.revoke(again).already_revoked
+    outcome = use_case.revoke(again)
+    assert (outcome.already_revoked, outcome.in_crl_after_seconds) == (True, 0), "half an hour has passed"
+    assert revoked_json(outcome, setting.clock.now())["reason"] == "keyCompromise"
     (entry,) = setting.entries()
     assert entry.revocation is not None
     assert entry.revocation.reason == "keyCompromise"

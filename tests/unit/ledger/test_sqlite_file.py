@@ -26,6 +26,19 @@ def test_nothing_is_made_before_it_is_used(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_reading_makes_nothing_and_finds_nothing(tmp_path: Path) -> None:
+    ledger = ledger_at(tmp_path / "a" / "b.db")
+    assert (ledger.find_by_serial("test", "1"), ledger.outputs("k"), list(ledger.entries("test"))) == ((), {}, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_may_not_be_looked_into_is_said(tmp_path: Path) -> None:
+    # a name too long to look up fails for root too, as a forbidden folder does for others
+    with pytest.raises(InputError) as caught:
+        ledger_at(tmp_path / ("a" * 300) / "b.db").find_by_serial("test", "1")
+    assert caught.value.code == "ledger.unwritable"
+
+
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c.db"
     ledger_at(path).record_rejection(REJECTION)
