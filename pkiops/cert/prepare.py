@@ -20,7 +20,7 @@ from pkiops.ledger.interface import EntryState, Ledger, Rejection
 from pkiops.policy.engine import Decision, Facts, Request, decide, refusal
 from pkiops.policy.rules import Profile
 from pkiops.progress import Progress
-from pkiops.x509.csr import load_csr
+from pkiops.x509.csr import CertificationRequest, load_csr
 
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
 
@@ -59,6 +59,7 @@ class Preparation:
         known.update(policy_sha256=policy, authority=profile.authority)
         # 5. every rule: first without the CA, so that no call is made for what is refused anyway
         self._judged(order, profile, request, Facts())
+        self._refuse_compromised(order, csr)
         backend = issuing_backend(self.environment, self.backend)
         self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
         requester = self.requester()
@@ -83,6 +84,17 @@ class Preparation:
         if not decision.allowed:
             raise refusal(decision, order.csr_source)
         return decision
+
+    def _refuse_compromised(self, order: Order, csr: CertificationRequest) -> None:
+        """A key that somebody else has would have another certificate as soon as the same command runs again."""
+        found = self.ledger.find_compromised(self.environment.environment, csr.spki_sha256)
+        if found is not None:
+            raise PolicyDenied(
+                f"{order.csr_source}: its key is compromised: certificate {found.serial} of the same key was revoked for keyCompromise",
+                hint="make a new key, and a request with it",
+                code="cert.key-compromised",
+                details={"serial": found.serial},
+            )
 
 
 def profile_of(environment: Environment, name: str) -> Profile:

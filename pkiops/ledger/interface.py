@@ -218,5 +218,8 @@ class Ledger(Protocol):
     def find_by_fingerprint(self, certificate_sha256: str) -> Entry | None:
         """The entry whose certificate has that SHA-256 (hex)."""
 
+    def find_compromised(self, environment: str, spki_sha256: str) -> Entry | None:
+        """An entry whose key has that SHA-256 (hex), and whose certificate was revoked for keyCompromise."""
+
     def entries(self, environment: str) -> Iterator[Entry]:
         """Every entry of an environment, by creation and then by id."""

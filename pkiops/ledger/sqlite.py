@@ -154,6 +154,17 @@ class SqliteLedger:
         """See ``Ledger.find_by_fingerprint``."""
         return self._one("WHERE certificate_sha256 = ? ORDER BY created_at, id LIMIT 1", certificate_sha256)
 
+    def find_compromised(self, environment: str, spki_sha256: str) -> Entry | None:
+        """See ``Ledger.find_compromised``."""
+        # CROSS: from the few revocations to their entries, for which there is an index
+        where = (
+            "WHERE id IN (SELECT id FROM revocations AS r CROSS JOIN entries AS e USING (environment, serial, authority_reference)"
+            " WHERE r.environment = ? AND r.reason = 'keyCompromise' AND e.spki_sha256 = ?) ORDER BY created_at, id LIMIT 1"
+        )
+        with transaction(self._path, write=False) as db:
+            row = db.execute(_SELECT + where, (environment, spki_sha256)).fetchone()
+            return _entry(row) if row else None
+
     def entries(self, environment: str) -> Iterator[Entry]:
         """See ``Ledger.entries``."""
         last = ("", "")

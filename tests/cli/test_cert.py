@@ -330,9 +330,9 @@ def test_from_request_to_revocation(applied: tuple[Shell, RunningSandbox]) -> No
     assert refused.exit_code == 8, refused.output
     assert "revoked" in refused.stderr
     _judged_by_openssl(shell, sandbox, certificates, revoked=True)
-    replaced = json.loads(issue(shell, "--format", "json").stdout)
-    assert replaced["attempt"] == 2
-    assert replaced["serial"] != body["serial"]
+    compromised = issue(shell)
+    assert (compromised.exit_code, compromised.stdout) == (4, "")
+    assert "its key is compromised" in compromised.stderr
 
 
 def _judged_by_openssl(

@@ -189,6 +189,28 @@ def test_the_first_revocation_stays(ledger: Ledger) -> None:
     assert found.revocation == first
 
 
+def test_a_compromised_key_is_found_by_what_was_issued_for_it(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    serial = str(ledger.record_issued(entry.id, chain_of()).serial)
+    record = RevocationRecord(reason="keyCompromise", at=AT, requester="arn:me")
+    ledger.record_revoked("other", "arn:ca", serial, record)
+    ledger.record_revoked("test", "arn:other-ca", serial, record)
+    assert ledger.find_compromised("test", "d" * 64) is None
+    ledger.record_revoked("test", "arn:ca", serial, record)
+    found = ledger.find_compromised("test", "d" * 64)
+    assert found is not None
+    assert found.id == entry.id
+    assert ledger.find_compromised("test", "e" * 64) is None
+    assert ledger.find_compromised("other", "d" * 64) is None
+
+
+def test_a_key_revoked_for_another_reason_is_not_compromised(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    serial = str(ledger.record_issued(entry.id, chain_of()).serial)
+    ledger.record_revoked("test", "arn:ca", serial, RevocationRecord(reason="superseded", at=AT, requester="arn:me"))
+    assert ledger.find_compromised("test", "d" * 64) is None
+
+
 def test_a_revocation_is_of_one_ca(ledger: Ledger) -> None:
     entry, _ = ledger.begin(intent(), 1)
     issued = ledger.record_issued(entry.id, chain_of())

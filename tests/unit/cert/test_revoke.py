@@ -11,9 +11,10 @@ import pytest
 from pkiops.backends.interface import RevocationReason
 from pkiops.cert.report import revoked_json
 from pkiops.cert.revoke import Revocation
-from pkiops.errors import GuardRefused, InputError, InvalidState, NotFound, NotSupported
-from pkiops.ledger.interface import LedgerIntent
+from pkiops.errors import GuardRefused, InputError, InvalidState, NotFound, NotSupported, PolicyDenied
+from pkiops.ledger.interface import EntryState, LedgerIntent
 from pkiops.x509.certificate import fingerprint, serial_hex
+from pkiops.x509.duration import Duration
 from tests import builders
 from tests.unit.cert.setting import AT, Setting, order
 
@@ -72,8 +73,22 @@ def test_revoking_twice_is_a_success_and_the_first_reason_stays(setting: Setting
 def test_after_it_the_same_request_gives_another_certificate(setting: Setting) -> None:
     first = setting.issuance().issue(order())
     use_case = revocation(setting)
-    use_case.revoke(use_case.plan(first.certificate, reason=REASON))
+    use_case.revoke(use_case.plan(first.certificate, reason=RevocationReason.SUPERSEDED))
     assert fingerprint(setting.issuance().issue(order()).certificate) != fingerprint(first.certificate)
+
+
+def test_a_compromised_key_never_gets_another_certificate(setting: Setting) -> None:
+    first = setting.issuance().issue(order())
+    use_case = revocation(setting)
+    use_case.revoke(use_case.plan(first.certificate, reason=RevocationReason.KEY_COMPROMISE))
+    for again in (order(), order(request_id="another"), order(validity=Duration.parse("1d"))):
+        with pytest.raises(
+            PolicyDenied, match=f"certificate {first.entry.serial} of the same key was revoked"
+        ) as caught:
+            setting.issuance().issue(again)
+        assert caught.value.code == "cert.key-compromised"
+    assert [entry.state for entry in setting.entries()].count(EntryState.REFUSED) == 3
+    assert setting.issuance().issue(order(builders.csr(private_key=builders.key()))).entry.serial != first.entry.serial
 
 
 def test_a_certificate_that_is_not_in_the_ledger_is_found_by_its_signature(setting: Setting) -> None:
