@@ -26,7 +26,7 @@ from typer.main import get_group
 from pkiops import __version__
 from pkiops.cli.invocation import Invocation
 from pkiops.cli.options import option
-from pkiops.cli.output import emit_error
+from pkiops.cli.output import emit_error, prepare_streams
 from pkiops.errors import InputError, InternalError, Interrupted, PkiopsError
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=True,
+    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -172,4 +173,5 @@ def root(
 
 def run() -> None:
     """Run the command line of this process."""
+    prepare_streams()
     app(prog_name="pkiops")

@@ -30,7 +30,7 @@ def check_targets(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
 
     Raises:
         GuardRefused: a target exists and ``overwrite`` is off.
-        InputError: a folder is missing or not writable, a target is a folder, or two files share one path.
+        InputError: a folder is missing or not writable, a target is no plain file, or two files share one path.
     """
     seen: set[Path] = set()
     for file in files:
@@ -40,6 +40,8 @@ def check_targets(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
         seen.add(file.path)
         if file.path.is_dir():
             raise InputError(f"{file.path} is a folder, not a file", code="usage.output")
+        if _is_special(file.path):
+            raise InputError(f"{file.path} is a device or a pipe, not a file", code="usage.output")
         if not folder.is_dir():
             raise InputError(f"folder {folder} does not exist", hint=f"mkdir -p {folder}", code="usage.output")
         if not os.access(folder, os.W_OK):
@@ -48,6 +50,11 @@ def check_targets(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
             raise GuardRefused(
                 f"{file.path} exists", hint="choose another name, or add --overwrite", code="guard.overwrite"
             )
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a rename onto ``path`` would put a file in place of a device, a pipe, a socket or a link of /dev."""
+    return (path.exists() and not path.is_file()) or path.parent.resolve() == Path("/dev")
 
 
 def write_files(files: Sequence[FileToWrite], *, overwrite: bool) -> None:

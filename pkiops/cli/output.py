@@ -1,21 +1,26 @@
 """Where results, errors and questions go.
 
 - stdout carries the result and nothing else; everything for the person at the keyboard goes to stderr.
+- What stdout cannot take is an error of the caller; a character that its encoding lacks is shown as one that it has.
 - Text from outside (certificate names, tags, server answers) passes ``printable`` before a terminal sees it.
 - JSON is one object with ``format_version``, ``kind``, ``environment`` and ``generated_at``.
 """
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pkiops.errors import GuardRefused, InputError, PkiopsError
 
 FORMAT_VERSION = "1.0"
+_PLAIN_LINES = str.maketrans("│└├─", "|`|-")
 
 
 def printable(text: str) -> str:
@@ -37,9 +42,49 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def prepare_streams() -> None:
+    """Make stdout and stderr take every text, whatever their encoding."""
+    codecs.register_error("pkiops", _in_plain_characters)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # closed, or in place of the real one
+            stream.reconfigure(errors="pkiops")  # type: ignore[union-attr]
+
+
+def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lines = error.object[error.start : error.end].translate(_PLAIN_LINES)
+    return "".join(c if c.isascii() else _escaped(c) for c in lines), error.end
+
+
+@contextlib.contextmanager
+def _writing_to_stdout() -> Iterator[None]:
+    """Turn what stdout refuses into an error; that nobody reads on is not one.
+
+    Raises:
+        InputError: stdout is closed, or on a full disk.
+    """
+    try:
+        if sys.stdout is None:
+            raise InputError("cannot write the result: stdout is closed", code="usage.stdout")
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # what is left in the buffer would fail once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise InputError(f"cannot write the result to stdout: {error.strerror}", code="usage.stdout") from error
+
+
 def emit(text: str) -> None:
-    """Write the result of a command to stdout, with one newline at its end."""
-    sys.stdout.write(printable(text).rstrip("\n") + "\n")
+    """Write the result of a command to stdout, with one newline at its end.
+
+    Raises:
+        InputError: stdout does not take it.
+    """
+    with _writing_to_stdout():
+        sys.stdout.write(printable(text).rstrip("\n") + "\n")
 
 
 def emit_json(kind: str, environment: str | None, generated_at: datetime, body: Mapping[str, Any]) -> None:
@@ -71,12 +116,12 @@ def emit_bytes(data: bytes) -> None:
     """Write bytes to stdout; binary is never written to a terminal.
 
     Raises:
-        InputError: stdout is a terminal and the data is not text.
+        InputError: stdout is a terminal and the data is not text, or does not take it.
     """
-    if sys.stdout.isatty() and b"\x00" in data:
-        raise InputError("this result is binary and stdout is a terminal", hint="use --output FILE, or a pipe")
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    with _writing_to_stdout():
+        if sys.stdout.isatty() and b"\x00" in data:
+            raise InputError("this result is binary and stdout is a terminal", hint="use --output FILE, or a pipe")
+        sys.stdout.buffer.write(data)
 
 
 def note(text: str) -> None:
@@ -123,7 +168,13 @@ def ask(question: str, *, yes: bool, flag: str = "--yes") -> None:
         )
     sys.stderr.write(f"{printable(question)} [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):  # Ctrl-C or Ctrl-D: what comes next begins a line of its own
+            sys.stderr.write("\n")
+    if answer.strip().lower() not in {"y", "yes"}:
         raise GuardRefused("not done: the answer was not yes", code="guard.consent")
 
 

@@ -171,3 +171,53 @@ def test_a_dangling_link_counts_as_existing(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(GuardRefused):
         write_files([FileToWrite(tmp_path / "link", b"1")], overwrite=False)
+
+
+def test_only_a_plain_file_is_ever_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/stdout")):
+        with pytest.raises(InputError, match="is a device or a pipe"):
+            write_files([FileToWrite(target, b"1")], overwrite=True)
+
+
+def run_pkiops(*arguments: str, stdout: Any = subprocess.PIPE, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pkiops", *arguments]
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment, timeout=60, check=False
+    )
+
+
+def test_without_arguments_it_shows_its_help() -> None:
+    result = run_pkiops()
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Commands:" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_no_bug_of_pkiops() -> None:
+    with open("/dev/full", "wb") as full:
+        result = run_pkiops("env", "schema", stdout=full)
+    assert (result.returncode, result.stderr.splitlines()) == (
+        2,
+        ["error: cannot write the result to stdout: No space left on device"],
+    )
+
+
+def test_a_closed_stdout_is_no_bug_of_pkiops() -> None:
+    script = 'exec "$0" -m pkiops env schema >&-'
+    result = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (2, "error: cannot write the result: stdout is closed\n")
+
+
+def test_a_stream_without_box_characters_gets_plain_ones() -> None:
+    script = "from pkiops.cli.output import emit, prepare_streams; prepare_streams(); emit('└── root │ ü €')"
+    for encoding, expected in (("ascii", b"`-- root | \\xfc \\u20ac\n"), ("latin-1", b"`-- root | \xfc \\u20ac\n")):
+        result = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            timeout=60,
+            check=True,
+        )
+        assert result.stdout == expected
