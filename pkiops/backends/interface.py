@@ -44,12 +44,17 @@ class AuthorityStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrlSettings:
-    """Where a CA writes its CRL, which host its certificates name, and how many days a CRL is valid."""
+    """Where a CA writes its CRL, which host its certificates name, and how many days a CRL is valid.
+
+    ``named`` is whether certificates name it at all, ``complete`` whether it is one list and not many parts.
+    """
 
     bucket: str
     host: str | None
     validity_days: int
     path: str = "crl"
+    named: bool = True
+    complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

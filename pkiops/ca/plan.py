@@ -196,8 +196,14 @@ def _crl_changes(wanted: CrlSettings, found: CrlSettings | None) -> tuple[Change
         ("crl bucket", found.bucket, wanted.bucket),
         ("crl host", found.host, wanted.host),
         ("crl validity", f"{found.validity_days}d", f"{wanted.validity_days}d"),
+        ("crl named in certificates", _yes(found.named), _yes(wanted.named)),
+        ("crl complete", _yes(found.complete), _yes(wanted.complete)),
     )
     return tuple(Change(name, before, after) for name, before, after in pairs if before != after)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _crl_text(crl: CrlSettings) -> str:

@@ -1,7 +1,8 @@
 """The CA that issues for a profile, as it is right now.
 
-What this module decides: that it is found by its identity tags alone, that a CA which is not ACTIVE is refused with what to do about it, and that its
-chain is sound and ends where the environment file pins it. Asking it for anything is left to the use cases.
+What this module decides: that it is found by its identity tags alone, that a CA which is not ACTIVE is refused with what to do about it, that nothing
+is issued while its CRL is not the declared one, because the CRL's address stays in a certificate for life, and that its chain is sound and ends where
+the environment file pins it. Asking it for anything is left to the use cases.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pkiops.backends.interface import AuthorityStatus, IssuesCertificates, Obser
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import chain as labels_upwards
 from pkiops.environment.models import Environment
-from pkiops.errors import InvalidState, NotSupported, VerificationFailed
+from pkiops.errors import GuardRefused, InvalidState, NotSupported, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
 
@@ -81,7 +82,7 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
     Raises:
         NotFound: it does not exist.
         InvalidState: it exists, but cannot issue.
-        GuardRefused: two CAs claim to be it.
+        GuardRefused: two CAs claim to be it, or its CRL is not where the environment file says.
         VerificationFailed: its chain is broken, or does not end in the certificate pinned in the environment file.
     """
     generation = environment.authorities[label].generation
@@ -93,8 +94,29 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
             hint=hint.format(environment=environment.environment, reason=observed.failure_reason or "no reason given"),
             code="ca.not-active",
         )
+    _require_declared_crl(environment, label, observed)
     # read only now: the clock may follow the answers of the server
     return with_chain(environment, backend, label, observed, at=clock.now())
+
+
+def _require_declared_crl(environment: Environment, label: str, observed: ObservedAuthority) -> None:
+    declared, found = environment.publication.crl, observed.crl
+    if found is None:
+        what = "publishes no CRL"
+    elif not found.named:
+        what = "leaves the address of its CRL out of certificates"
+    elif (found.bucket, found.host) != (declared.bucket, declared.host):
+        what = f"writes http://{found.host or found.bucket}/ into certificates, for its CRL in s3://{found.bucket}"
+    elif not found.complete:
+        what = "publishes its CRL in parts"
+    else:
+        return
+    raise GuardRefused(
+        f"{environment.environment}/ca/{label} ({observed.reference}) {what}; the file says "
+        f"http://{declared.host}/ and s3://{declared.bucket}, and a certificate cannot be changed later",
+        hint=f"bring the CA to what the file says: pkiops ca apply {environment.environment}",
+        code="ca.crl-differs",
+    )
 
 
 def with_chain(

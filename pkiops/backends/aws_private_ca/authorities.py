@@ -149,8 +149,7 @@ class Authorities(Calls):
         with translated("DescribeCertificateAuthority", reference):
             answer: Mapping[str, Any] = client.describe_certificate_authority(CertificateAuthorityArn=reference)
         revocation = dict(answer["CertificateAuthority"].get("RevocationConfiguration") or {})
-        before = revocation.get("CrlConfiguration") or {}
-        revocation["CrlConfiguration"] = {**before, **shapes.crl_to_api(crl)}
+        revocation["CrlConfiguration"] = shapes.changed_crl(revocation.get("CrlConfiguration") or {}, crl)
 
         def update() -> None:
             with translated("UpdateCertificateAuthority", reference):

@@ -104,7 +104,7 @@ class Issuance(Authorities):
 
 def crl_url(authority: ObservedAuthority, region: str) -> str | None:
     """The distribution point the service writes into certificates of this CA (User Guide, planning a CRL)."""
-    if authority.crl is None:
+    if authority.crl is None or not authority.crl.named:
         return None
     name = f"{authority.crl.path.strip('/')}/{shapes.authority_id(authority.reference)}.crl".lstrip("/")
     if authority.crl.host:

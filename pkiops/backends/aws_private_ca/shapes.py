@@ -75,7 +75,19 @@ def crl_from_api(configuration: Mapping[str, Any] | None) -> CrlSettings | None:
         host=configuration.get("CustomCname"),
         validity_days=int(configuration.get("ExpirationInDays", 0)),
         path=configuration.get("CustomPath", "crl"),
+        named=not (configuration.get("CrlDistributionPointExtensionConfiguration") or {}).get("OmitExtension"),
+        complete=configuration.get("CrlType", "COMPLETE") == "COMPLETE",
     )
+
+
+def changed_crl(before: Mapping[str, Any], crl: CrlSettings) -> dict[str, Any]:
+    """The CrlConfiguration that turns one into ``crl``: what we have no word for stays, what contradicts it does not."""
+    changed = {**before, **crl_to_api(crl)}
+    if crl.named and changed.get("CrlDistributionPointExtensionConfiguration"):
+        changed["CrlDistributionPointExtensionConfiguration"] = {"OmitExtension": False}
+    if crl.complete and "CrlType" in changed:
+        changed["CrlType"] = "COMPLETE"
+    return changed
 
 
 def create_parameters(request: AuthorityRequest) -> dict[str, Any]:

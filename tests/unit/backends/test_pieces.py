@@ -185,6 +185,28 @@ def test_no_crl_is_none(configuration: dict[str, Any] | None) -> None:
     assert shapes.crl_from_api(configuration) is None
 
 
+def test_a_changed_crl_keeps_what_we_have_no_word_for_and_drops_what_contradicts_it() -> None:
+    before = {
+        "Enabled": True,
+        "S3BucketName": "b",
+        "ExpirationInDays": 3,
+        "CrlType": "PARTITIONED",
+        "CustomPath": "lists",
+        "CrlDistributionPointExtensionConfiguration": {"OmitExtension": True},
+    }
+    found = shapes.crl_from_api(before)
+    assert found is not None
+    assert (found.named, found.complete, found.path) == (False, False, "lists")
+    changed = shapes.changed_crl(before, CRL)
+    assert changed == {
+        **shapes.crl_to_api(CRL),
+        "CrlType": "COMPLETE",
+        "CustomPath": "lists",
+        "CrlDistributionPointExtensionConfiguration": {"OmitExtension": False},
+    }
+    assert shapes.changed_crl({}, CRL) == shapes.crl_to_api(CRL)
+
+
 def test_pem_round_trip_and_damage() -> None:
     blocks = pem.encode(b"one", pem.CERTIFICATE) + b"text\n" + pem.encode(b"two", pem.CERTIFICATE)
     assert pem.decode(blocks, pem.CERTIFICATE) == (b"one", b"two")

@@ -100,6 +100,16 @@ def test_crl_settings_are_updated_and_every_difference_shown() -> None:
     ]
 
 
+def test_a_crl_that_is_not_named_or_in_parts_is_put_right() -> None:
+    other = replace(CLIENTS.request.crl, named=False, complete=False)
+    result = made(observed(WANT, authorities={"clients": authority_as(CLIENTS, crl=other)}))
+    (update,) = result.pending
+    assert [(c.field, c.before, c.after) for c in update.changes] == [
+        ("crl named in certificates", "no", "yes"),
+        ("crl complete", "no", "yes"),
+    ]
+
+
 def test_a_ca_without_crl_gets_one() -> None:
     result = made(observed(WANT, authorities={"clients": authority_as(CLIENTS, crl=None)}))
     assert result.actions[-1].kind is ActionKind.UPDATE

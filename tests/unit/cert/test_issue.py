@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import json
+import sqlite3
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -10,8 +14,9 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from pkiops.backends.interface import AuthorityStatus, IssuanceRequest
+from pkiops.backends.interface import AuthorityStatus, CrlSettings, IssuanceRequest, ObservedAuthority
 from pkiops.cert.issue import REQUEST_FAILED
 from pkiops.errors import (
     AccessDenied,
@@ -365,17 +370,26 @@ def test_garbage_for_an_answer_can_be_fetched_again(setting: Setting) -> None:
 
 
 def test_a_certificate_out_of_the_ledger_is_proven_again(setting: Setting) -> None:
-    setting.issuance().issue(order())
-    moved = replace(
-        setting.environment,
-        publication=replace(
-            setting.environment.publication, crl=replace(setting.environment.publication.crl, host="x.example")
-        ),
-    )
-    setting.backend._environment = moved  # the CA writes another distribution point now
+    issued = setting.issuance().issue(order())
+    forged = builders.end_entity(builders.root_ca(), {"common_name": "orders"}, at=AT).certificate
+    chain = json.dumps([base64.b64encode(forged.public_bytes(Encoding.DER)).decode()])
+    with contextlib.closing(sqlite3.connect(setting.folder / "ledger.db")) as db, db:
+        db.execute("UPDATE entries SET chain = ? WHERE id = ?", (chain, issued.entry.id))
     with pytest.raises(VerificationFailed) as caught:
         setting.issuance().issue(order())
-    assert "crl_url" in caught.value.message
+    assert "public_key" in caught.value.message
+
+
+def test_a_certificate_serves_on_when_its_ca_is_given_another_crl_host(setting: Setting) -> None:
+    first = setting.issuance().issue(order())
+    publication = setting.environment.publication
+    moved = replace(
+        setting.environment, publication=replace(publication, crl=replace(publication.crl, host="new.example.com"))
+    )
+    setting.backend._environment = moved  # the CA writes another distribution point now
+    again = setting.issuance(environment=moved).issue(order())
+    assert again.from_ledger
+    assert again.certificate == first.certificate
 
 
 HOSTILE: list[tuple[str, bytes, type[PkiopsError]]] = [
@@ -427,6 +441,33 @@ def test_a_ca_that_is_not_active_is_refused_with_what_to_do(setting: Setting, st
     assert status.value in caught.value.message
     assert caught.value.hint
     assert [entry.state for entry in setting.entries()] == [EntryState.FAILED]
+
+
+class WithCrl(FakeAuthorities):
+    """CAs whose CRL settings are what a test says."""
+
+    crl: CrlSettings | None = None
+
+    def list_authorities(self) -> tuple[ObservedAuthority, ...]:
+        return tuple(replace(one, crl=self.crl) for one in super().list_authorities())
+
+
+@pytest.mark.parametrize(
+    "changes", [None, {"host": "elsewhere.example.com"}, {"bucket": "other"}, {"named": False}, {"complete": False}]
+)
+def test_nothing_is_issued_while_the_crl_is_not_the_declared_one(
+    setting: Setting, changes: dict[str, Any] | None
+) -> None:
+    backend = WithCrl(setting.environment, setting.clock)
+    declared = setting.backend.list_authorities()[1].crl
+    assert declared is not None
+    backend.crl = None if changes is None else replace(declared, **changes)
+    with pytest.raises(GuardRefused) as caught:
+        replace(setting.issuance(), backend=backend).issue(order())
+    assert caught.value.code == "ca.crl-differs"
+    assert "pkiops ca apply" in str(caught.value.hint)
+    assert backend.made == []
+    assert [entry.state for entry in setting.entries()] == [EntryState.REFUSED]
 
 
 def test_a_ca_that_does_not_exist_is_refused(setting: Setting) -> None:
