@@ -57,6 +57,9 @@ def _bucket_action(environment: str, wanted: BucketSettings, found: ObservedBuck
     where = f"{environment}/bucket/{wanted.name}"
     if not found.exists:
         return Action(ActionKind.CREATE, where, f"does not exist; holds {wanted.tags['pkiops:purpose']}")
+    if found.region not in {None, wanted.region}:
+        change = Change("region", found.region, wanted.region)
+        return Action(ActionKind.BLOCKED, where, "a bucket never moves: use another name", (change,))
     changes = _bucket_changes(wanted, found)
     if not changes:
         return Action(ActionKind.NO_OP, where, "as declared")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from pkiops.aws import translated
+from pkiops.aws import partition_of, translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import Calls, certificates_from_api
 from pkiops.backends.aws_private_ca.prices import authority_usd_per_month
@@ -70,7 +70,7 @@ class Authorities(Calls):
 
     def create_authority(self, request: AuthorityRequest) -> str:
         """Create a CA (CreateCertificateAuthority); retried while a fresh bucket policy is not seen yet."""
-        parameters = shapes.create_parameters(request)
+        parameters = shapes.create_parameters(request, partition_of(self._clients.access.region))
         token = idempotency_token("CreateCertificateAuthority", parameters)
 
         def create() -> str:

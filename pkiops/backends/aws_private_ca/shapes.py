@@ -90,9 +90,12 @@ def changed_crl(before: Mapping[str, Any], crl: CrlSettings) -> dict[str, Any]:
     return changed
 
 
-def create_parameters(request: AuthorityRequest) -> dict[str, Any]:
+def create_parameters(request: AuthorityRequest, partition: str = "aws") -> dict[str, Any]:
     """The CreateCertificateAuthority request, without its token."""
+    # regions in China have no FIPS hardware, and refuse the default
+    standard = {"KeyStorageSecurityStandard": "CCPC_LEVEL_1_OR_HIGHER"} if partition == "aws-cn" else {}
     return {
+        **standard,
         "CertificateAuthorityType": request.type.value,
         "CertificateAuthorityConfiguration": {
             "KeyAlgorithm": request.key_algorithm.value,

@@ -99,6 +99,11 @@ def issue_request(**changes: Any) -> dict[str, Any]:
     return shapes.issue_parameters(**{**given, **changes})
 
 
+def test_china_names_the_only_key_storage_it_has() -> None:
+    assert "KeyStorageSecurityStandard" not in shapes.create_parameters(REQUEST, "aws-us-gov")
+    assert shapes.create_parameters(REQUEST, "aws-cn")["KeyStorageSecurityStandard"] == "CCPC_LEVEL_1_OR_HIGHER"
+
+
 def test_both_ends_of_a_validity_are_absolute_and_the_template_is_explicit() -> None:
     request = issue_request()
     assert request["Validity"] == {"Type": "ABSOLUTE", "Value": 1_795_608_000 + 365 * 86_400}

@@ -173,6 +173,14 @@ def test_a_bucket_of_other_tooling_is_checked_never_changed() -> None:
     assert "other tooling" in action.reason
 
 
+def test_a_bucket_in_another_region_is_not_taken() -> None:
+    (bucket, *_) = WANT.buckets
+    result = made(observed(WANT, buckets={bucket.name: bucket_as(bucket, region="us-east-1")}))
+    (blocked,) = result.blocked
+    assert blocked.address == f"dev/bucket/{bucket.name}"
+    assert [(c.field, c.before, c.after) for c in blocked.changes] == [("region", "us-east-1", "eu-west-1")]
+
+
 def test_a_bucket_left_by_a_killed_run_is_finished() -> None:
     bare = bucket_as(CRL_BUCKET, tags={}, empty=True, versioning=False, statements=())
     action = made(observed(WANT, buckets={CRL_BUCKET.name: bare})).actions[0]
