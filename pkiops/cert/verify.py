@@ -48,6 +48,12 @@ def material_of_environment(environment: Environment, backend: object, *, now: d
         data = backend.fetch_crl(authority.observed)
         if data is not None:
             crls.extend(_crls_of_ca(data, f"the CRL of {environment.environment}/ca/{authority.name}"))
+    if not known:
+        raise VerificationFailed(
+            f"environment {environment.environment} has no CA with a certificate, so nothing can be trusted",
+            hint=f"pkiops ca show {environment.environment} says what there is; pkiops ca apply makes the CAs",
+            code="chain.no-anchor",
+        )
     roots = [one.certificate for one in known if environment.authorities[one.label].issuer is None]
     others = [one.certificate for one in known if environment.authorities[one.label].issuer is not None]
     return Material(anchors=tuple(roots), intermediates=tuple(others), crls=tuple(crls))

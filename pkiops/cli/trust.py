@@ -80,7 +80,7 @@ def render_command(
         note(f"not pinned: anchor {name} is taken as the CA backend has it (sha256 of the authority pins it)")
     if format_ is Format.TEXT:
         rows = [(f"{t.bundle.name}/{t.target}", t.change, *_counts(t), str(t.path)) for t in outcome.targets]
-        emit(table(("TARGET", "FOLDER", "ANCHORS", "CAS", "CRLS", "PATH"), rows))
+        emit(table(("TARGET", "FOLDER", "ANCHORS", "INTERMEDIATES", "CRLS", "PATH"), rows))
         return
     body = {
         "targets": [_target_json(one) for one in outcome.targets],
@@ -127,13 +127,7 @@ def verify_command(
         emit_json("trust-verify", environment, factory.clock.now(), body)
     else:
         emit("\n\n".join(_verified_text(one, knocks) for one, knocks in results))
-    wrong = sum(len(one.findings) + sum(not k.as_expected for k in knocks) for one, knocks in results)
-    if wrong:
-        raise VerificationFailed(
-            f"{folder}: {wrong} {'problem' if wrong == 1 else 'problems'}; do not load these files",
-            hint=f"render again: pkiops trust render {environment} --to {folder}",
-            code="trust.findings",
-        )
+    _require_verified(environment, folder, results)
 
 
 @app.command("handshake")
@@ -182,11 +176,17 @@ def handshake_command(
 
 
 def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> None:
-    from pkiops.trust.handshake import Result
+    from pkiops.trust.handshake import Result, Side
 
     if outcome.result is Result.UNREACHABLE:
         raise Unreachable(
             f"{attempt.address}: {outcome.summary}", hint=outcome.advice, code=f"handshake.{outcome.code}"
+        )
+    if expect is Expect.REFUSED and outcome.refused_by is Side.CLIENT:
+        raise VerificationFailed(
+            f"{attempt.address}: it was we who refused the server, which says nothing of what it makes of clients",
+            hint=outcome.advice,
+            code=f"handshake.{outcome.code}",
         )
     if outcome.result.value != expect.value:
         raise VerificationFailed(
@@ -220,6 +220,29 @@ def _verified(factory: Factory, folder: Path, bundle: str | None, target: str | 
         )
         for name, target_name, kind in chosen
     ]
+
+
+def _require_verified(
+    environment: str, folder: Path, results: list[tuple[VerifiedFolder, tuple[ProbeResult, ...]]]
+) -> None:
+    found = sum(len(one.findings) for one, _ in results)
+    wrong = found + sum(not knock.as_expected for _, knocks in results for knock in knocks)
+    shut_out = all(knock.as_expected or knock.expected for _, knocks in results for knock in knocks)
+    if not wrong:
+        return
+    if shut_out and not found:
+        message = f"{folder}: the files are sound, but {_count(wrong, 'handshake')} did not end as expected"
+        hint = "the reason is beside each: is it the right certificate, and are the files of now? pkiops cert verify FILE --env"
+        raise VerificationFailed(message, hint=f"{hint} {environment}", code="trust.handshakes")
+    raise VerificationFailed(
+        f"{folder}: {_count(wrong, 'problem')}; do not load these files",
+        hint=f"render again: pkiops trust render {environment} --to {folder}",
+        code="trust.findings",
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _note_other_clock(factory: Factory) -> None:
@@ -310,9 +333,8 @@ def _verified_json(one: VerifiedFolder, knocks: tuple[ProbeResult, ...]) -> dict
 
 def _verified_text(one: VerifiedFolder, knocks: tuple[ProbeResult, ...]) -> str:
     ok = not one.findings and all(k.as_expected for k in knocks)
-    lines = [
-        f"{one.bundle}/{one.target}: {'ok' if ok else 'NOT OK'} ({len(one.anchors)} anchors, {len(one.crls)} CRLs)"
-    ]
+    holds = f"{_count(len(one.anchors), 'anchor')}, {_count(len(one.crls), 'CRL')}"
+    lines = [f"{one.bundle}/{one.target}: {'ok' if ok else 'NOT OK'} ({holds})"]
     lines += [f"  {f.file}: {f.message} [{f.code}]" for f in one.findings]
     rows = [
         (

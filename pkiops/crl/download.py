@@ -63,7 +63,9 @@ def download(url: str, clock: Clock, *, connect_to: ConnectTo | None = None, tim
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(
                 f"cannot fetch {url}: {str(error) or type(error).__name__}",
-                hint="does anybody serve this host yet? On the sandbox: --connect-to 127.0.0.1:4599",
+                hint=f"does anything listen at {connect_to.host}:{connect_to.port}?"
+                if connect_to
+                else "does anybody serve this host yet? On the sandbox: --connect-to 127.0.0.1:4599",
                 code="crl.unreachable",
             ) from error
         if location is None:

@@ -196,11 +196,13 @@ def _free_port(port: int) -> int:
 
 def port_taken(port: int) -> InputError:
     """The error for a port somebody else listens on."""
-    return InputError(
-        f"port {port} of {LOOPBACK} is taken",
-        hint="choose another with --port, or see who listens with: pkiops sandbox status",
-        code="sandbox.port-taken",
-    )
+    running = ask(port, timeout=1.0)
+    if running is None:
+        message, hint = f"port {port} of {LOOPBACK} is taken", "choose another with --port"
+    else:
+        message = f"port {port} of {LOOPBACK} is taken by a sandbox that runs already (process {running.pid})"
+        hint = f"use it, end it with pkiops sandbox down --port {port}, or choose another with --port"
+    return InputError(message, hint=hint, code="sandbox.port-taken")
 
 
 def stop(port: int, clock: Clock) -> SandboxStatus | None:
@@ -218,7 +220,7 @@ def stop(port: int, clock: Clock) -> SandboxStatus | None:
     if record is None or (record.pid, record.instance) != (status.pid, status.instance) or record.pid <= 1:
         raise GuardRefused(
             f"the sandbox on port {port} (process {status.pid}) was not started by you with this state folder: not ended",
-            hint="end it where it was started",
+            hint=f"end it with the HOME and XDG variables it was started with, or: kill {status.pid}",
             code="guard.sandbox",
         )
     with contextlib.suppress(ProcessLookupError):

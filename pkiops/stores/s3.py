@@ -43,6 +43,7 @@ class S3Store:
                 data = answer["Body"].read(max_bytes + 1) if answer["ContentLength"] <= max_bytes else None
         except NotFound as error:
             if error.details.get("aws_error") == "NoSuchBucket":
+                error.hint = "pkiops ca apply makes the bucket; is this the right account?"
                 raise
             return None
         if data is None or len(data) > max_bytes:

@@ -91,6 +91,7 @@ def chosen_targets(environment: Environment, choice: Choice) -> Iterator[tuple[s
     if not found:
         raise InputError(
             f"no bundle of environment {environment.environment} declares a target {choice.target!r}",
+            hint=f"targets of its file: {', '.join(sorted({t for name in names for t in declared_bundle(environment, name).targets}))}",
             code="trust.target",
         )
 

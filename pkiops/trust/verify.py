@@ -84,6 +84,12 @@ def verify_folder(path: Path, expected: Expected) -> VerifiedFolder:
     Raises:
         InputError: there is no such folder, or a file in it cannot be read.
     """
+    if not path.is_dir():
+        name = expected.environment.environment
+        to = path.parent.parent
+        raise InputError(
+            f"{path} is not a folder", hint=f"render it first: pkiops trust render {name} --to {to}", code="usage.input"
+        )
     folder = _read(path)
     _check_manifest(folder, expected)
     certificates = _check_certificates(folder, expected)

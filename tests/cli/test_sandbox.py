@@ -147,7 +147,8 @@ def test_detached_up_status_and_down(shell: Shell) -> None:
         assert f"http://127.0.0.1:{port}" in text.stdout
         second = shell.run("up", "--port", port)
         assert (second.returncode, second.stdout) == (2, "")
-        assert f"port {port} of 127.0.0.1 is taken" in second.stderr
+        assert f"port {port} of 127.0.0.1 is taken by a sandbox that runs already" in second.stderr
+        assert f"pkiops sandbox down --port {port}" in second.stderr
         again = shell.run("up", "--detach", "--port", port, environment={"PKIOPS_FORMAT": "json"})
         assert again.returncode == 2
         assert json.loads(again.stderr)["error"]["code"] == "sandbox.port-taken"

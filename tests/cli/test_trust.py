@@ -89,7 +89,7 @@ def test_render_overwrites_only_its_own(estate: Estate) -> None:
 def test_verify_knocks_with_real_certificates(estate: Estate) -> None:
     probes = ("--probe", "@good.pem,@good.key", "--expect-refused", "@bad.pem,@bad.key")
     result = estate.done("trust", "verify", "dev", "@out", *probes)
-    assert "services/pem: ok (1 anchors, 2 CRLs)" in result.stdout
+    assert "services/pem: ok (1 anchor, 2 CRLs)" in result.stdout
     assert "it is revoked (OpenSSL 23: certificate revoked)" in result.stdout
     body = json.loads(
         estate.done("trust", "verify", "dev", "@out", "--target", "nginx", *probes, "--format", "json").stdout
@@ -105,8 +105,20 @@ def test_verify_fails_when_the_wrong_one_gets_in(estate: Estate) -> None:
     assert result.exit_code == 8
     assert result.stdout.count("NOT EXPECTED") == 2
     assert "2 problems" in result.stderr
+    assert "do not load these files" in result.stderr
+
+
+def test_verify_of_sound_files_blames_the_probe_that_stays_outside(estate: Estate) -> None:
     result = estate.run("trust", "verify", "dev", "@out", "--target", "pem", "--probe", "@bad.pem,@bad.key")
     assert result.exit_code == 8
+    assert "the files are sound, but 2 handshakes did not end as expected" in result.stderr
+    assert "render again" not in result.stderr
+
+
+def test_verify_before_render_says_how_to_render(estate: Estate) -> None:
+    result = estate.run("trust", "verify", "dev", "@never")
+    assert result.exit_code == 2
+    assert f"hint: render it first: pkiops trust render dev --to {estate.folder / 'never'}" in result.stderr
 
 
 def test_verify_finds_what_was_changed(estate: Estate) -> None:
@@ -201,6 +213,9 @@ def test_handshake(estate: Estate, tls: str) -> None:
         distrust = estate.run("trust", "handshake", address, "--tls", tls)
         assert distrust.exit_code == 8
         assert "REFUSED by us" in distrust.stdout
+        expected = estate.run("trust", "handshake", address, "--tls", tls, "--expect", "refused")
+        assert expected.exit_code == 8, "a server that we refuse has not refused us"
+        assert "it was we who refused" in expected.stderr
 
 
 def test_handshake_with_nobody(estate: Estate) -> None:
