@@ -155,9 +155,9 @@ def issue_command(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
     )
     prepared = issuance.prepare(order)
-    replace = outputs.check(factory.ledger, prepared.record.request_key, overwrite=overwrite)
+    outputs.check(factory.ledger, prepared.record.request_key, overwrite=overwrite)
     issued = issuance.complete(prepared)
-    _hand_out(factory, issued, outputs, outputs.write(issued, factory.ledger, overwrite=replace), format_)
+    _hand_out(factory, issued, outputs, outputs.write(issued, factory.ledger, overwrite=overwrite), format_)
 
 
 @app.command("show")

@@ -7,14 +7,15 @@ What this module decides: that no input is read further than it may be long, whi
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkiops.cli.files import FileToWrite, check_targets, write_files
-from pkiops.errors import InputError
+from pkiops.errors import GuardRefused, InputError
 
 if TYPE_CHECKING:
     from pkiops.cert.order import Issued
@@ -55,20 +56,24 @@ class CertificateOutputs:
         """Whether the full chain goes to stdout."""
         return self.full == STDIN or not (self.full or self.certificate or self.chain)
 
-    def check(self, ledger: Ledger, request_key: str, *, overwrite: bool) -> bool:
-        """Check every target before anything is asked for; whether the files that are there may be replaced.
+    def check(self, ledger: Ledger, request_key: str, *, overwrite: bool) -> None:
+        """Check every target before anything is asked for.
 
         Raises:
-            GuardRefused: a target exists, and this request did not write it.
+            GuardRefused: a target exists, and this request did not write it as it is; ``overwrite`` is off.
             InputError: a target cannot be written.
         """
-        files = [FileToWrite(path, b"") for path in self._paths()]
-        replace = overwrite or _all_ours(files, ledger, request_key)
-        check_targets(files, overwrite=replace)
-        return replace
+        check_targets([FileToWrite(path, b"") for path in self._paths()], overwrite=True)
+        if not overwrite:
+            _refuse_foreign(self._paths(), ledger.outputs(request_key))
 
     def write(self, issued: Issued, ledger: Ledger, *, overwrite: bool) -> tuple[str, ...]:
-        """Write the set; the ledger knows of it first, so that a run killed in between can write it again. The paths that were written."""
+        """Write the set; the ledger knows of it first, so that a run killed in between can write it again. The paths that were written.
+
+        Raises:
+            GuardRefused: a target exists by now that this request did not write; what another run of it wrote is replaced.
+            InputError: a target cannot be written.
+        """
         from pkiops.ledger.interface import Output
 
         texts = texts_of(issued)
@@ -80,7 +85,9 @@ class CertificateOutputs:
         if files:
             outputs = [Output(_absolute(file.path), hashlib.sha256(file.data).hexdigest()) for file in files]
             ledger.record_outputs(issued.entry.id, outputs)
-            write_files(files, overwrite=overwrite)
+            if not overwrite:
+                _refuse_foreign(self._paths(), ledger.outputs(str(issued.entry.request_key)))
+            write_files(files, overwrite=True)
         return tuple(str(file.path) for file in files)
 
     def _paths(self) -> list[Path]:
@@ -96,12 +103,16 @@ def texts_of(issued: Issued) -> dict[str, bytes]:
     return {"full": certificate + chain, "certificate": certificate, "chain": chain}
 
 
-def _all_ours(files: Sequence[FileToWrite], ledger: Ledger, request_key: str) -> bool:
-    existing = [file.path for file in files if file.path.is_file()]
-    if not existing:
-        return False
-    written = ledger.outputs(request_key)
-    return all(_digest(path) in written.get(_absolute(path), frozenset()) for path in existing)
+def _refuse_foreign(paths: Sequence[Path], written: Mapping[str, frozenset[str]]) -> None:
+    """Refuse to replace what is not exactly as this request wrote it; a link is nothing that was written."""
+    for path in paths:
+        known = written.get(_absolute(path), frozenset())
+        if os.path.lexists(path) and not (path.is_file() and _digest(path) in known):
+            raise GuardRefused(
+                f"{path} was changed since it was written" if known else f"{path} exists",
+                hint="choose another name, or add --overwrite",
+                code="guard.overwrite",
+            )
 
 
 def _digest(path: Path) -> str | None:

@@ -11,6 +11,7 @@ import typer
 from pkiops.cli.options import EnvironmentArgument, OverwriteOption, option
 from pkiops.cli.output import emit_bytes, iso, json_text, note, table
 from pkiops.cli.wiring import factory_of
+from pkiops.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,11 +84,18 @@ def export_command(
 
 def _targets(format_: ExportFormat, table_: TableChoice | None, output: str | None) -> dict[str, Path | None]:
     """What is rendered (a table, or ``all``), and into which file; None is stdout."""
+    is_folder = output is not None and (output.endswith("/") or Path(output).is_dir())
     if format_ is not ExportFormat.CSV:
+        if is_folder:
+            raise InputError(
+                f"{output} is a folder, not a file", hint="only --format csv is a file per table", code="usage.output"
+            )
         return {table_ or "all": Path(output) if output else None}
-    if output is not None and (output.endswith("/") or Path(output).is_dir()):
+    if output is not None and is_folder:
         chosen = [table_] if table_ else list(TableChoice)
         return {name: Path(output) / f"{name}.csv" for name in chosen}
+    if table_ is None:
+        note("note: this is the table authorities; --table certificates is the other, --output DIR/ writes both")
     return {table_ or TableChoice.AUTHORITIES: Path(output) if output else None}
 
 

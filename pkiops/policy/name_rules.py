@@ -144,12 +144,17 @@ def _common_name_from_request(rule: FromRequest, profile: Profile, request: Requ
         if text_matches(pattern, wanted):
             return wanted, passed("common-name-allowed", key, shown, f"the common name {shown} matches {pattern}")
     fitting = next((san.value for san in approved if len(san.value) <= MAX_COMMON_NAME), None)
+    as_dns = SubjectAltName(SanKind.DNS, wanted.lower())
+    if fitting is None and _judge_san(profile.san, as_dns).verdict == "pass":
+        suggestion = f"ask for {as_dns} too: the profile allows it"
+    else:
+        suggestion = f"use the common name {fitting}, or none" if fitting else "leave the common name out"
     return None, refuse(
         "common-name-not-allowed",
         key,
         shown,
         f"the common name {shown} is neither one of the approved names nor matches a pattern of the profile",
-        f"use the common name {fitting}, or none" if fitting else "leave the common name out",
+        suggestion,
     )
 
 

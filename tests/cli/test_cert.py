@@ -21,9 +21,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner, Result
 
 from pkiops.backends.interface import RevocationReason
+from pkiops.cert.order import Issued
 from pkiops.cli.app import app
 from pkiops.cli.cert import PurposeChoice, ReasonChoice
-from pkiops.clock import ManualClock
+from pkiops.cli.cert_files import CertificateOutputs
+from pkiops.clock import ManualClock, SeededRandomness
+from pkiops.errors import GuardRefused
+from pkiops.ledger.sqlite import SqliteLedger
 from pkiops.x509.certificate import pem
 from pkiops.x509.chain import Purpose
 from pkiops.x509.crl import crl_pem
@@ -406,9 +410,33 @@ def test_files_are_replaced_as_a_set_or_not_at_all(applied: tuple[Shell, Running
     write(shell, "leaf.pem", b"mine")
     refused = issue(shell, *targets)
     assert refused.exit_code == 9
+    assert "error: leaf.pem was changed since it was written" in refused.stderr
     assert (shell.folder / "full.pem").read_bytes() == renewed
     assert (shell.folder / "leaf.pem").read_bytes() == b"mine"
     assert issue(shell, *targets, "--overwrite").exit_code == 0
+
+
+def test_a_file_that_another_run_of_the_request_wrote_meanwhile_is_replaced(
+    applied: tuple[Shell, RunningSandbox],
+) -> None:
+    shell, _ = applied
+    assert request(shell).exit_code == 0
+    body = json.loads(issue(shell, "--output", "a.pem", "--format", "json").stdout)
+    certificate = x509.load_pem_x509_certificate(body["certificate"].encode())
+    written = (shell.folder / "a.pem").read_bytes()
+    ledger = SqliteLedger(shell.folder / ".pkiops" / "dev.db", ManualClock(START), SeededRandomness(1))
+    entry = ledger.latest(body["request_key"])
+    assert entry is not None
+    chain = tuple(x509.load_der_x509_certificate(der) for der in entry.chain[1:])
+    issued = Issued(entry=entry, certificate=certificate, chain=chain, from_ledger=True)
+    # the other run has looked at its targets before a.pem was there, and writes only now
+    target = shell.folder / "a.pem"
+    assert CertificateOutputs(full=str(target)).write(issued, ledger, overwrite=False) == (str(target),)
+    assert target.read_bytes() == written
+    target.write_bytes(b"theirs")
+    with pytest.raises(GuardRefused, match="was changed since it was written"):
+        CertificateOutputs(full=str(target)).write(issued, ledger, overwrite=False)
+    assert target.read_bytes() == b"theirs"
 
 
 def test_targets_are_checked_before_anything_is_asked_for(applied: tuple[Shell, RunningSandbox]) -> None:

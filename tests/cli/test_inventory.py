@@ -100,6 +100,7 @@ def test_tells_what_was_issued_refused_and_revoked(shell: Shell) -> None:
 def test_csv_goes_to_stdout_one_table_at_a_time(shell: Shell) -> None:
     issue(shell)
     authorities = shell.export("--format", "csv")
+    assert "--table certificates is the other" in authorities.stderr
     assert authorities.stdout_bytes.count(b"\r\n") == 3
     rows = list(csv.DictReader(authorities.stdout_bytes.decode().splitlines()))
     assert [row["authority"] for row in rows] == ["root", "clients"]
@@ -134,6 +135,8 @@ def test_json_goes_to_a_file(shell: Shell) -> None:
         (("--format", "csv", "--output", "mine"), 9),
         (("--output", "folder"), 2),
         (("--format", "csv", "--output", "missing/"), 2),
+        (("--output", "missing/"), 2),
+        (("--format", "text", "--output", "folder"), 2),
         (("--output", "missing/a.json"), 2),
         (("--format", "xml"), 2),
         (("--table", "keys"), 2),

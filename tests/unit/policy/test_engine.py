@@ -283,6 +283,11 @@ def test_a_certificate_that_names_nobody_is_refused() -> None:
     assert _refusing(_decide(_request({}, ()), profile)) == ["no-name"]
 
 
+def test_a_common_name_that_would_do_as_a_name_is_suggested_as_one() -> None:
+    told = _finding(_decide(_request(NAME.upper(), ())), "common-name-not-allowed").suggestion
+    assert told == f"ask for dns:{NAME} too: the profile allows it"
+
+
 def test_a_refusal_tells_everything_at_once() -> None:
     request = _request(
         "postgres",
