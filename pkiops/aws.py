@@ -38,6 +38,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from pkiops.errors import (
@@ -259,10 +260,22 @@ def translated(operation: str, subject: str) -> Iterator[None]:
     except (BotoConnectionError, HTTPClientError) as error:
         raise Unreachable(
             f"{operation} for {subject}: {error}",
-            hint="check the network and the endpoint; for an environment on the sandbox: pkiops sandbox up",
+            hint=f"check the network and the endpoint; for an environment on the sandbox: pkiops sandbox up{_port_option(error)}",
+        ) from error
+    except ResponseParserError as error:
+        raise BackendError(
+            f"{operation} for {subject}: the answer is not one of AWS",
+            hint="is something else listening at the endpoint? Look at AWS_ENDPOINT_URL, PKIOPS_SANDBOX_URL and the environment file",
+            code="backend.answer",
         ) from error
     except BotoCoreError as error:
         raise BackendError(f"{operation} for {subject}: {error}", code="backend.client") from error
+
+
+def _port_option(error: BotoCoreError) -> str:
+    """The option that has a sandbox listen where nobody did; nothing where that is no port of this machine, or the default."""
+    url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
+    return f" --port {url.port}" if url.port and url.port != 4599 and _is_loopback(url.geturl()) else ""
 
 
 def _from_client_error(error: ClientError, operation: str, subject: str) -> BackendError:

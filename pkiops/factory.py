@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkiops.clock import Clock, Randomness, ServerClock, SystemClock, SystemRandomness
-from pkiops.environment.endpoints import is_foreign
+from pkiops.environment.endpoints import endpoint_problem, is_foreign
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused
+from pkiops.errors import GuardRefused, InputError
 
 if TYPE_CHECKING:
     from pkiops.aws import AwsClients, CallerIdentity
@@ -40,6 +40,7 @@ class Factory:
 
     Raises:
         GuardRefused: an endpoint is neither AWS nor this machine, and that was not allowed.
+        InputError: an endpoint in ``variables`` is no URL.
     """
 
     def __init__(
@@ -153,14 +154,14 @@ class Factory:
         backend = self.environment.backend
         if backend.sandbox:
             url = self._variables.get("PKIOPS_SANDBOX_URL") or SANDBOX_URL
-            return dict.fromkeys(_SERVICES, url), {}
+            return dict.fromkeys(_SERVICES, _checked(_SERVICES[0], url, "PKIOPS_SANDBOX_URL")), {}
         endpoints: dict[str, str] = {str(service): url for service, url in backend.endpoint_urls.items()}
         sources = dict.fromkeys(endpoints, "environment file")
         for service in _SERVICES:
             for variable in (f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}", "AWS_ENDPOINT_URL"):
                 url = self._variables.get(variable, "")
                 if url and service not in endpoints:
-                    endpoints[service] = url
+                    endpoints[service] = _checked(service, url, variable)
                     sources[service] = variable
         return endpoints, sources
 
@@ -175,3 +176,10 @@ class Factory:
                 hint="if that is meant, run again with --allow-endpoint",
                 code="guard.endpoint",
             )
+
+
+def _checked(service: str, url: str, variable: str) -> str:
+    problem = endpoint_problem(service, url)
+    if problem:
+        raise InputError(f"{variable} is not an endpoint", hint=problem, code="usage.endpoint")
+    return url

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 
 from pkiops import errors
 from pkiops.aws import AwsAccess, AwsClients, partition_of, translated
@@ -117,11 +118,26 @@ def test_credentials_that_cannot_be_had_say_what_to_do(raised: Exception) -> Non
         (ConnectTimeoutError(endpoint_url="http://x"), errors.Unreachable),
         (ReadTimeoutError(endpoint_url="http://x"), errors.Unreachable),
         (ParamValidationError(report="x"), errors.BackendError),
+        (ResponseParserError("<html>"), errors.BackendError),
     ],
 )
 def test_what_botocore_raises_itself(raised: Exception, kind: type[errors.BackendError]) -> None:
     with pytest.raises(kind), translated("ListTags", "arn:x"):
         raise raised
+
+
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        ("http://127.0.0.1:4599/", "pkiops sandbox up"),
+        ("http://127.0.0.1:4600/", "pkiops sandbox up --port 4600"),
+        ("https://sts.eu-west-1.amazonaws.com/", "pkiops sandbox up"),
+    ],
+)
+def test_where_nobody_listens_the_command_that_would_help_is_complete(url: str, command: str) -> None:
+    with pytest.raises(errors.Unreachable) as caught, translated("ListTags", "arn:x"):
+        raise EndpointConnectionError(endpoint_url=url)
+    assert str(caught.value.hint).endswith(f"on the sandbox: {command}")
 
 
 def test_clients_are_made_once_and_explicit_about_retries_and_timeouts() -> None:

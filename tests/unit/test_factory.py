@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pkiops.environment.load import load_file
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused
+from pkiops.errors import GuardRefused, InputError
 from pkiops.factory import Factory
 
 FOREIGN = "https://pca.example.com"
@@ -34,6 +35,14 @@ def test_the_variable_of_a_service_wins_over_the_one_for_all(staging: Environmen
     factory = Factory(staging, variables={"AWS_ENDPOINT_URL": local, "AWS_ENDPOINT_URL_S3": f"{local}9"})
     urls = factory.clients.access.endpoint_urls
     assert urls == {"acm-pca": local, "s3": f"{local}9", "sts": local}
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:4599", "foo", "http://u:p@127.0.0.1", "http://127.0.0.1:4599?x"])
+def test_an_endpoint_that_is_no_url_is_wrong_input(staging: Environment, url: str) -> None:
+    sandbox = replace(staging, backend=replace(staging.backend, sandbox=True, role_arn=None))
+    for environment, variable in ((staging, "AWS_ENDPOINT_URL"), (sandbox, "PKIOPS_SANDBOX_URL")):
+        with pytest.raises(InputError, match=variable):
+            Factory(environment, allow_endpoint=True, variables={variable: url})
 
 
 def test_a_link_does_not_lead_the_ledger_out_of_the_working_directory(
