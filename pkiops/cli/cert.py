@@ -63,6 +63,9 @@ ProfileOption = Annotated[str, option("--profile", help="Profile of the environm
 SanOption = Annotated[
     list[str], option("--san", help="A name: dns:, uri:, ip: or email: and its value; repeat for more.", metavar="NAME")
 ]
+ReasonOption = Annotated[
+    ReasonChoice, option("--reason", metavar="REASON", help=f"Goes into the CRL: {', '.join(ReasonChoice)}.")
+]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
 ]
@@ -73,12 +76,19 @@ def request_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
     profile: ProfileOption,
-    key: Annotated[Path, option("--key", help="Where the private key goes (mode 0600).")],
-    csr: Annotated[Path, option("--csr", help="Where the request goes.")],
+    key: Annotated[Path, option("--key", metavar="FILE", help="Where the private key goes (mode 0600).")],
+    csr: Annotated[Path, option("--csr", metavar="FILE", help="Where the request goes.")],
     san: SanOption = [],  # noqa: B006 - typer copies it
-    common_name: Annotated[str | None, option("--common-name", help="Unless given, the profile decides.")] = None,
+    common_name: Annotated[
+        str | None, option("--common-name", metavar="NAME", help="Unless given, the profile decides.")
+    ] = None,
     key_algorithm: Annotated[
-        KeyAlgorithm | None, option("--key-algorithm", help="Unless given, the profile's first.")
+        KeyAlgorithm | None,
+        option(
+            "--key-algorithm",
+            metavar="ALGORITHM",
+            help=f"{', '.join(KeyAlgorithm)}; unless given, the profile's first.",
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     format_: FormatOption = Format.TEXT,
@@ -112,9 +122,11 @@ def issue_command(
     profile: ProfileOption,
     csr: Annotated[str, option("--csr", help="The request, PEM or DER; - reads it from stdin.", metavar="FILE|-")],
     san: SanOption = [],  # noqa: B006 - typer copies it
-    validity: Annotated[str | None, option("--validity", help="12h, 30d; unless given, the profile's default.")] = None,
+    validity: Annotated[
+        str | None, option("--validity", metavar="DURATION", help="12h, 30d; unless given, the profile's default.")
+    ] = None,
     request_id: Annotated[
-        str | None, option("--request-id", help="Tells apart requests that are equal otherwise.")
+        str | None, option("--request-id", metavar="TEXT", help="Tells apart requests that are equal otherwise.")
     ] = None,
     output: Annotated[
         str | None,
@@ -192,7 +204,9 @@ def verify_command(
         str | None, option("--intermediates", help="CA certificates for the way to an anchor.", metavar="FILE")
     ] = None,
     crl: Annotated[list[str], option("--crl", help="A CRL; repeat for the others.", metavar="FILE")] = [],  # noqa: B006
-    purpose: Annotated[PurposeChoice, option("--purpose", help="One purpose at a time.")] = PurposeChoice.CLIENT,
+    purpose: Annotated[
+        PurposeChoice, option("--purpose", metavar="PURPOSE", help="clientAuth or serverAuth.")
+    ] = PurposeChoice.CLIENT,
     at: AtOption = None,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
@@ -246,7 +260,7 @@ def revoke_command(
     target: Annotated[
         str, typer.Argument(metavar="SERIAL|FILE", help="Serial in hex, or the certificate; - is stdin.")
     ],
-    reason: Annotated[ReasonChoice, option("--reason", help="Goes into the CRL.")] = ReasonChoice.UNSPECIFIED,
+    reason: ReasonOption = ReasonChoice.UNSPECIFIED,
     authority: Annotated[
         str | None,
         option("--authority", help="The CA that issued it, where it is not known otherwise.", metavar="LABEL"),

@@ -80,7 +80,7 @@ def show_command(
     source: SourceArgument,
     entries: Annotated[bool, option("--entries", help="List every revoked certificate.")] = False,
     connect_to: ConnectTo = None,
-    timeout: Annotated[float, option("--timeout", min=0.1, max=600, help="Seconds for a URL.")] = 30.0,
+    timeout: Annotated[float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For a URL.")] = 30.0,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Summarise every CRL of a file or behind a URL. Checks no signature: that is verify's business."""
@@ -104,11 +104,13 @@ def show_command(
 def verify_command(
     ctx: typer.Context,
     source: SourceArgument,
-    issuer: Annotated[Path | None, option("--issuer", help="File with the certificates of CAs it may be of.")] = None,
+    issuer: Annotated[
+        Path | None, option("--issuer", metavar="FILE", help="File with the certificates of CAs it may be of.")
+    ] = None,
     env: Annotated[str | None, option("--env", metavar="ENV", help="It must be of a CA of this environment.")] = None,
     at: AtOption = None,
     connect_to: ConnectTo = None,
-    timeout: Annotated[float, option("--timeout", min=0.1, max=600, help="Seconds for a URL.")] = 30.0,
+    timeout: Annotated[float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For a URL.")] = 30.0,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:

@@ -23,7 +23,7 @@ def init(
     account: Annotated[
         str | None, option("--account", metavar="DIGITS", help="AWS account; required without --sandbox.")
     ] = None,
-    region: Annotated[str, option("--region", help="AWS region.")] = "eu-west-1",
+    region: Annotated[str, option("--region", metavar="REGION", help="AWS region.")] = "eu-west-1",
 ) -> None:
     """Write a complete, commented environment file to start from."""
     import os

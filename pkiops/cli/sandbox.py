@@ -11,7 +11,7 @@ from pkiops.cli.options import Format, FormatOption, option
 
 app = typer.Typer(name="sandbox", help="AWS Private CA on this machine: no account, no bill.", no_args_is_help=True)
 
-PortOption = Annotated[int, option("--port", min=0, max=65535, help="Loopback port it listens on.")]
+PortOption = Annotated[int, option("--port", metavar="PORT", min=0, max=65535, help="Loopback port it listens on.")]
 _PORT = 4599
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="trust", help="Trust bundles: render, verify, handshake.", no_args_is_help=True)
 
-BundleOption = Annotated[str | None, option("--bundle", help="This bundle only; all unless given.")]
-TargetOption = Annotated[str | None, option("--target", help="This target only; all unless given.")]
+BundleOption = Annotated[str | None, option("--bundle", metavar="BUNDLE", help="This bundle only; all unless given.")]
+TargetOption = Annotated[str | None, option("--target", metavar="TARGET", help="This target only; all unless given.")]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
 ]
@@ -136,16 +136,22 @@ def handshake_command(
     address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server to knock at.")],
     *,
     cert: Annotated[
-        Path | None, option("--cert", help="Client certificate, followed by the CAs above it (PEM).")
+        Path | None, option("--cert", metavar="FILE", help="Client certificate, followed by the CAs above it (PEM).")
     ] = None,
-    key: Annotated[Path | None, option("--key", help="Its private key (PEM).")] = None,
-    ca: Annotated[Path | None, option("--ca", help="CAs that may have issued the server's certificate (PEM).")] = None,
+    key: Annotated[Path | None, option("--key", metavar="FILE", help="Its private key (PEM).")] = None,
+    ca: Annotated[
+        Path | None, option("--ca", metavar="FILE", help="CAs that may have issued the server's certificate (PEM).")
+    ] = None,
     insecure_server: Annotated[
         bool, option("--insecure-server", guard=True, help="Accept whatever certificate the server has.")
     ] = False,
-    server_name: Annotated[str | None, option("--server-name", help="Host name to ask for; HOST unless given.")] = None,
+    server_name: Annotated[
+        str | None, option("--server-name", metavar="HOST", help="Host name to ask for; HOST unless given.")
+    ] = None,
     tls: Annotated[Tls | None, option("--tls", help="This version of TLS only.")] = None,
-    timeout: Annotated[float, option("--timeout", min=0.1, max=600, help="Seconds for everything.")] = 10.0,
+    timeout: Annotated[
+        float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For everything together.")
+    ] = 10.0,
     expect: Annotated[Expect, option("--expect", help="What must come of it for exit code 0.")] = Expect.ACCEPTED,
     format_: FormatOption = Format.TEXT,
 ) -> None:
