@@ -163,7 +163,7 @@ class Sandbox:
         """
         try:
             request = json.loads(body or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise JsonRESTError("SerializationException", "the request is not JSON") from error
         if not isinstance(request, dict):
             raise JsonRESTError("SerializationException", "the request is not a JSON object")

@@ -31,10 +31,11 @@ from pkiops.sandbox.engine import crl
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
+from pkiops.sandbox.request_body import BodyRefused, read_body
 from pkiops.sandbox.unimplemented import moto_application
 
 _BACKLOG = 128
-_MAX_BODY = 64 * 1024 * 1024
+_CLOSE = ("Connection", "close")
 _Answer = Callable[[str, list[tuple[str, str]], bytes], list[bytes]]
 
 
@@ -63,10 +64,12 @@ class _Handler(MotoRequestHandler):
 
     def run_wsgi(self) -> None:
         environ = self.make_environ()
-        # the end of a chunked body, or of one that was refused, is not known to be consumed
-        self.close_connection |= bool(environ.get("wsgi.input_terminated"))
+        if environ.get("wsgi.input_terminated"):
+            environ["wsgi.input"] = self.rfile  # not werkzeug's reader of chunks; see request_body
         status, headers, data = _run(self.server.app, environ)
-        self.close_connection |= status.startswith("413")
+        if _CLOSE in headers:
+            headers.remove(_CLOSE)
+            self.close_connection = True
         code, _, reason = status.partition(" ")
         self.send_response(int(code), reason)
         for name, value in headers:
@@ -107,9 +110,14 @@ class Application:
         self._lock = threading.RLock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = _read_body(environ)
-        if body is None:
-            return self._respond(environ, start_response)("413 Content Too Large", [], b"")
+        try:
+            body = read_body(
+                environ["wsgi.input"],
+                length=environ.get("CONTENT_LENGTH") or "",
+                chunked=bool(environ.get("wsgi.input_terminated")),
+            )
+        except BodyRefused as refused:
+            return self._respond(environ, start_response)(refused.status, [_CLOSE], b"")
         environ["wsgi.input"] = io.BytesIO(body)
         if body or "CONTENT_LENGTH" in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
@@ -180,19 +188,6 @@ class Application:
             return respond("404 Not Found", [("Content-Type", "text/plain")], b"no such CRL\n")
         headers = [("Content-Type", crl.CONTENT_TYPE), ("Content-Length", str(len(data)))]
         return respond("200 OK", headers, data)
-
-
-def _read_body(environ: WSGIEnvironment) -> bytes | None:
-    """The body of a request, or None if it is larger than anything sensible."""
-    stream = environ["wsgi.input"]
-    if environ.get("wsgi.input_terminated"):
-        data = stream.read(_MAX_BODY + 1)
-    else:
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > _MAX_BODY:
-            return None
-        data = stream.read(int(length))
-    return None if len(data) > _MAX_BODY else bytes(data)
 
 
 class SandboxServer:

@@ -124,6 +124,48 @@ def test_a_body_beyond_the_bound_is_refused(running: RunningSandbox) -> None:
     connection.close()
 
 
+def raw(sandbox: RunningSandbox, request: bytes) -> bytes:
+    """Send these bytes, say no more, and take the first line of the answer."""
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.makefile("rb").readline()
+
+
+@pytest.mark.parametrize(
+    ("framing", "status"),
+    [
+        (b"Transfer-Encoding: chunked\r\n\r\nfffffffff\r\nhalf", b"413"),
+        (b"Transfer-Encoding: chunked\r\n\r\n2000000\r\nhalf", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n-4\r\nhalf\r\n0\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nhalf\r\n0\r\n\r\n", b"400"),
+        (b"Content-Length: 400\r\n\r\nhalf", b"400"),
+        (b"Content-Length: -1\r\n\r\nhalf", b"400"),
+        (b"Content-Length: \xb2\r\n\r\nhalf", b"400"),
+    ],
+)
+def test_half_a_body_is_refused_and_leaves_nothing(running: RunningSandbox, framing: bytes, status: bytes) -> None:
+    s3 = running.client("s3")
+    scene.make_bucket(s3)
+    assert raw(running, b"PUT /example-crl/half HTTP/1.1\r\nHost: x\r\n" + framing).split()[1] == status
+    assert "Contents" not in s3.list_objects_v2(Bucket=scene.BUCKET)
+
+
+def test_chunks_with_extensions_and_trailers_arrive(running: RunningSandbox) -> None:
+    s3 = running.client("s3")
+    scene.make_bucket(s3)
+    chunks = b"3;a=b\r\nwho\r\n2\r\nle\r\n0\r\nTrailer: x\r\n\r\n"
+    request = b"PUT /example-crl/whole HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    follower = b"GET " + STATUS_PATH.encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as connection:
+        connection.sendall(request + follower)
+        connection.shutdown(socket.SHUT_WR)
+        answers = connection.makefile("rb").read()
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert s3.get_object(Bucket=scene.BUCKET, Key="whole")["Body"].read() == b"whole"
+
+
 def test_large_and_chunked_uploads_arrive(running: RunningSandbox) -> None:
     s3 = running.client("s3")
     scene.make_bucket(s3)
@@ -188,6 +230,19 @@ def test_a_taken_port_is_a_clear_error() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 is taken"), bound_server(port):
             pass
+
+
+def test_json_nested_beyond_measure_is_a_refusal(running: RunningSandbox) -> None:
+    credential = "Credential=x/20261125/eu-west-1/acm-pca/aws4_request"
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0",
+        "X-Amz-Target": "ACMPrivateCA.ListCertificateAuthorities",
+    }
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+    connection.request("POST", "/", body=b'{"a":' * 100_000, headers=headers)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["__type"]) == (400, "SerializationException")
+    connection.close()
 
 
 @pytest.mark.parametrize(
