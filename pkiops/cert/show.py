@@ -87,7 +87,8 @@ def certificates_text(certificates: Sequence[x509.Certificate]) -> str:
 def request_text(csr: CertificationRequest) -> str:
     """A request as one paragraph."""
     fields = request_json(csr)
-    fields["subject"] = ", ".join(f"{one['name']}={one['value']}" for one in fields["subject"])
+    # most specific first and without blanks, as certificates show theirs (RFC 4514)
+    fields["subject"] = ",".join(f"{one['name']}={one['value']}" for one in reversed(fields["subject"]))
     return _paragraph("certificate signing request (its signature verifies)", fields)
 
 
