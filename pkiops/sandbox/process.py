@@ -34,6 +34,7 @@ DEFAULT_PORT = 4599
 _START_SECONDS = 60
 _STOP_SECONDS = 20
 _MAX_ANSWER = 256 * 1024
+_LAST_SECOND = 253_402_300_799  # of the year 9999
 _NEEDED = ("moto", "flask", "flask_cors", "werkzeug")
 _INSTANCE = re.compile(r"[0-9a-f]{32}")
 
@@ -100,7 +101,7 @@ def ask(port: int, *, timeout: float = 5.0) -> SandboxStatus | None:
         answer = connection.getresponse()
         data = answer.read(_MAX_ANSWER)
         return _parsed(port, json.loads(data)) if answer.status == http.HTTPStatus.OK else None
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     finally:
         connection.close()
@@ -110,11 +111,13 @@ def _parsed(port: int, document: Any) -> SandboxStatus | None:
     if not isinstance(document, dict) or document.get("service") != "pkiops sandbox":
         return None
     counts = tuple(Authorities(str(a["account"]), str(a["region"]), int(a["count"])) for a in document["authorities"])
-    instance = str(document["instance"])
-    if not _INSTANCE.fullmatch(instance):
+    instance, version, time = str(document["instance"]), str(document["version"]), int(document["time"])
+    if not _INSTANCE.fullmatch(instance) or not 0 <= time <= _LAST_SECOND:
         return None
-    url = f"http://{LOOPBACK}:{port}"
-    return SandboxStatus(url, str(document["version"]), int(document["pid"]), instance, int(document["time"]), counts)
+    # whoever listens there may say what they like, and it ends up on a terminal
+    if not all(text.isprintable() for text in (version, *(f"{c.account}{c.region}" for c in counts))):
+        return None
+    return SandboxStatus(f"http://{LOOPBACK}:{port}", version, int(document["pid"]), instance, time, counts)
 
 
 def run(port: int, clock: Clock, ready: Callable[[str], None]) -> None:
