@@ -153,7 +153,7 @@ class Issuance:
             if created and not error.retryable and error.code not in _UNANSWERED and not _asked_before(error):
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=None)
             else:
-                _advise(error, "run the same command again within five minutes: it asks for the same certificate")
+                _advise(error, "run the same command again within four minutes: it asks for the same certificate")
             raise
         return self.ledger.record_reference(entry.id, reference)
 

@@ -21,6 +21,8 @@ from pkiops.environment.models import Environment
 from pkiops.errors import VerificationFailed
 from pkiops.x509.certificate import load_certificate
 from pkiops.x509.chain import verify_ca_chain
+from pkiops.x509.keys import spki_sha256
+from pkiops.x509.names import rfc4514
 
 _HAS_CERTIFICATE = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
 _LONGEST_CHAIN = 10
@@ -102,6 +104,25 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
     order = list(environment.authorities)
     known.sort(key=lambda a: (len(a.chain), order.index(a.label), -a.generation))
     return Authorities(tuple(known), tuple(sorted(skipped, key=lambda s: s.name)))
+
+
+def require_whole_chains(environment: str, known: Sequence[KnownAuthority]) -> None:
+    """Check that every CA above a known one is known too: without its CRL, servers that check whole chains refuse every client below it.
+
+    Raises:
+        VerificationFailed: code ``crl.chain-incomplete``.
+    """
+    keys = {(one.certificate.subject, spki_sha256(one.certificate.public_key())) for one in known}
+    for one in known:
+        for above in one.chain[1:]:
+            if (above.subject, spki_sha256(above.public_key())) not in keys:
+                raise VerificationFailed(
+                    f"{one.name} is below {rfc4514(above.subject)}, and {environment} has no such CA any more that publishes a CRL",
+                    hint="servers that check the whole chain would refuse every client below it; restore that CA, or bring "
+                    f"{one.label} below another: pkiops ca plan {environment}",
+                    code="crl.chain-incomplete",
+                    details={"authority": one.name, "missing": rfc4514(above.subject)},
+                )
 
 
 def _identity(observed: ObservedAuthority) -> tuple[str, int | None]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pkiops.clock import Clock
-from pkiops.crl.authorities import Authorities, SkippedAuthority, observe_authorities
+from pkiops.crl.authorities import Authorities, SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
 from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
@@ -108,6 +108,7 @@ def _try(
     authorities = observe_authorities(environment, backend, at)
     if not authorities.known:
         raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
+    require_whole_chains(name, authorities.known)
     candidate = fetch_set(name, authorities.known, backend, at=at, progress=progress)
     records = _compare(name, candidate, before)
     _refuse_removal(name, candidate, before, at, allow_removal=allow_removal)

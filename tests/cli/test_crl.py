@@ -76,6 +76,21 @@ def test_publish_from_the_first_certificate_to_a_revocation(fresh: Estate) -> No
     assert len(x509.load_der_x509_crl(der["Body"].read())) == 1
 
 
+def test_a_set_without_the_crl_of_a_ca_above_is_not_published(fresh: Estate) -> None:
+    fresh.issue("orders")
+    fresh.done("crl", "publish", "dev")
+    private_ca = fresh.sandbox.client("acm-pca")
+    root = next(
+        one for one in private_ca.list_certificate_authorities()["CertificateAuthorities"] if one["Type"] == "ROOT"
+    )
+    private_ca.update_certificate_authority(CertificateAuthorityArn=root["Arn"], Status="DISABLED")
+    fresh.done("crl", "publish", "dev")
+    private_ca.delete_certificate_authority(CertificateAuthorityArn=root["Arn"])
+    result = fresh.run("crl", "publish", "dev")
+    assert result.exit_code == 8
+    assert "clients-g1 is below CN=Example Dev Root CA G1" in result.stderr
+
+
 def test_show_a_file(estate: Estate) -> None:
     result = estate.done("crl", "show", "@foreign.crl", "--entries")
     assert "number       7" in result.stdout

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pkiops.backends.aws_private_ca.templates import Template
 from pkiops.backends.interface import (
@@ -18,9 +19,12 @@ from pkiops.backends.interface import (
     CrlSettings,
     ObservedAuthority,
 )
+from pkiops.errors import BackendError
 
 if TYPE_CHECKING:
     from pkiops.x509.san import SubjectAltName
+
+_E = TypeVar("_E", bound=StrEnum)
 
 _SUBJECT_KEYS = {
     "country": "Country",
@@ -157,8 +161,8 @@ def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None
     serial = answer.get("Serial")
     return ObservedAuthority(
         reference=answer["Arn"],
-        type=AuthorityType(answer["Type"]),
-        status=AuthorityStatus(answer["Status"]),
+        type=_known(AuthorityType, answer, "Type"),
+        status=_known(AuthorityStatus, answer, "Status"),
         subject=subject_from_api(configuration.get("Subject", {})),
         key_algorithm=configuration.get("KeyAlgorithm", ""),
         signing_algorithm=configuration.get("SigningAlgorithm", ""),
@@ -184,6 +188,16 @@ def authority_id(reference: str) -> str:
 def partition_of_arn(reference: str) -> str:
     """The partition of an ARN; templates are named in the CA's own."""
     return reference.split(":", 2)[1]
+
+
+def _known(kind: type[_E], answer: Mapping[str, Any], key: str) -> _E:
+    try:
+        return kind(answer[key])
+    except ValueError as error:
+        raise BackendError(
+            f"{answer['Arn']}: {key} is {answer[key]!r}, which this version of pkiops does not know",
+            code="backend.answer",
+        ) from error
 
 
 def _serial(text: object) -> str | None:

@@ -182,7 +182,7 @@ def test_killed_anywhere_and_run_again_ends_with_one_certificate(setting: Settin
         with pytest.raises(Killed):
             setting.issuance().issue(order())
     setting.backend.interrupt = lambda point: None
-    setting.clock.advance(timedelta(minutes=4))
+    setting.clock.advance(timedelta(minutes=3))
     issued = setting.issuance().issue(order())
     assert len(setting.backend.made) == 1
     assert [entry.state for entry in setting.entries()] == [EntryState.ISSUED]
@@ -236,11 +236,11 @@ def test_a_lost_answer_is_asked_for_again(setting: Setting) -> None:
     _interrupt(setting.backend, "after request_certificate", Unreachable("timed out"))
     with pytest.raises(Unreachable) as caught:
         setting.issuance().issue(order())
-    assert "within five minutes" in str(caught.value.hint)
+    assert "within four minutes" in str(caught.value.hint)
     (entry,) = setting.entries()
     assert entry.state is EntryState.PENDING
     setting.backend.interrupt = lambda point: None
-    setting.clock.advance(timedelta(minutes=4, seconds=59))
+    setting.clock.advance(timedelta(minutes=3, seconds=59))
     issued = setting.issuance().issue(order())
     assert len(setting.backend.made) == 1
     assert issued.entry.attempt == 1
@@ -252,7 +252,7 @@ def test_a_lost_answer_becomes_unknown(setting: Setting) -> None:
     with pytest.raises(Unreachable):
         setting.issuance().issue(order())
     setting.backend.interrupt = lambda point: None
-    setting.clock.advance(timedelta(minutes=5))
+    setting.clock.advance(timedelta(minutes=4))
     with pytest.raises(GuardRefused) as caught:
         setting.issuance().issue(order())
     assert (caught.value.code, caught.value.exit_code) == ("cert.unknown-intent", 9)
