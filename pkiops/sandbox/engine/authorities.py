@@ -57,9 +57,9 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
         readiness=context.pace.creating(now),
         tags=tags.checked(request.get("Tags", [])),
     )
-    _require_csr_extensions(configuration)
-    revocation.probe_bucket(context, region, authority)
     authority.key = keys.generate(authority.key_algorithm)
+    authority.csr_pem = _csr(authority)
+    revocation.probe_bucket(context, region, authority)
     region.authorities[authority.arn] = authority
     region.tokens.remember(token_key, authority.arn, now)
     return {"CertificateAuthorityArn": authority.arn}
@@ -129,21 +129,18 @@ def get_csr(context: Context, region: Region, request: dict[str, Any]) -> dict[s
     if authority.status is Status.CREATING:
         raise in_progress(f"The certificate signing request of {authority.arn} is being created")
     require_state(authority, "GetCertificateAuthorityCsr", context.clock.now())
-    if authority.csr_pem is None:
-        authority.csr_pem = _csr(authority)
     return {"Csr": authority.csr_pem}
 
 
 def _csr(authority: Authority) -> str:
+    """The CSR, made at creation so that what no CSR can carry is refused there."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(authority.subject)
     for value, critical in _csr_extensions(authority.configuration):
         builder = builder.add_extension(value, critical=critical)
-    return authority.signer().csr(builder).public_bytes(Encoding.PEM).decode("ascii")
-
-
-def _require_csr_extensions(configuration: dict[str, Any]) -> None:
-    """Refuse at creation what the CSR could not carry."""
-    _csr_extensions(configuration)
+    try:
+        return authority.signer().csr(builder).public_bytes(Encoding.PEM).decode("ascii")
+    except ValueError as error:
+        raise invalid_args(f"The subject or its extensions cannot be encoded: {error}") from error
 
 
 def _csr_extensions(configuration: dict[str, Any]) -> list[tuple[x509.ExtensionType, bool]]:

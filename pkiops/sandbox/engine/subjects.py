@@ -49,11 +49,9 @@ def name(subject: Mapping[str, Any]) -> x509.Name:
     if not given:
         raise invalid_args("The subject must hold at least one attribute")
     try:
-        made = x509.Name([x509.NameAttribute(oid, value) for oid, value in given])
-        made.public_bytes()  # some values show only here that they do not fit their string type
+        return x509.Name([x509.NameAttribute(oid, value) for oid, value in given])
     except ValueError as error:
         raise invalid_args(f"The subject cannot be encoded: {error}") from error
-    return made
 
 
 def general_names(names: Sequence[Mapping[str, Any]]) -> list[x509.GeneralName]:
