@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -210,8 +211,10 @@ class AwsClients:
     def _assume(self, base: Session) -> Session:
         role = str(self.access.role_arn)
         sts: STSClient = self._make_client(base, "sts")
+        with translated("GetCallerIdentity", f"account {self.access.account}"):
+            caller = sts.get_caller_identity()["Arn"]
         with translated("AssumeRole", role):
-            credentials = sts.assume_role(RoleArn=role, RoleSessionName="pkiops")["Credentials"]
+            credentials = sts.assume_role(RoleArn=role, RoleSessionName=_session_name(caller))["Credentials"]
         session = self._new_session()
         session.set_credentials(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
         return session
@@ -308,6 +311,11 @@ def _is_loopback(url: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def _session_name(caller: str) -> str:
+    """The name of a role session that says who assumed it: CloudTrail and the ledger show it (sts:AssumeRole, at most 64 characters)."""
+    return ("pkiops-" + re.sub(r"[^A-Za-z0-9+=,.@_-]", "-", caller.rpartition("/")[2] or caller))[:64]
 
 
 def partition_of(region: str) -> str:

@@ -214,14 +214,20 @@ def _crl_text(crl: CrlSettings) -> str:
 
 
 def _deleted_twin(wanted: DesiredAuthority, observed: Observed) -> ObservedAuthority | None:
+    """A CA without readable tags that takes the place of the wanted one: DELETED, or FAILED before it could be tagged."""
+    untagged = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
     for one in observed.authorities:
         same = dict(one.subject) == dict(wanted.request.subject) and one.type is wanted.request.type
-        if one.status is AuthorityStatus.DELETED and same:
+        if one.status in untagged and not one.tags and same:
             return one
     return None
 
 
 def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
+    if deleted.status is AuthorityStatus.FAILED:
+        return Action(
+            ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_WAITS_FOR_PERSON[deleted.status]}"
+        )
     until = f" until {deleted.restorable_until:%Y-%m-%d}" if deleted.restorable_until else ""
     reason = (
         f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it, "

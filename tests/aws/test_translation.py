@@ -179,3 +179,12 @@ def test_botocore_finds_no_endpoint_of_its_own(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_partitions(region: str, partition: str) -> None:
     assert partition_of(region) == partition
+
+
+def test_a_role_is_assumed_in_the_name_of_the_caller(sandbox: RunningSandbox) -> None:
+    role = "arn:aws:iam::111122223333:role/pki-provisioner"
+    urls = dict.fromkeys(("acm-pca", "s3", "sts"), sandbox.url)
+    access = AwsAccess(region=REGION, account="111122223333", role_arn=role, endpoint_urls=urls, sandbox=True)
+    identity = AwsClients(access).caller_identity()
+    assert identity.account == "111122223333"
+    assert identity.arn.startswith("arn:aws:sts::111122223333:assumed-role/pki-provisioner/pkiops-")

@@ -136,6 +136,13 @@ def test_a_deleted_ca_of_another_subject_is_no_obstacle() -> None:
     assert kinds(result)[-2:] == [("create", "dev/ca/clients"), ("activate", "dev/ca/clients")]
 
 
+def test_a_failed_ca_without_tags_keeps_its_place_until_it_is_deleted() -> None:
+    failed = authority_as(CLIENTS, status=AuthorityStatus.FAILED, tags=None)
+    result = made(observed(WANT, authorities={"clients": None}, others=(failed,)))
+    assert result.actions[-1].kind is ActionKind.BLOCKED
+    assert "delete it" in result.actions[-1].reason
+
+
 def test_a_ca_of_another_environment_with_the_same_label_is_not_ours() -> None:
     foreign = authority_as(CLIENTS, environment="prod")
     result = made(observed(WANT, authorities={"clients": None}, others=(foreign,)))
