@@ -72,7 +72,7 @@ class SanRule:
     uri: tuple[Pattern, ...] = ()
     ip: tuple[Pattern, ...] = ()
     email: tuple[Pattern, ...] = ()
-    required: bool = True
+    required: Annotated[bool, Field(strict=True)] = True
 
 
 DEFAULT_KEYS = (
