@@ -8,10 +8,12 @@ and how much is read. What was fetched is not believed: that is ``check.py``'s b
 from __future__ import annotations
 
 import http.client
+import io
 import re
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from pkiops.clock import Clock
@@ -70,7 +72,7 @@ def download(url: str, clock: Clock, *, connect_to: ConnectTo | None = None, tim
             ) from error
         if location is None:
             return body
-        url = urljoin(url, location)
+        url = _redirected(url, location)
     raise Unreachable(f"{url}: too many redirects", code="crl.redirects")
 
 
@@ -85,6 +87,13 @@ def _split(url: str) -> SplitResult:
     if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host) or port == 0 or not plain:
         raise InputError(f"not an http or https URL without credentials: {url!r}", code="crl.url")
     return parts
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise InputError(f"{url}: a redirect to {location!r}, which is not a URL", code="crl.url") from error
 
 
 def _request(
@@ -108,11 +117,11 @@ def _request(
         connection.putheader("Accept", "application/pkix-crl, */*")
         connection.putheader("User-Agent", "pkiops")
         connection.endheaders()
-        with connection.getresponse() as response:
+        with _response(connected, clock, deadline) as response:
             if response.status in _REDIRECTS and (location := response.getheader("Location")):
                 return b"", location
             _require_ok(response.status, parts.geturl())
-            return _body(response, connected, clock, deadline, parts.geturl()), None
+            return _body(response, parts.geturl()), None
     finally:
         connection.close()
 
@@ -128,14 +137,35 @@ def _require_ok(status: int, url: str) -> None:
         raise BackendError(f"{url} answered HTTP {status}", code="crl.http-status")
 
 
-def _body(
-    response: http.client.HTTPResponse, connected: socket.socket, clock: Clock, deadline: float, url: str
-) -> bytes:
+class _UntilDeadline(io.RawIOBase):
+    """What a socket says until the deadline; a timeout of the socket itself starts anew with every byte that drips in."""
+
+    def __init__(self, connected: socket.socket, clock: Clock, deadline: float) -> None:
+        self._socket = connected
+        self._clock = clock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._socket.settimeout(_remaining(self._clock, self._deadline))
+        return self._socket.recv_into(buffer)
+
+
+def _response(connected: socket.socket, clock: Clock, deadline: float) -> http.client.HTTPResponse:
+    response = http.client.HTTPResponse(connected, method="GET")
+    response.fp.close()
+    response.fp = io.BufferedReader(_UntilDeadline(connected, clock, deadline))
+    response.begin()
+    return response
+
+
+def _body(response: http.client.HTTPResponse, url: str) -> bytes:
     expected = response.length
     pieces: list[bytes] = []
     size = 0
     while True:
-        connected.settimeout(_remaining(clock, deadline))
         piece = response.read1(_PIECE)
         if not piece:
             break

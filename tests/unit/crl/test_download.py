@@ -6,7 +6,7 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -24,6 +24,7 @@ ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
     "/moved": (302, {"Location": "/ca.crl"}, b""),
     "/loop": (302, {"Location": "/loop"}, b""),
     "/to-https": (302, {"Location": "https://127.0.0.1/x"}, b""),
+    "/to-nowhere": (302, {"Location": "http://[::/"}, b""),
     "/to-file": (302, {"Location": "file:///etc/passwd"}, b""),
     "/cut": (200, {"Content-Length": "100"}, b"short"),
 }
@@ -96,6 +97,7 @@ def test_another_place_can_stand_in_for_the_host(server: str) -> None:
         ("/loop", Unreachable, "crl.redirects"),
         ("/to-https", InputError, "crl.url"),
         ("/to-file", InputError, "crl.url"),
+        ("/to-nowhere", InputError, "crl.url"),
         ("/cut", Unreachable, "crl.unreachable"),
     ],
 )
@@ -136,6 +138,46 @@ def test_nobody_listens() -> None:
 def test_a_silent_server_is_not_waited_for() -> None:
     with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc") as url, pytest.raises(Unreachable):
         download(url, CLOCK, timeout=0.5)
+
+
+@contextmanager
+def dripping_server(start: bytes, drop: bytes) -> Iterator[str]:
+    """Sends ``start``, and then ``drop`` ten times a second, six seconds long."""
+    over = threading.Event()
+    sent: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(start)
+                while len(sent) < 60 and not over.wait(0.1):
+                    connection.sendall(drop)
+                    sent.append(drop)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/ca.crl"
+        over.set()
+        thread.join(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("start", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", b"X: y\r\n"),
+    ],
+)
+def test_a_server_that_drips_is_not_waited_for(start: bytes, drop: bytes) -> None:
+    with dripping_server(start, drop) as url:
+        started = CLOCK.monotonic()
+        with pytest.raises(Unreachable):
+            download(url, CLOCK, timeout=0.5)
+        assert CLOCK.monotonic() - started < 4
 
 
 def test_what_is_no_http_is_an_error() -> None:
