@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from cryptography import x509
 
@@ -222,14 +223,14 @@ def _certificates(
 def _not_revoked(
     below: Sequence[KnownAuthority], authorities: Sequence[KnownAuthority], crls: Mapping[str, CheckedCrl]
 ) -> list[KnownAuthority]:
-    """Those CAs that their issuer has not revoked: some software trusts every listed CA by itself and would never look."""
+    """Those CAs of which nothing up to the root is revoked: some software trusts every listed CA by itself and looks no further up."""
     names = {fingerprint(a.certificate): a.name for a in authorities}
-    kept = []
-    for one in below:
-        crl = crls.get(names.get(fingerprint(one.chain[1]), ""))
-        if crl is None or revoked_entry(crl.crl, one.certificate.serial_number) is None:
-            kept.append(one)
-    return kept
+
+    def is_revoked(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        crl = crls.get(names.get(fingerprint(issuer), ""))
+        return crl is not None and revoked_entry(crl.crl, certificate.serial_number) is not None
+
+    return [one for one in below if not any(is_revoked(own, above) for own, above in pairwise(one.chain))]
 
 
 def revocation_authorities(

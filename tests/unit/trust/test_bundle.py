@@ -78,6 +78,17 @@ def test_intermediates_are_included_when_wanted_unless_revoked(tmp_path: Path) -
     assert made.build().intermediates == ()
 
 
+def test_a_ca_below_a_revoked_one_is_left_out_too(tmp_path: Path) -> None:
+    made = Made(tmp_path, with_bundle(environment(), include_intermediates=True))
+    root, clients = made.cas["root"], made.cas["clients"]
+    upper = builders.subordinate_ca(root, "Upper", path_length=1)
+    made.add("clients", builders.subordinate_ca(upper, "Lower"), upper, root, generation=2)
+    made.add("clients", upper, root, generation=3)
+    assert {one.name for one in made.build().intermediates} == {"clients-g1", "clients-g2", "clients-g3"}
+    made.crls["root-g1"] = crl_of("root-g1", root, revoked={upper.serial: None})
+    assert [one.certificate for one in made.build().intermediates] == [clients.certificate]
+
+
 @pytest.mark.parametrize(
     ("revocation", "names"),
     [
