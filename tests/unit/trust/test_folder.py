@@ -51,6 +51,22 @@ def test_files_changed_by_hand_are_replaced_because_the_folder_is_ours(tmp_path:
     assert content(path) == EXPECTED
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_stands_in_for_a_file_is_replaced_without_a_look_inside(tmp_path: Path, kind: str) -> None:
+    path, elsewhere = tmp_path / "nginx", tmp_path / "elsewhere"
+    write_folders([folder(path)], overwrite=False)
+    elsewhere.write_bytes(b"1")
+    (path / "a").unlink()
+    if kind == "link":
+        (path / "a").symlink_to(elsewhere)
+    else:
+        os.mkfifo(path / "a")  # whoever opens it waits for ever
+    assert write_folders([folder(path)], overwrite=False)[0].change == "replaced"
+    assert content(path) == EXPECTED
+    assert not (path / "a").is_symlink()
+    assert elsewhere.read_bytes() == b"1"
+
+
 def test_a_folder_of_somebody_else_needs_consent(tmp_path: Path) -> None:
     path = tmp_path / "nginx"
     path.mkdir()
