@@ -26,6 +26,7 @@ from pkiops.x509.names import rfc4514
 
 _HAS_CERTIFICATE = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
 _LONGEST_CHAIN = 10
+_EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,14 @@ class SkippedAuthority:
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """The authorities of an environment: those that count, roots first, and the others with their reasons."""
+    """The authorities of an environment: those that count, roots first, and the others with their reasons.
+
+    ``expired`` are the names (``clients-g1``) of those that would count had their certificate not run out.
+    """
 
     known: tuple[KnownAuthority, ...]
     skipped: tuple[SkippedAuthority, ...]
+    expired: frozenset[str] = frozenset()
 
 
 def authority_name(label: str, generation: int) -> str:
@@ -90,11 +95,14 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
     observed = of_environment(backend.list_authorities(), environment.environment)
     known: list[KnownAuthority] = []
     skipped: list[SkippedAuthority] = []
+    expired: set[str] = set()
     for one in observed:
         label, generation = _identity(one)
         reason = _reason_to_skip(environment, one, label, generation, at) or _reason_to_doubt(
             environment, observed, one, label, generation
         )
+        if reason == _EXPIRED and generation is not None:
+            expired.add(authority_name(label, generation))
         if reason is not None or generation is None:
             skipped.append(SkippedAuthority(f"{label} ({one.reference})", reason or "no generation"))
             continue
@@ -103,7 +111,7 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
     skipped.extend(_missing(environment, observed))
     order = list(environment.authorities)
     known.sort(key=lambda a: (len(a.chain), order.index(a.label), -a.generation))
-    return Authorities(tuple(known), tuple(sorted(skipped, key=lambda s: s.name)))
+    return Authorities(tuple(known), tuple(sorted(skipped, key=lambda s: s.name)), frozenset(expired))
 
 
 def require_whole_chains(environment: str, known: Sequence[KnownAuthority]) -> None:
@@ -140,7 +148,7 @@ def _reason_to_skip(
     if generation is None or not 1 <= generation <= declared.generation:
         return f"its generation is not among those of the environment file (1 to {declared.generation})"
     if observed.status is AuthorityStatus.EXPIRED or (observed.not_after is not None and observed.not_after <= at):
-        return "expired"
+        return _EXPIRED
     if observed.status not in _HAS_CERTIFICATE:
         return f"has no certificate ({observed.status.value})"
     return None

@@ -111,7 +111,9 @@ def _try(
     require_whole_chains(name, authorities.known)
     candidate = fetch_set(name, authorities.known, backend, at=at, progress=progress)
     records = _compare(name, candidate, before)
-    _refuse_removal(name, candidate, before, at, allow_removal=allow_removal)
+    if not allow_removal:
+        # what is below an expired CA is refused with its CRL and without it
+        _refuse_removal(candidate, {n: record for n, record in before.items() if n not in authorities.expired}, at)
     progress.step(f"write {file_key(name, candidate.digest(), '')}")
     written = _write_folder(store, candidate)
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
@@ -165,15 +167,13 @@ def _compare(environment: str, candidate: CrlSet, before: Mapping[str, CrlRecord
     return compared
 
 
-def _refuse_removal(
-    environment: str, candidate: CrlSet, before: Mapping[str, CrlRecord], at: datetime, *, allow_removal: bool
-) -> None:
+def _refuse_removal(candidate: CrlSet, before: Mapping[str, CrlRecord], at: datetime) -> None:
     kept = {record.name for record in candidate.records}
     removed = sorted(name for name, record in before.items() if name not in kept and record.next_update > at)
-    if removed and not allow_removal:
+    if removed:
         raise GuardRefused(
-            f"the published set holds the CRL of {', '.join(f'{environment}/ca/{name}' for name in removed)}, which no longer counts; "
-            "without it, relying parties refuse every certificate below that CA",
+            f"the published set holds the CRL of {', '.join(f'{candidate.environment}/ca/{name}' for name in removed)}, "
+            "which no longer counts; without it, relying parties refuse every certificate below that CA",
             hint="if nothing below it is in use any more, run again with --allow-removal",
             code="crl.removal",
         )

@@ -288,6 +288,14 @@ def test_a_crl_leaves_the_set_only_with_consent(tmp_path: Path) -> None:
     assert [record.name for record in read_records(world.store, "test", pointer.manifest_sha256)] == ["root-g1"]
 
 
+def test_the_crl_of_an_expired_ca_leaves_the_set_by_itself(tmp_path: Path) -> None:
+    # else nothing could be published from the day a CA expires until its last CRL has run out
+    world = World(tmp_path)
+    world.publish()
+    world.backend.status["clients"] = AuthorityStatus.EXPIRED
+    assert [one.record.name for one in world.publish().records] == ["root-g1"]
+
+
 def test_a_damaged_folder_is_put_right(tmp_path: Path) -> None:
     world = World(tmp_path)
     first = world.publish()
