@@ -74,8 +74,8 @@ class AuthorityRequest:
 class ObservedAuthority:
     """A certificate authority as it exists.
 
-    ``reference`` is the backend's own name for it (an ARN). ``tags`` is None where they cannot be read (a DELETED CA). Moments are aware UTC;
-    ``serial`` is lower-case hex. ``crl`` is None when the CA publishes none.
+    ``reference`` is the backend's own name for it (an ARN). ``tags`` is None where they cannot be read (a DELETED CA). Moments are aware UTC.
+    ``crl`` is None when the CA publishes none.
     """
 
     reference: str
@@ -88,7 +88,6 @@ class ObservedAuthority:
     created_at: datetime
     not_before: datetime | None = None
     not_after: datetime | None = None
-    serial: str | None = None
     crl: CrlSettings | None = None
     ocsp: bool = False
     tags: Mapping[str, str] | None = None

@@ -167,7 +167,6 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "key_algorithm": observed.key_algorithm,
         "signing_algorithm": observed.signing_algorithm,
         "usage_mode": observed.usage_mode,
-        "serial": observed.serial,
         "created_at": observed.created_at,
         "not_before": observed.not_before,
         "not_after": observed.not_after,

@@ -54,7 +54,7 @@ def _existing(family: Family, member: Member, publisher: PublishesOwnCrls | None
     own = member.chain[0] if member.chain else None
     issuer, issuer_reference, issuer_subject = family.issuer(member)
     not_after = own.not_after if own else observed.not_after
-    serial = own.serial if own else observed.serial
+    serial = own.serial if own else None
     declared = family.environment.authorities.get(member.label or "")
     is_declared = declared is not None and declared.generation == member.generation
     return AuthorityRecord(

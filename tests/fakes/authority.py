@@ -41,7 +41,6 @@ from pkiops.environment.models import (
 )
 from pkiops.errors import InvalidState, NotFound
 from pkiops.policy.rules import FromRequest, Profile, SanRule, SubjectRule, Usage, ValidityRule
-from pkiops.x509.certificate import serial_hex
 from pkiops.x509.duration import Duration
 from pkiops.x509.keys import PrivateKey
 from tests import builders
@@ -200,7 +199,6 @@ class FakeAuthorities:
             created_at=certificate.not_valid_before_utc,
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
-            serial=serial_hex(certificate.serial_number),
             crl=ObservedCrl(bucket="example-test-crl", host=self._environment.publication.crl.host, validity_days=7),
             tags=tags if tagged else None,
         )

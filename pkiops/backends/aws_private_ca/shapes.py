@@ -155,10 +155,12 @@ def key_usage_passthrough(template: Template) -> dict[str, Any]:
 
 
 def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None) -> ObservedAuthority:
-    """A CertificateAuthority structure as observed authority."""
+    """A CertificateAuthority structure as observed authority.
+
+    Its ``Serial`` is left out: the documentation shows it decimal in one place and hexadecimal in another. The certificate has the right one.
+    """
     configuration = answer.get("CertificateAuthorityConfiguration", {})
     revocation = answer.get("RevocationConfiguration") or {}
-    serial = answer.get("Serial")
     return ObservedAuthority(
         reference=answer["Arn"],
         type=_known(AuthorityType, answer, "Type"),
@@ -170,7 +172,6 @@ def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None
         created_at=_moment(answer["CreatedAt"]),
         not_before=_moment_or_none(answer.get("NotBefore")),
         not_after=_moment_or_none(answer.get("NotAfter")),
-        serial=_serial(serial),
         crl=crl_from_api(revocation.get("CrlConfiguration")),
         ocsp=bool((revocation.get("OcspConfiguration") or {}).get("Enabled")),
         tags=tags,
@@ -198,12 +199,6 @@ def _known(kind: type[_E], answer: Mapping[str, Any], key: str) -> _E:
             f"{answer['Arn']}: {key} is {answer[key]!r}, which this version of pkiops does not know",
             code="backend.answer",
         ) from error
-
-
-def _serial(text: object) -> str | None:
-    """A serial as every other of ours: hexadecimal, lower case, no separators, no leading zeros."""
-    digits = str(text or "").replace(":", "").lower()
-    return f"{int(digits, 16):x}" if digits and set(digits) <= set("0123456789abcdef") else None
 
 
 def _moment(value: datetime) -> datetime:

@@ -178,7 +178,6 @@ def test_an_answer_becomes_an_observed_authority() -> None:
         {"a": "b"},
     )
     assert observed.status is AuthorityStatus.ACTIVE
-    assert observed.serial == "aff"
     assert observed.created_at == NOW
     assert observed.subject == {"common_name": "x", "CustomAttributes": "odd"}
     assert observed.crl == CrlSettings(bucket="b", host=None, validity_days=3)

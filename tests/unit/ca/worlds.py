@@ -82,7 +82,6 @@ def authority_as(wanted: DesiredAuthority, environment: str = "dev", **changes: 
         created_at=NOW,
         not_before=NOW,
         not_after=wanted.validity.after(NOW),
-        serial="01",
         crl=request.crl,
         tags=identity_tags(environment, wanted.label, wanted.generation),
     )

@@ -48,7 +48,6 @@ class Account:
             "created_at": AT - timedelta(days=400),
             "not_before": AT - timedelta(days=400),
             "not_after": AT + timedelta(days=10),
-            "serial": "0a",
             "crl": CrlSettings(bucket="example-test-crl", host="pki.test.example.com", validity_days=7),
             "owner_account": "111122223333",
         }
