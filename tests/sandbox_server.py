@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 
 from pkiops.clock import Clock, ManualClock, Randomness
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.server import bound_server
 
@@ -44,11 +45,16 @@ class RunningSandbox:
 
 @contextlib.contextmanager
 def running_sandbox(
-    *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None, port: int = 0
+    *,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    pace: Pace | None = None,
+    settings: Settings | None = None,
+    port: int = 0,
 ) -> Iterator[RunningSandbox]:
     """A sandbox on a free loopback port; by default its clock stands still at ``START``."""
     clock = clock or ManualClock(START)
-    with bound_server(port, clock=clock, randomness=randomness, pace=pace) as server:
+    with bound_server(port, clock=clock, randomness=randomness, pace=pace, settings=settings) as server:
         thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)
         thread.start()
         try:

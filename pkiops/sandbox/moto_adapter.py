@@ -29,6 +29,7 @@ from pkiops.sandbox.bucket_policy import SERVICE, refusal, verdict_for_anyone
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
 
 _PATH = "{0}/$"
@@ -150,10 +151,10 @@ def _permission(self: FakeBucket, action: str, resource: str) -> PermissionResul
 class Sandbox:
     """One engine and the moto it lives in."""
 
-    def __init__(self, clock: Clock, randomness: Randomness, pace: Pace) -> None:
+    def __init__(self, clock: Clock, randomness: Randomness, pace: Pace, settings: Settings | None = None) -> None:
         self.clock = clock
         self.buckets = MotoBuckets()
-        self.service = PrivateCa(clock, randomness, self.buckets, pace)
+        self.service = PrivateCa(clock, randomness, self.buckets, pace, settings)
 
     def call(self, account: str, region_name: str, operation: str, body: str) -> str:
         """One request as moto got it, answered as JSON.
@@ -198,7 +199,11 @@ def _operation(name: str, sandbox: Sandbox) -> Callable[[ACMPCAResponse], tuple[
 
 @contextlib.contextmanager
 def plugged_in(
-    *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None
+    *,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    pace: Pace | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[Sandbox]:
     """Private CA of moto in this process is ours while the context lasts, under ``mock_aws`` and in server mode.
 
@@ -211,7 +216,7 @@ def plugged_in(
     original: Any = url_paths[_PATH]
     moto_permission = FakeBucket.get_permission
     try:
-        sandbox = Sandbox(clock or SystemClock(), randomness or SystemRandomness(), pace or Pace())
+        sandbox = Sandbox(clock or SystemClock(), randomness or SystemRandomness(), pace or Pace(), settings)
         methods: Mapping[str, Any] = {xform_name(name): _operation(name, sandbox) for name in operation_names()}
         # moto derives the module of urls from the response's module name
         response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})

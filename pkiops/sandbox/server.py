@@ -28,6 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from pkiops import __version__
 from pkiops.clock import Clock, Randomness, SystemRandomness
 from pkiops.sandbox.engine import crl
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
@@ -215,7 +216,12 @@ class SandboxServer:
 
 @contextlib.contextmanager
 def bound_server(
-    port: int, *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None
+    port: int,
+    *,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    pace: Pace | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[SandboxServer]:
     """A sandbox bound to a loopback port (0: a free one), with empty state; everything is forgotten at the end.
 
@@ -224,7 +230,7 @@ def bound_server(
         InternalError: a sandbox runs in this process already, or moto does not fit.
     """
     randomness = randomness or SystemRandomness()
-    with plugged_in(clock=clock, randomness=randomness, pace=pace) as sandbox:
+    with plugged_in(clock=clock, randomness=randomness, pace=pace, settings=settings) as sandbox:
         BackendDict.reset()
         instance = randomness.token_bytes(16).hex()
         server = _bind(port, Application(sandbox, instance))

@@ -15,6 +15,7 @@ from pkiops.clock import Clock, Randomness
 from pkiops.sandbox.engine import authorities, crl, installation, issuance, revocation, tags
 from pkiops.sandbox.engine.errors import not_implemented
 from pkiops.sandbox.engine.request_model import checked_request
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Context, CrlBuckets, Pace, Region
 
 Operation = Callable[[Context, Region, dict[str, Any]], dict[str, Any]]
@@ -45,10 +46,18 @@ class PrivateCa:
         randomness: serials and identifiers; keys are always the operating system's.
         buckets: where CRLs are written.
         pace: how long asynchronous answers take.
+        settings: delays, limits and failures that come later.
     """
 
-    def __init__(self, clock: Clock, randomness: Randomness, buckets: CrlBuckets, pace: Pace | None = None) -> None:
-        self._context = Context(clock, randomness, buckets, pace or Pace())
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        buckets: CrlBuckets,
+        pace: Pace | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._context = Context(clock, randomness, buckets, pace or Pace(), settings or Settings())
         self._lock = threading.RLock()
 
     @property

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkiops.clock import Clock, Randomness
 from pkiops.sandbox.engine.errors import ServiceError, invalid_state, not_found
 from pkiops.sandbox.engine.keys import PrivateKey, Signer, signer
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.tokens import TokenWindow
 
 _AUTHORITY_ARN = re.compile(r"arn:[a-z-]+:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority/[0-9a-fA-F-]{36}")
@@ -33,6 +34,7 @@ class Status(StrEnum):
     DELETED = "DELETED"
     DISABLED = "DISABLED"
     EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
 
 
 _ALIVE = frozenset({Status.PENDING, Status.ACTIVE, Status.DISABLED, Status.EXPIRED})
@@ -49,7 +51,9 @@ ALLOWED: Mapping[str, frozenset[Status]] = {
     "TagCertificateAuthority": _ALIVE,
     "UntagCertificateAuthority": _ALIVE,
     "ListTags": _ALIVE,
-    "DeleteCertificateAuthority": frozenset({Status.CREATING, Status.PENDING, Status.DISABLED, Status.EXPIRED}),
+    "DeleteCertificateAuthority": frozenset(
+        {Status.CREATING, Status.FAILED, Status.PENDING, Status.DISABLED, Status.EXPIRED}
+    ),
     "RestoreCertificateAuthority": frozenset({Status.DELETED}),
 }
 _MESSAGES = {
@@ -60,7 +64,11 @@ _MESSAGES = {
 
 @dataclass(slots=True)
 class Issued:
-    """One certificate of an authority. ``chain`` runs from its issuer to the root; empty for a root itself."""
+    """One certificate of an authority.
+
+    ``chain`` runs from its issuer to the root; empty for a root itself. ``partition``: the partition of the CRL it belongs
+    to; None is the complete CRL.
+    """
 
     arn: str
     certificate: x509.Certificate
@@ -70,16 +78,39 @@ class Issued:
     readiness: Readiness
     revoked_at: datetime | None = None
     reason: str | None = None
+    partition: str | None = None
+
+
+@dataclass(slots=True)
+class FailedIssuance:
+    """An issuance that was accepted and came to nothing."""
+
+    arn: str
+    readiness: Readiness
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition of an authority's CRL: its random name, and the URL in its certificates, which never changes."""
+
+    name: str
+    url: str
+    size: int = 0
 
 
 @dataclass(slots=True)
 class CrlState:
-    """The last CRL of an authority. ``failed_at``: when writing it was last refused; None when it is in the bucket."""
+    """The last CRLs of an authority, all of one moment and number.
+
+    ``failed_at``: when writing was last refused; None when they are in the bucket. ``due_at``: when a revocation is to be
+    published; None if nothing waits.
+    """
 
     number: int
     generated_at: datetime
     next_update: datetime
     failed_at: datetime | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -122,10 +153,13 @@ class Authority:
     chain: tuple[x509.Certificate, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
     issued: dict[int, Issued] = field(default_factory=dict)
+    failed: dict[int, FailedIssuance] = field(default_factory=dict)
+    partitions: list[Partition] = field(default_factory=list)
     crl: CrlState | None = None
     csr_pem: str | None = None
     restorable_until: datetime | None = None
     status_before_delete: Status | None = None
+    failure_reason: str | None = None
 
     @property
     def identifier(self) -> str:
@@ -168,13 +202,15 @@ class Authority:
 
 @dataclass(slots=True)
 class Region:
-    """Everything of one account in one Region."""
+    """Everything of one account in one Region; ``creations`` and ``issuances`` count accepted calls."""
 
     partition: str
     account: str
     name: str
     authorities: dict[str, Authority] = field(default_factory=dict)
     tokens: TokenWindow = field(default_factory=TokenWindow)
+    creations: int = 0
+    issuances: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +263,7 @@ class Context:
     randomness: Randomness
     buckets: CrlBuckets
     pace: Pace = Pace()
+    settings: Settings = Settings()
 
 
 def spki(public_key: Any) -> bytes:
