@@ -263,7 +263,7 @@ class Context:
     randomness: Randomness
     buckets: CrlBuckets
     pace: Pace = Pace()
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 def spki(public_key: Any) -> bytes:
