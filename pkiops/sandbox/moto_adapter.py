@@ -25,6 +25,7 @@ from moto.utilities.utils import get_partition
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import InternalError
+from pkiops.sandbox import moto_changes
 from pkiops.sandbox.bucket_policy import SERVICE, refusal, verdict_for_anyone
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
@@ -61,14 +62,15 @@ _NAMES = {
 _installed = threading.Lock()
 
 
-def require_moto_names(wanted: Mapping[str, Sequence[str]] = _NAMES) -> None:
+def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> None:
     """Check that moto still has every inner name this package uses: dotted names by module.
 
     Raises:
         InternalError: naming each one that is gone.
     """
     gone = []
-    for module_name, names in wanted.items():
+    needed = [*_NAMES.items(), *moto_changes.NAMES.items()] if wanted is None else wanted.items()
+    for module_name, names in needed:
         module = importlib.import_module(module_name)
         for dotted in names:
             found: Any = module
@@ -153,6 +155,7 @@ class Sandbox:
 
     def __init__(self, clock: Clock, randomness: Randomness, pace: Pace, settings: Settings | None = None) -> None:
         self.clock = clock
+        self.lock = threading.RLock()  # one request at a time, whichever way it comes
         self.buckets = MotoBuckets()
         self.service = PrivateCa(clock, randomness, self.buckets, pace, settings)
 
@@ -172,6 +175,12 @@ class Sandbox:
             return json.dumps(self.service.call(self.region(account, region_name), operation, request))
         except ServiceError as error:
             raise JsonRESTError(error.code, error.message) from error
+
+    def in_turn(self, request: Any, carry_out: Callable[[], moto_changes.Answer]) -> moto_changes.Answer:
+        """One request of botocore in this process, when no other is being answered."""
+        del request
+        with self.lock:
+            return carry_out()
 
     def region(self, account: str, region_name: str) -> Region:
         """The state of one account and Region."""
@@ -222,7 +231,8 @@ def plugged_in(
         response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})
         url_paths[_PATH] = response.dispatch  # type: ignore[attr-defined]
         FakeBucket.get_permission = _permission  # type: ignore[method-assign]
-        yield sandbox
+        with moto_changes.changed_moto(sandbox.clock, sandbox.in_turn):
+            yield sandbox
     finally:
         FakeBucket.get_permission = moto_permission  # type: ignore[method-assign]
         url_paths[_PATH] = original

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import functools
 import io
 import json
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -98,14 +99,25 @@ def _run(application: Any, environ: WSGIEnvironment) -> tuple[str, list[tuple[st
     return status, headers, data
 
 
+class _Router(DomainDispatcherApplication):
+    """moto's choice of a service for a request, without its look through moto's folder for every request."""
+
+    def __init__(self, create_app: Callable[[Any], Any]) -> None:
+        super().__init__(create_app)
+        self._service_of_host = functools.lru_cache(maxsize=1024)(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        return self._service_of_host(host)
+
+
 class Application:
     """The WSGI application of the sandbox."""
 
     def __init__(self, sandbox: Sandbox, instance: str) -> None:
         self._sandbox = sandbox
         self._instance = instance
-        self._moto = DomainDispatcherApplication(moto_application)
-        self._lock = threading.RLock()
+        self._moto = _Router(moto_application)
+        self._swept_at: datetime | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body = _read_body(environ)
@@ -116,13 +128,25 @@ class Application:
             environ["CONTENT_LENGTH"] = str(len(body))
         if environ.get("PATH_INFO") == STATUS_PATH:
             return self._status(environ, start_response)
-        with self._lock:
-            for region in self._sandbox.regions():
-                self._sandbox.service.maintain(region)
+        with self._sandbox.lock:
+            self._let_time_pass(environ)
             published = self._published(environ)
             if published is not None:
                 return self._crl(environ, start_response, published)
             return self._through_moto(environ, start_response)
+
+    def _let_time_pass(self, environ: WSGIEnvironment) -> None:
+        """Let happen in every Region what time brings: once for each second of it, and after each call that may have changed something.
+
+        A call of Private CA does so for its own Region, which is the only one it can see.
+        """
+        now = self._sandbox.clock.now()
+        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("ACMPrivateCA."):
+            self._swept_at = None
+        elif now != self._swept_at:
+            for region in self._sandbox.regions():
+                self._sandbox.service.maintain(region)
+            self._swept_at = now
 
     def _through_moto(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         status, headers, data = _run(self._moto, environ)
