@@ -4,7 +4,8 @@ What this module decides:
 
 - one request at a time reaches moto: its conditional writes are not atomic, AWS's are;
 - every answer carries the sandbox's time in ``Date``, so that clients can follow a clock that was moved;
-- an unsigned GET for the host of a CA's CRL is answered out of the bucket, as the CDN in front of it would;
+- an unsigned GET for the host of a CA's CRL is answered out of the bucket, as the CDN in front of it would, and unsigned
+  requests for the host of a CA's OCSP responder by ``ocsp_http``;
 - ``/_pkiops/sandbox`` says who is listening, for whoever wants to see or end it.
 """
 
@@ -28,10 +29,11 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from pkiops import __version__
 from pkiops.clock import Clock, Randomness, SystemRandomness
-from pkiops.sandbox.engine import crl
+from pkiops.sandbox.engine import crl, crl_locations
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
+from pkiops.sandbox.ocsp_http import ocsp_answer
 from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
 from pkiops.sandbox.unimplemented import moto_application
 
@@ -130,6 +132,9 @@ class Application:
             return self._status(environ, start_response)
         with self._sandbox.lock:
             self._let_time_pass(environ)
+            answered = None if "HTTP_AUTHORIZATION" in environ else ocsp_answer(self._sandbox, environ, body)
+            if answered is not None:
+                return self._respond(environ, start_response)(*answered)
             published = self._published(environ)
             if published is not None:
                 return self._crl(environ, start_response, published)
@@ -192,7 +197,7 @@ class Application:
         host = environ.get("HTTP_HOST", "").partition(":")[0].lower()
         for region in self._sandbox.regions():
             for authority in region.authorities.values():
-                if host in crl.hosts(authority, region):
+                if host in crl_locations.hosts(authority, region):
                     bucket = str(authority.crl_configuration["S3BucketName"])
                     return bucket, environ.get("PATH_INFO", "").lstrip("/")
         return None

@@ -15,7 +15,7 @@ from cryptography.x509.oid import SubjectInformationAccessOID
 
 from pkiops.sandbox.engine import crl, keys, revocation, tags
 from pkiops.sandbox.engine.certificates import pem, pem_chain
-from pkiops.sandbox.engine.errors import in_progress, invalid_args
+from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args
 from pkiops.sandbox.engine.extensions import key_usage
 from pkiops.sandbox.engine.paging import page
 from pkiops.sandbox.engine.state import Authority, Context, Region, Status, find_authority, require_state
@@ -60,6 +60,8 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
     _require_csr_extensions(configuration)
     revocation.probe_bucket(context, region, authority)
     authority.key = keys.generate(authority.key_algorithm)
+    region.creations += 1
+    authority.failure_reason = context.settings.failed_creations.get(region.creations)
     region.authorities[authority.arn] = authority
     region.tokens.remember(token_key, authority.arn, now)
     return {"CertificateAuthorityArn": authority.arn}
@@ -92,12 +94,16 @@ def list_authorities(context: Context, region: Region, request: dict[str, Any]) 
 def settle_creation(authority: Authority, now: datetime) -> None:
     """Move a CREATING authority on if its time has come."""
     if authority.status is Status.CREATING and authority.readiness.is_ready(now):
-        authority.change_status(Status.PENDING, now)
+        _end_creation(authority, now)
 
 
 def _poll_creation(authority: Authority, now: datetime) -> None:
     if authority.status is Status.CREATING and authority.readiness.poll(now):
-        authority.change_status(Status.PENDING, now)
+        _end_creation(authority, now)
+
+
+def _end_creation(authority: Authority, now: datetime) -> None:
+    authority.change_status(Status.FAILED if authority.failure_reason else Status.PENDING, now)
 
 
 def _description(authority: Authority, region: Region, now: datetime) -> dict[str, Any]:
@@ -117,6 +123,8 @@ def _description(authority: Authority, region: Region, now: datetime) -> dict[st
         answer["Serial"] = f"{authority.certificate.serial_number:032x}"
         answer["NotBefore"] = int(authority.certificate.not_valid_before_utc.timestamp())
         answer["NotAfter"] = int(authority.certificate.not_valid_after_utc.timestamp())
+    if authority.status is Status.FAILED:
+        answer["FailureReason"] = authority.failure_reason
     if authority.restorable_until is not None:
         answer["RestorableUntil"] = int(authority.restorable_until.timestamp())
     return answer
@@ -128,6 +136,8 @@ def get_csr(context: Context, region: Region, request: dict[str, Any]) -> dict[s
     _poll_creation(authority, context.clock.now())
     if authority.status is Status.CREATING:
         raise in_progress(f"The certificate signing request of {authority.arn} is being created")
+    if authority.status is Status.FAILED:
+        raise ServiceError("RequestFailedException", f"Creating {authority.arn} has failed: {authority.failure_reason}")
     require_state(authority, "GetCertificateAuthorityCsr", context.clock.now())
     if authority.csr_pem is None:
         authority.csr_pem = _csr(authority)
@@ -148,7 +158,7 @@ def _require_csr_extensions(configuration: dict[str, Any]) -> None:
 
 def _csr_extensions(configuration: dict[str, Any]) -> list[tuple[x509.ExtensionType, bool]]:
     given = configuration.get("CsrExtensions") or {}
-    found: list[tuple[x509.ExtensionType, bool]] = []
+    found: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(ca=True, path_length=None), True)]
     if "KeyUsage" in given:
         found.append((key_usage(given["KeyUsage"]), True))
     if given.get("SubjectInformationAccess"):
@@ -205,7 +215,7 @@ def delete(context: Context, region: Region, request: dict[str, Any]) -> dict[st
     now = context.clock.now()
     authority = find_authority(region, request["CertificateAuthorityArn"])
     require_state(authority, "DeleteCertificateAuthority", now)
-    if authority.status is Status.CREATING:
+    if authority.status in {Status.CREATING, Status.FAILED}:
         del region.authorities[authority.arn]
         return {}
     authority.status_before_delete = authority.status

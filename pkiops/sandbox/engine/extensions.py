@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
 from pkiops.sandbox.engine.errors import invalid_args
 from pkiops.sandbox.engine.subjects import general_names, object_identifier
@@ -56,12 +56,14 @@ class _Extensions:
 class Sources:
     """Where extensions come from besides the template.
 
-    ``issuer_key_identifier`` is None for a root; ``crl_url`` is None where the CA writes no distribution point.
+    ``issuer_key_identifier`` is None for a root; ``crl_url`` and ``ocsp_url`` are None where the CA writes no distribution point
+    and no responder.
     """
 
     public_key: Any
     issuer_key_identifier: bytes | None
     crl_url: str | None
+    ocsp_url: str | None
     api: Mapping[str, Any]
     csr: x509.Extensions
     subject_is_empty: bool
@@ -78,6 +80,11 @@ def assemble(template: Template, sources: Sources) -> list[tuple[x509.ExtensionT
     if sources.crl_url and not template.root:
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(sources.crl_url)], None, None, None)
         extensions.put(x509.CRLDistributionPoints([point]), critical=False)
+    if sources.ocsp_url and not template.root:
+        # settled before passthrough, which therefore cannot bring its own
+        location = x509.UniformResourceIdentifier(sources.ocsp_url)
+        description = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, location)
+        extensions.put(x509.AuthorityInformationAccess([description]), critical=False)
     if template.reads_api:
         _from_api(extensions, sources)
     for extension in sources.csr:
@@ -119,7 +126,7 @@ def _from_api(extensions: _Extensions, sources: Sources) -> None:
         policies = [_policy(policy) for policy in given["CertificatePolicies"]]
         extensions.put(x509.CertificatePolicies(policies), critical=False)
     for custom in given.get("CustomExtensions", []):
-        value = base64.b64decode(custom["Value"])
+        value = base64.b64decode(custom["Value"])  # its alphabet is in the model
         oid = object_identifier(custom["ObjectIdentifier"])
         extensions.put(x509.UnrecognizedExtension(oid, value), critical=custom.get("Critical", False))
 

@@ -61,6 +61,11 @@ class PrivateCa:
         self._lock = threading.RLock()
 
     @property
+    def context(self) -> Context:
+        """What the operations need from outside; for what is answered beside the API (OCSP)."""
+        return self._context
+
+    @property
     def clock(self) -> Clock:
         """The service's time."""
         return self._context.clock

@@ -102,15 +102,13 @@ class Partition:
 class CrlState:
     """The last CRLs of an authority, all of one moment and number.
 
-    ``failed_at``: when writing was last refused; None when they are in the bucket. ``due_at``: when a revocation is to be
-    published; None if nothing waits.
+    ``failed_at``: when writing was last refused; None when they are in the bucket.
     """
 
     number: int
     generated_at: datetime
     next_update: datetime
     failed_at: datetime | None = None
-    due_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -135,7 +133,10 @@ class Readiness:
 
 @dataclass(slots=True)
 class Authority:
-    """One CA, its key, and everything issued by it."""
+    """One CA, its key, and everything issued by it.
+
+    ``crl_due_at``: when a revocation is to be published; None if nothing waits.
+    """
 
     arn: str
     kind: str
@@ -156,6 +157,7 @@ class Authority:
     failed: dict[int, FailedIssuance] = field(default_factory=dict)
     partitions: list[Partition] = field(default_factory=list)
     crl: CrlState | None = None
+    crl_due_at: datetime | None = None
     csr_pem: str | None = None
     restorable_until: datetime | None = None
     status_before_delete: Status | None = None
@@ -175,6 +177,11 @@ class Authority:
     def short_lived(self) -> bool:
         """Whether leaves are held to seven days."""
         return self.usage_mode == "SHORT_LIVED_CERTIFICATE"
+
+    @property
+    def ocsp_configuration(self) -> dict[str, Any]:
+        """``OcspConfiguration``, with at least ``Enabled``."""
+        return dict(self.revocation.get("OcspConfiguration") or {"Enabled": False})
 
     @property
     def crl_configuration(self) -> dict[str, Any]:
