@@ -15,6 +15,7 @@ from typing import Any
 SERVICE = "acm-pca.amazonaws.com"
 _BUCKET_ACTIONS = ("s3:GetBucketAcl", "s3:GetBucketLocation")
 _OBJECT_ACTIONS = ("s3:PutObject", "s3:PutObjectAcl")
+_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
 
 
 def refusal(policy: str | None, *, partition: str, bucket: str, key: str, context: Mapping[str, str]) -> str | None:
@@ -22,6 +23,19 @@ def refusal(policy: str | None, *, partition: str, bucket: str, key: str, contex
 
     ``context`` holds the condition keys of the request, lower case (``aws:sourceaccount``, ``aws:sourcearn``, ...).
     """
+    bucket_arn = f"arn:{partition}:s3:::{bucket}"
+    wanted = [(action, bucket_arn) for action in _BUCKET_ACTIONS]
+    wanted += [(action, f"{bucket_arn}/{key}") for action in _OBJECT_ACTIONS]
+    return _refusal(policy, wanted, context)
+
+
+def key_refusal(policy: str | None, *, key_arn: str, context: Mapping[str, str]) -> str | None:
+    """Why a KMS key's policy keeps the service from encrypting with it, or None; ``context`` as in ``refusal``."""
+    reason = _refusal(policy, [(action, key_arn) for action in _KEY_ACTIONS], context)
+    return None if reason is None else f"of the KMS key {key_arn} it is encrypted with: {reason}"
+
+
+def _refusal(policy: str | None, wanted: Iterable[tuple[str, str]], context: Mapping[str, str]) -> str | None:
     try:
         document = json.loads(policy) if policy else None
     except ValueError:
@@ -29,9 +43,6 @@ def refusal(policy: str | None, *, partition: str, bucket: str, key: str, contex
     if not isinstance(document, dict):
         return f"it has no policy that lets {SERVICE} write"
     statements = [s for s in _as_list(document.get("Statement")) if isinstance(s, dict)]
-    bucket_arn = f"arn:{partition}:s3:::{bucket}"
-    wanted = [(action, bucket_arn) for action in _BUCKET_ACTIONS]
-    wanted += [(action, f"{bucket_arn}/{key}") for action in _OBJECT_ACTIONS]
     for action, resource in wanted:
         if any(s.get("Effect") == "Deny" and _applies(s, action, resource, context) for s in statements):
             return f"its policy denies {action} on {resource} to {SERVICE}"

@@ -26,6 +26,8 @@ from moto.utilities.utils import get_partition
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import InternalError
 from pkiops.sandbox import moto_changes
+from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
+from pkiops.sandbox.bucket_encryption import encryption_refusal
 from pkiops.sandbox.bucket_policy import SERVICE, refusal, verdict_for_anyone
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
@@ -69,7 +71,9 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> Non
         InternalError: naming each one that is gone.
     """
     gone = []
-    needed = [*_NAMES.items(), *moto_changes.NAMES.items()] if wanted is None else wanted.items()
+    needed = (
+        [*_NAMES.items(), *moto_changes.NAMES.items(), *ENCRYPTION_NAMES.items()] if wanted is None else wanted.items()
+    )
     for module_name, names in needed:
         module = importlib.import_module(module_name)
         for dotted in names:
@@ -85,7 +89,7 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> Non
 
 
 class MotoBuckets:
-    """moto's S3 as the service sees it: policy, Block Public Access and object ownership count.
+    """moto's S3 as the service sees it: policy, Block Public Access, object ownership and encryption count.
 
     A bucket that never said otherwise blocks public access and has ACLs disabled, as new buckets have on AWS and do not in moto.
     """
@@ -106,6 +110,8 @@ class MotoBuckets:
         reason = refusal(policy, partition=partition, bucket=access.bucket, key=key, context=context)
         if reason is None and access.public:
             reason = _public_refusal(bucket)
+        if reason is None:
+            reason = encryption_refusal(bucket, key, context)
         if reason is not None:
             raise BucketRefused(reason)
         backend = s3_backends[account][partition]
