@@ -17,9 +17,10 @@ from pkiops.sandbox.engine import crl, keys, revocation, tags
 from pkiops.sandbox.engine.certificates import pem, pem_chain
 from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args
 from pkiops.sandbox.engine.extensions import key_usage
+from pkiops.sandbox.engine.general_names import information_access
 from pkiops.sandbox.engine.paging import page
 from pkiops.sandbox.engine.state import Authority, Context, Region, Status, find_authority, require_state
-from pkiops.sandbox.engine.subjects import general_name, name, object_identifier
+from pkiops.sandbox.engine.subjects import name, object_identifier
 from pkiops.sandbox.engine.tokens import request_digest
 
 _DEFAULT_STANDARD = "FIPS_140_2_LEVEL_3_OR_HIGHER"
@@ -162,18 +163,17 @@ def _csr_extensions(configuration: dict[str, Any]) -> list[tuple[x509.ExtensionT
     if "KeyUsage" in given:
         found.append((key_usage(given["KeyUsage"]), True))
     if given.get("SubjectInformationAccess"):
-        descriptions = [_access_description(item) for item in given["SubjectInformationAccess"]]
-        found.append((x509.SubjectInformationAccess(descriptions), False))
+        descriptions = [(_access_method(item), item["AccessLocation"]) for item in given["SubjectInformationAccess"]]
+        found.append((information_access(descriptions), False))
     return found
 
 
-def _access_description(item: dict[str, Any]) -> x509.AccessDescription:
+def _access_method(item: dict[str, Any]) -> x509.ObjectIdentifier:
     method = item["AccessMethod"]
     if len(method) != 1:
         raise invalid_args("Exactly one of AccessMethodType and CustomObjectIdentifier must be given")
     known = method.get("AccessMethodType")
-    oid = _ACCESS_METHODS[known] if known else object_identifier(method["CustomObjectIdentifier"])
-    return x509.AccessDescription(oid, general_name(item["AccessLocation"]))
+    return _ACCESS_METHODS[known] if known else object_identifier(method["CustomObjectIdentifier"])
 
 
 def get_certificate(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
 from pkiops.sandbox.engine.errors import invalid_args
-from pkiops.sandbox.engine.subjects import general_names, object_identifier
+from pkiops.sandbox.engine.general_names import alternative_names
+from pkiops.sandbox.engine.subjects import object_identifier
 from pkiops.sandbox.engine.templates import Template
 
 _KEY_USAGE = {
@@ -119,9 +120,9 @@ def _from_api(extensions: _Extensions, sources: Sources) -> None:
         oids = [_extended_key_usage(usage) for usage in given["ExtendedKeyUsage"]]
         extensions.put(x509.ExtendedKeyUsage(oids), critical=False)
     if "SubjectAlternativeNames" in given:
-        names = general_names(given["SubjectAlternativeNames"])
+        names = alternative_names(given["SubjectAlternativeNames"])
         # RFC 5280 4.2.1.6: critical where it is the only name
-        extensions.put(x509.SubjectAlternativeName(names), critical=sources.subject_is_empty)
+        extensions.put(names, critical=sources.subject_is_empty)
     if "CertificatePolicies" in given:
         policies = [_policy(policy) for policy in given["CertificatePolicies"]]
         extensions.put(x509.CertificatePolicies(policies), critical=False)
