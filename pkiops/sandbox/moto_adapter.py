@@ -12,9 +12,13 @@ import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore import xform_name
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ConnectionClosedError
 from moto.acmpca.models import acmpca_backends
 from moto.acmpca.responses import ACMPCAResponse
 from moto.acmpca.urls import url_paths
@@ -29,11 +33,13 @@ from pkiops.sandbox import moto_changes
 from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
 from pkiops.sandbox.bucket_encryption import encryption_refusal
 from pkiops.sandbox.bucket_policy import SERVICE, refusal, verdict_for_anyone
+from pkiops.sandbox.calls import Call, Refused, identify
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
+from pkiops.sandbox.traffic import Dropped, Hindrances, Traffic
 
 _PATH = "{0}/$"
 _ATTRIBUTE = "pkiops_private_ca"
@@ -159,8 +165,16 @@ def _permission(self: FakeBucket, action: str, resource: str) -> PermissionResul
 class Sandbox:
     """One engine and the moto it lives in."""
 
-    def __init__(self, clock: Clock, randomness: Randomness, pace: Pace, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        pace: Pace,
+        settings: Settings | None = None,
+        hindrances: Hindrances | None = None,
+    ) -> None:
         self.clock = clock
+        self.traffic = Traffic(clock, hindrances or Hindrances())
         self.lock = threading.RLock()  # one request at a time, whichever way it comes
         self.buckets = MotoBuckets()
         self.service = PrivateCa(clock, randomness, self.buckets, pace, settings)
@@ -182,11 +196,25 @@ class Sandbox:
         except ServiceError as error:
             raise JsonRESTError(error.code, error.message) from error
 
-    def in_turn(self, request: Any, carry_out: Callable[[], moto_changes.Answer]) -> moto_changes.Answer:
-        """One request of botocore in this process, when no other is being answered."""
-        del request
-        with self.lock:
-            return carry_out()
+    def in_turn(self, request: AWSPreparedRequest, carry_out: Callable[[], moto_changes.Answer]) -> moto_changes.Answer:
+        """One request of botocore in this process, past what hinders calls, when no other is being answered.
+
+        Raises:
+            ConnectionClosedError: a fault closed the connection.
+        """
+        call = _call_of(request)
+        try:
+            hindered = self.traffic.arrive(call)
+            if isinstance(hindered, Refused):
+                return hindered.status, dict(hindered.headers), hindered.body
+            with self.lock:
+                answer = carry_out()
+            if hindered is None:
+                return answer
+            struck = self.traffic.strike(hindered, call)
+        except Dropped as error:
+            raise ConnectionClosedError(endpoint_url=request.url) from error
+        return struck.status, dict(struck.headers), struck.body
 
     def region(self, account: str, region_name: str) -> Region:
         """The state of one account and Region."""
@@ -196,6 +224,10 @@ class Sandbox:
             state = Region(get_partition(region_name), account, region_name)
             backend.__dict__[_ATTRIBUTE] = state
         return state
+
+    def adopt(self, region: Region) -> None:
+        """Take a state that was kept elsewhere for that of its account and Region."""
+        acmpca_backends[region.account][region.name].__dict__[_ATTRIBUTE] = region
 
     def regions(self) -> list[Region]:
         """The state of every account and Region that was ever asked for."""
@@ -212,6 +244,17 @@ def _operation(name: str, sandbox: Sandbox) -> Callable[[ACMPCAResponse], tuple[
     return answer
 
 
+def _call_of(request: AWSPreparedRequest) -> Call:
+    url = urlsplit(request.url)
+    body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
+    return identify(str(request.method), url.netloc, url.path, url.query, partial(_header, request.headers), body)
+
+
+def _header(headers: Any, name: str) -> str:
+    value = headers.get(name, "")
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
 @contextlib.contextmanager
 def plugged_in(
     *,
@@ -219,6 +262,7 @@ def plugged_in(
     randomness: Randomness | None = None,
     pace: Pace | None = None,
     settings: Settings | None = None,
+    hindrances: Hindrances | None = None,
 ) -> Iterator[Sandbox]:
     """Private CA of moto in this process is ours while the context lasts, under ``mock_aws`` and in server mode.
 
@@ -231,7 +275,9 @@ def plugged_in(
     original: Any = url_paths[_PATH]
     moto_permission = FakeBucket.get_permission
     try:
-        sandbox = Sandbox(clock or SystemClock(), randomness or SystemRandomness(), pace or Pace(), settings)
+        sandbox = Sandbox(
+            clock or SystemClock(), randomness or SystemRandomness(), pace or Pace(), settings, hindrances
+        )
         methods: Mapping[str, Any] = {xform_name(name): _operation(name, sandbox) for name in operation_names()}
         # moto derives the module of urls from the response's module name
         response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})

@@ -30,6 +30,7 @@ from pkiops.errors import GuardRefused, InputError, InternalError, Unreachable
 
 LOOPBACK = "127.0.0.1"
 STATUS_PATH = "/_pkiops/sandbox"
+ADVANCE_PATH = f"{STATUS_PATH}/advance"
 DEFAULT_PORT = 4599
 _START_SECONDS = 60
 _STOP_SECONDS = 20

@@ -6,7 +6,8 @@ What this module decides:
 - every answer carries the sandbox's time in ``Date``, so that clients can follow a clock that was moved;
 - an unsigned GET for the host of a CA's CRL is answered out of the bucket, as the CDN in front of it would, and unsigned
   requests for the host of a CA's OCSP responder by ``ocsp_http``;
-- ``/_pkiops/sandbox`` says who is listening, for whoever wants to see or end it.
+- what hinders calls (``traffic``) is passed before that, and what they changed is kept (``state_file``) before they are answered;
+- ``/_pkiops/sandbox`` is for its owner (``control``).
 """
 
 from __future__ import annotations
@@ -14,91 +15,36 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import functools
+import http
 import io
-import json
-import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from moto.core.base_backend import BackendDict
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from pkiops import __version__
-from pkiops.clock import Clock, Randomness, SystemRandomness
+from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
+from pkiops.sandbox.calls import Call, Refused, identify
+from pkiops.sandbox.control import Control
 from pkiops.sandbox.engine import crl, crl_locations
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
+from pkiops.sandbox.http_handler import Answer, Handler, read_body, run_application
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.ocsp_http import ocsp_answer
 from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
+from pkiops.sandbox.state_file import StateKeeper, held, may_change
+from pkiops.sandbox.time_travel import MovableClock
+from pkiops.sandbox.traffic import PRIVATE_CA, Hindrances
 from pkiops.sandbox.unimplemented import moto_application
 
 _BACKLOG = 128
-_MAX_BODY = 64 * 1024 * 1024
 _Answer = Callable[[str, list[tuple[str, str]], bytes], list[bytes]]
-
-
-class _Handler(MotoRequestHandler):
-    """Quiet, with the application's ``Date``, and connections that stay open.
-
-    werkzeug's own ``run_wsgi`` closes every connection, because it cannot know whether the body was read; here the application
-    always reads it.
-    """
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1  # headers and body leave in one segment
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        del type, message, args
-
-    def send_response(self, code: int, message: str | None = None) -> None:
-        self.send_response_only(code, message)
-
-    def handle_expect_100(self) -> bool:
-        # the client waits a second for this line before it sends its body
-        go_on = super().handle_expect_100()
-        self.wfile.flush()
-        return go_on
-
-    def run_wsgi(self) -> None:
-        environ = self.make_environ()
-        # the end of a chunked body, or of one that was refused, is not known to be consumed
-        self.close_connection |= bool(environ.get("wsgi.input_terminated"))
-        status, headers, data = _run(self.server.app, environ)
-        self.close_connection |= status.startswith("413")
-        code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
-        for name, value in headers:
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(data)
-        self.wfile.flush()
-
-
-def _run(application: Any, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Call a WSGI application and take its whole answer."""
-    captured: list[tuple[str, list[tuple[str, str]]]] = []
-
-    def capture(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-        del exc_info
-        captured.append((status, headers))
-        return lambda data: None
-
-    answer: Any = application(environ, capture)
-    try:
-        data = b"".join(answer)
-    finally:
-        if hasattr(answer, "close"):
-            answer.close()
-    status, headers = captured[-1]
-    return status, headers, data
 
 
 class _Router(DomainDispatcherApplication):
@@ -115,47 +61,96 @@ class _Router(DomainDispatcherApplication):
 class Application:
     """The WSGI application of the sandbox."""
 
-    def __init__(self, sandbox: Sandbox, instance: str) -> None:
+    def __init__(self, sandbox: Sandbox, control: Control, keeper: StateKeeper | None = None) -> None:
         self._sandbox = sandbox
-        self._instance = instance
+        self._control = control
+        self._keeper = keeper
         self._moto = _Router(moto_application)
         self._swept_at: datetime | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = _read_body(environ)
+        respond = self._respond(environ, start_response)
+        body = read_body(environ)
         if body is None:
-            return self._respond(environ, start_response)("413 Content Too Large", [], b"")
+            return respond("413 Content Too Large", [], b"")
         environ["wsgi.input"] = io.BytesIO(body)
         if body or "CONTENT_LENGTH" in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
-        if environ.get("PATH_INFO") == STATUS_PATH:
-            return self._status(environ, start_response)
+        path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
+        if path == STATUS_PATH or path.startswith(f"{STATUS_PATH}/"):
+            with self._sandbox.lock:
+                answered = self._control.answer(method, path, environ.get("HTTP_X_PKIOPS_SANDBOX", ""), body)
+                self._sweep()
+            unsaved = self._unsaved() if method == "POST" else None
+            return respond(*(unsaved or answered))
         with self._sandbox.lock:
-            self._let_time_pass(environ)
-            answered = None if "HTTP_AUTHORIZATION" in environ else ocsp_answer(self._sandbox, environ, body)
-            if answered is not None:
-                return self._respond(environ, start_response)(*answered)
-            published = self._published(environ)
-            if published is not None:
-                return self._crl(environ, start_response, published)
-            return self._through_moto(environ, start_response)
+            published = self._publication(environ, body)
+        if published is not None:
+            return respond(*published)
+        return respond(*self._called(environ, body))
 
-    def _let_time_pass(self, environ: WSGIEnvironment) -> None:
+    def _called(self, environ: WSGIEnvironment, body: bytes) -> Answer:
+        """A call of an AWS API, past what hinders calls.
+
+        Raises:
+            Dropped: the connection is to be closed.
+        """
+        call = identify(
+            environ.get("REQUEST_METHOD", ""),
+            environ.get("HTTP_HOST", ""),
+            environ.get("PATH_INFO", ""),
+            environ.get("QUERY_STRING", ""),
+            functools.partial(_header, environ),
+            body,
+        )
+        traffic = self._sandbox.traffic
+        hindered = traffic.arrive(call)
+        if isinstance(hindered, Refused):
+            return _refusal(hindered)
+        with self._sandbox.lock:
+            self._let_time_pass(call)
+            answered = run_application(self._moto, environ)
+        unsaved = self._unsaved() if may_change(call, int(answered[0].partition(" ")[0])) else None
+        if unsaved is not None:
+            return unsaved
+        return answered if hindered is None else _refusal(traffic.strike(hindered, call))
+
+    def _unsaved(self) -> Answer | None:
+        """Save what has happened; an answer that says so if that is not possible."""
+        try:
+            if self._keeper is not None:
+                self._keeper.settle()
+        except OSError as error:
+            text = f"the state file cannot be written: {error.strerror}\n"
+            return "500 Internal Server Error", [("Content-Type", "text/plain")], text.encode()
+        return None
+
+    def _let_time_pass(self, call: Call) -> None:
         """Let happen in every Region what time brings: once for each second of it, and after each call that may have changed something.
 
         A call of Private CA does so for its own Region, which is the only one it can see.
         """
-        now = self._sandbox.clock.now()
-        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("ACMPrivateCA."):
+        if call.service == PRIVATE_CA:
             self._swept_at = None
-        elif now != self._swept_at:
-            for region in self._sandbox.regions():
-                self._sandbox.service.maintain(region)
-            self._swept_at = now
+        elif self._sandbox.clock.now() != self._swept_at:
+            self._sweep()
 
-    def _through_moto(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        status, headers, data = _run(self._moto, environ)
-        return self._respond(environ, start_response)(status, headers, data)
+    def _sweep(self) -> None:
+        for region in self._sandbox.regions():
+            self._sandbox.service.maintain(region)
+        self._swept_at = self._sandbox.clock.now()
+
+    def _publication(self, environ: WSGIEnvironment, body: bytes) -> Answer | None:
+        """The answer of an OCSP responder or of a host of CRLs, if the request is for one."""
+        if "HTTP_AUTHORIZATION" in environ:
+            return None
+        if self._sandbox.clock.now() != self._swept_at:
+            self._sweep()
+        answered = ocsp_answer(self._sandbox, environ, body)
+        if answered is not None:
+            return answered
+        published = self._published(environ)
+        return None if published is None else self._crl(*published)
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> _Answer:
         def respond(status: str, headers: list[tuple[str, str]], data: bytes) -> list[bytes]:
@@ -172,23 +167,6 @@ class Application:
 
         return respond
 
-    def _status(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        regions = self._sandbox.regions()
-        document = {
-            "service": "pkiops sandbox",
-            "version": __version__,
-            "pid": os.getpid(),
-            "instance": self._instance,
-            "time": int(self._sandbox.clock.now().timestamp()),
-            "authorities": [
-                {"account": region.account, "region": region.name, "count": len(region.authorities)}
-                for region in regions
-                if region.authorities
-            ],
-        }
-        data = json.dumps(document).encode()
-        return self._respond(environ, start_response)("200 OK", [("Content-Type", "application/json")], data)
-
     def _published(self, environ: WSGIEnvironment) -> tuple[str, str] | None:
         """Bucket and key, if this is an unsigned GET for a host that CRLs are served under."""
         signed = "HTTP_AUTHORIZATION" in environ or "X-Amz-Signature" in environ.get("QUERY_STRING", "")
@@ -202,37 +180,37 @@ class Application:
                     return bucket, environ.get("PATH_INFO", "").lstrip("/")
         return None
 
-    def _crl(self, environ: WSGIEnvironment, start_response: StartResponse, where: tuple[str, str]) -> list[bytes]:
-        bucket, key = where
+    def _crl(self, bucket: str, key: str) -> Answer:
         data = self._sandbox.buckets.read(bucket, key) if key.endswith(".crl") else None
-        respond = self._respond(environ, start_response)
         if data is None:
-            return respond("404 Not Found", [("Content-Type", "text/plain")], b"no such CRL\n")
-        headers = [("Content-Type", crl.CONTENT_TYPE), ("Content-Length", str(len(data)))]
-        return respond("200 OK", headers, data)
+            return "404 Not Found", [("Content-Type", "text/plain")], b"no such CRL\n"
+        return "200 OK", [("Content-Type", crl.CONTENT_TYPE), ("Content-Length", str(len(data)))], data
 
 
-def _read_body(environ: WSGIEnvironment) -> bytes | None:
-    """The body of a request, or None if it is larger than anything sensible."""
-    stream = environ["wsgi.input"]
-    if environ.get("wsgi.input_terminated"):
-        data = stream.read(_MAX_BODY + 1)
-    else:
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > _MAX_BODY:
-            return None
-        data = stream.read(int(length))
-    return None if len(data) > _MAX_BODY else bytes(data)
+def _header(environ: WSGIEnvironment, name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return str(environ.get(key if key == "CONTENT_TYPE" else f"HTTP_{key}", ""))
+
+
+def _refusal(refused: Refused) -> Answer:
+    try:
+        reason = http.HTTPStatus(refused.status).phrase
+    except ValueError:
+        reason = "Refused"
+    return f"{refused.status} {reason}", list(refused.headers.items()), refused.body
 
 
 class SandboxServer:
     """A bound server. ``serve`` blocks; ``shutdown`` ends it from another thread."""
 
-    def __init__(self, server: BaseWSGIServer, instance: str) -> None:
+    def __init__(self, server: BaseWSGIServer, control: Control, clock: MovableClock, sandbox: Sandbox) -> None:
         self._server = server
-        self.instance = instance
+        self.instance = control.instance
+        self.clock = clock
+        self.sandbox = sandbox
         self.port = int(server.server_address[1])
         self.url = f"http://{LOOPBACK}:{self.port}"
+        sandbox.traffic.on_stop = self._stop
 
     def serve(self) -> None:
         """Answer requests until ``shutdown``."""
@@ -241,6 +219,11 @@ class SandboxServer:
     def shutdown(self) -> None:
         """Make ``serve`` return; safe from any other thread."""
         self._server.shutdown()
+
+    def _stop(self) -> None:
+        """Refuse all connections from now on, as a server that is gone does."""
+        self._server.shutdown()
+        self._server.server_close()
 
 
 @contextlib.contextmanager
@@ -251,23 +234,35 @@ def bound_server(
     randomness: Randomness | None = None,
     pace: Pace | None = None,
     settings: Settings | None = None,
+    hindrances: Hindrances | None = None,
+    state_file: Path | None = None,
 ) -> Iterator[SandboxServer]:
-    """A sandbox bound to a loopback port (0: a free one), with empty state; everything is forgotten at the end.
+    """A sandbox bound to a loopback port (0: a free one); it is empty, or as its state file says, and everything else is forgotten at the end.
 
     Raises:
-        InputError: the port is taken.
+        InputError: the port is taken, or the state file cannot be used.
+        GuardRefused: others may read the state file.
         InternalError: a sandbox runs in this process already, or moto does not fit.
     """
-    randomness = randomness or SystemRandomness()
-    with plugged_in(clock=clock, randomness=randomness, pace=pace, settings=settings) as sandbox:
+    movable = MovableClock(clock or SystemClock())
+    with contextlib.ExitStack() as stack:
+        if state_file is not None:
+            stack.enter_context(held(state_file))
+        sandbox = stack.enter_context(
+            plugged_in(clock=movable, randomness=randomness, pace=pace, settings=settings, hindrances=hindrances)
+        )
         BackendDict.reset()
-        instance = randomness.token_bytes(16).hex()
-        server = _bind(port, Application(sandbox, instance))
-        try:
-            yield SandboxServer(server, instance)
-        finally:
-            server.server_close()
-            BackendDict.reset()
+        stack.callback(BackendDict.reset)
+        keeper = StateKeeper(state_file, sandbox, movable) if state_file else None
+        if keeper is not None:
+            keeper.load()
+            stack.callback(keeper.settle)
+        # never seeded: it proves that a process is the one that was started
+        instance = SystemRandomness().token_bytes(16).hex()
+        control = Control(sandbox, movable, instance, str(state_file) if state_file else None)
+        server = _bind(port, Application(sandbox, control, keeper))
+        stack.callback(server.server_close)
+        yield SandboxServer(server, control, movable, sandbox)
 
 
 def _bind(port: int, application: Application) -> BaseWSGIServer:
@@ -279,4 +274,4 @@ def _bind(port: int, application: Application) -> BaseWSGIServer:
             listener.listen(_BACKLOG)
         except OSError as error:
             raise port_taken(port) from error
-        return make_server(LOOPBACK, port, application, threaded=True, request_handler=_Handler, fd=listener.fileno())
+        return make_server(LOOPBACK, port, application, threaded=True, request_handler=Handler, fd=listener.fileno())
