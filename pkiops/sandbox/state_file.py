@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ from pkiops.sandbox.time_travel import MovableClock
 FORMAT = "pkiops sandbox state"
 VERSION = 1
 _MAX_BYTES = 1024 * 1024 * 1024
+_ACCOUNT = re.compile("[0-9]{12}", re.ASCII)
+_REGION = re.compile("[a-z0-9-]{1,32}")
 _KEPT_SERVICES = frozenset({"acm-pca", "s3", "sts", "tagging"})
 _LOOKS = ("List", "Get", "Head", "Describe")
 # these look, but a CA or a certificate may come into being while they do
@@ -147,6 +150,12 @@ class StateKeeper:
             ) from error
 
     def _restore(self, state: State) -> None:
+        places = [(each.account, each.name) for each in state.regions]
+        places += [(each.account, each.region) for each in state.buckets]
+        places += [(each.account, each.region) for each in state.sessions]
+        for account, region_name in places:
+            if not _ACCOUNT.fullmatch(account) or not _REGION.fullmatch(region_name):
+                raise Unreadable("it names an account or a Region that cannot be")
         stored_buckets.restore(state.buckets)
         stored_sessions.restore(state.sessions)
         for region in state.regions:

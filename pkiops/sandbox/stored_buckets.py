@@ -7,6 +7,7 @@ way, lifecycle, notifications, websites, logging and CORS.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ _OBJECT_PLAIN = (
     "lock_until",
     "checksum_value",
 )
+_BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")  # as lax as moto, which is laxer than AWS
 _BLOCKS = ("block_public_acls", "ignore_public_acls", "block_public_policy", "restrict_public_buckets")
 
 
@@ -131,8 +133,14 @@ def _grants(acl: Any) -> tuple[Grant, ...] | None:
 
 
 def restore(buckets: Iterable[Bucket]) -> None:
-    """Make the buckets, in a moto that has none."""
+    """Make the buckets, in a moto that has none.
+
+    Raises:
+        ValueError: a name that no bucket can have.
+    """
     for kept in buckets:
+        if not _BUCKET_NAME.fullmatch(kept.name):
+            raise ValueError("a bucket has a name that it cannot have")
         backend: Any = s3_backends[kept.account][kept.partition]
         bucket: Any = backend.create_bucket(kept.name, kept.region)
         bucket.creation_date = kept.created_at
