@@ -32,7 +32,7 @@ from pkiops.errors import InternalError
 from pkiops.sandbox import moto_changes
 from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
 from pkiops.sandbox.bucket_encryption import encryption_refusal
-from pkiops.sandbox.bucket_policy import SERVICE, refusal, verdict_for_anyone
+from pkiops.sandbox.bucket_policy import SERVICE_NAME, refusal, service_principal, verdict_for_anyone
 from pkiops.sandbox.calls import Call, Refused, identify
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
@@ -103,13 +103,17 @@ class MotoBuckets:
     def put(self, access: BucketAccess, key: str, data: bytes, content_type: str) -> None:
         """Write one object; see ``CrlBuckets.put``."""
         bucket = self._bucket(access.bucket)
+        authority_region = access.authority_arn.split(":")[3]
+        service = service_principal(authority_region, bucket.region_name)
+        if service is None:
+            raise BucketRefused(f"a CA of {authority_region} cannot write into a bucket of {bucket.region_name}")
         policy = bucket.policy.decode("utf-8", "replace") if bucket.policy else None
         context = {
             "aws:sourceaccount": access.account,
             "aws:sourcearn": access.authority_arn,
             "aws:securetransport": "true",
             "aws:principalisawsservice": "true",
-            "aws:principalservicename": SERVICE,
+            SERVICE_NAME: service,
             "s3:x-amz-acl": "public-read" if access.public else "bucket-owner-full-control",
         }
         partition, account = s3_backends.bucket_accounts[access.bucket]

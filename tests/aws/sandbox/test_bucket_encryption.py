@@ -150,3 +150,12 @@ def test_update_is_refused_and_changes_nothing(client: Clients) -> None:
         pca.update_certificate_authority(CertificateAuthorityArn=arn, RevocationConfiguration=scene.CRL)
     described = scene.describe(pca, arn)["RevocationConfiguration"]
     assert described["CrlConfiguration"] == {"Enabled": False}
+
+
+def test_buckets_in_regions_that_are_turned_on(client: Clients) -> None:
+    s3 = client("s3", "eu-south-1")
+    location = {"LocationConstraint": "eu-south-1"}
+    s3.create_bucket(Bucket=scene.BUCKET, CreateBucketConfiguration=location)
+    s3.put_bucket_policy(Bucket=scene.BUCKET, Policy=scene.bucket_policy())
+    assert "cannot write" in str(refused(client("acm-pca")))
+    assert refused(client("acm-pca", "eu-south-1")) is None
