@@ -134,8 +134,9 @@ def _sheets(authority: Authority, region: Region) -> Iterator[_Sheet]:
 
 def _entries(authority: Authority) -> Iterable[tuple[str | None, x509.RevokedCertificate]]:
     listed_since = authority.crl.generated_at if authority.crl else None
-    for serial, issued in authority.issued.items():
-        if issued.revoked_at is None:
+    for serial in authority.revoked:
+        issued = authority.issued.get(serial)
+        if issued is None or issued.revoked_at is None:
             continue
         # an expired certificate is in one more CRL, then in none (RFC 5280 3.3)
         if listed_since is not None and issued.certificate.not_valid_after_utc <= listed_since:

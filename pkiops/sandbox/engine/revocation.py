@@ -41,6 +41,7 @@ def revoke_certificate(context: Context, region: Region, request: dict[str, Any]
         raise ServiceError("InvalidRequestException", f"Certificate {issued.arn} has expired and can not be revoked")
     issued.revoked_at = now
     issued.reason = request["RevocationReason"]
+    authority.revoked.append(serial)
     crl.publish_revocation(context, region, authority)
     return {}
 

@@ -135,7 +135,8 @@ class Readiness:
 class Authority:
     """One CA, its key, and everything issued by it.
 
-    ``crl_due_at``: when a revocation is to be published; None if nothing waits.
+    ``issued`` is by serial; ``revoked`` holds the serials of those revoked, in this order. ``crl_due_at``: when a revocation is to
+    be published; None if nothing waits.
     """
 
     arn: str
@@ -155,6 +156,7 @@ class Authority:
     tags: dict[str, str] = field(default_factory=dict)
     issued: dict[int, Issued] = field(default_factory=dict)
     failed: dict[int, FailedIssuance] = field(default_factory=dict)
+    revoked: list[int] = field(default_factory=list)
     partitions: list[Partition] = field(default_factory=list)
     crl: CrlState | None = None
     crl_due_at: datetime | None = None
