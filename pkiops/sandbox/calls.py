@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 from xml.sax.saxutils import escape
 
-import botocore.session
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from moto.iam.models import get_account_id_from
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
@@ -138,7 +139,7 @@ def _s3_operation(method: str, host: str, path: str, query: str, header: Callabl
 
 @functools.cache
 def _s3_routes() -> tuple[_Route, ...]:
-    model = botocore.session.Session().get_service_model("s3")
+    model = ServiceModel(Loader().load_service_model("s3", "service-2"), service_name="s3")
     routes = []
     for name in model.operation_names:
         operation = model.operation_model(name)
