@@ -40,6 +40,11 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
     token_key = ("CreateCertificateAuthority", "token" if token else "inputs", token or request_digest(request))
     if known := region.tokens.answer(token_key, now):
         return {"CertificateAuthorityArn": known}
+    limit = context.settings.authorities_per_region
+    if len(region.authorities) >= limit:
+        raise ServiceError(
+            "LimitExceededException", f"An account has at most {limit} certificate authorities in a Region"
+        )
     configuration = request["CertificateAuthorityConfiguration"]
     keys.require_family(configuration["KeyAlgorithm"], configuration["SigningAlgorithm"])
     standard = _security_standard(request.get("KeyStorageSecurityStandard"), region)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pkiops.clock import Clock, Randomness
-from pkiops.sandbox.engine import authorities, crl, installation, issuance, revocation, tags
+from pkiops.sandbox.engine import audit_reports, authorities, crl, installation, issuance, permissions, revocation, tags
 from pkiops.sandbox.engine.errors import not_implemented
 from pkiops.sandbox.engine.request_model import checked_request
 from pkiops.sandbox.engine.settings import Settings
@@ -35,6 +35,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "TagCertificateAuthority": tags.tag_authority,
     "UntagCertificateAuthority": tags.untag_authority,
     "ListTags": tags.list_tags,
+    "CreateCertificateAuthorityAuditReport": audit_reports.create_report,
+    "DescribeCertificateAuthorityAuditReport": audit_reports.describe_report,
+    "CreatePermission": permissions.create_permission,
+    "ListPermissions": permissions.list_permissions,
+    "DeletePermission": permissions.delete_permission,
 }
 
 
@@ -92,3 +97,4 @@ class PrivateCa:
             for authority in region.authorities.values():
                 authorities.settle_creation(authority, now)
                 crl.publish_if_due(self._context, region, authority)
+                audit_reports.settle(self._context, region, authority)

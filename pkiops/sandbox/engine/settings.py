@@ -23,6 +23,8 @@ class Settings:
         late_failures: which accepted IssueCertificate calls of a Region, counted from 1, fail when they are asked for.
         failed_creations: which CreateCertificateAuthority calls of a Region, counted from 1, end in FAILED, and with which
             ``FailureReason``.
+        authorities_per_region: how many CAs an account may have in a Region, deleted ones that can be restored too.
+        tags_per_authority: how many tags a CA may have.
     """
 
     crl_delay: timedelta = timedelta()
@@ -31,3 +33,5 @@ class Settings:
     partition_size: int = 10_000
     late_failures: frozenset[int] = frozenset()
     failed_creations: Mapping[int, str] = field(default_factory=dict)
+    authorities_per_region: int = 200
+    tags_per_authority: int = 50

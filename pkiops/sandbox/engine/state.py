@@ -55,6 +55,13 @@ ALLOWED: Mapping[str, frozenset[Status]] = {
         {Status.CREATING, Status.FAILED, Status.PENDING, Status.DISABLED, Status.EXPIRED}
     ),
     "RestoreCertificateAuthority": frozenset({Status.DELETED}),
+    "CreateCertificateAuthorityAuditReport": _RUNNING,
+    "CreatePermission": frozenset({Status.ACTIVE}),
+    "ListPermissions": _ALIVE,
+    "DeletePermission": _ALIVE,
+    "PutPolicy": frozenset({Status.ACTIVE}),
+    "GetPolicy": _ALIVE,
+    "DeletePolicy": _ALIVE,
 }
 _MESSAGES = {
     "IssueCertificate": "The certificate authority is not in a valid state for issuing certificates",
@@ -131,6 +138,37 @@ class Readiness:
         return False
 
 
+class ReportStatus(StrEnum):
+    """``AuditReportStatus``."""
+
+    CREATING = "CREATING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+
+@dataclass(slots=True)
+class AuditReport:
+    """One audit report; ``format`` is ``JSON`` or ``CSV``."""
+
+    identifier: str
+    format: str
+    bucket: str
+    key: str
+    created_at: datetime
+    readiness: Readiness
+    status: ReportStatus = ReportStatus.CREATING
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a CA lets a service do."""
+
+    principal: str
+    source_account: str
+    actions: tuple[str, ...]
+    created_at: datetime
+
+
 @dataclass(slots=True)
 class Authority:
     """One CA, its key, and everything issued by it.
@@ -164,6 +202,9 @@ class Authority:
     restorable_until: datetime | None = None
     status_before_delete: Status | None = None
     failure_reason: str | None = None
+    reports: dict[str, AuditReport] = field(default_factory=dict)
+    permissions: dict[str, Permission] = field(default_factory=dict)
+    policy: str | None = None
 
     @property
     def identifier(self) -> str:
@@ -254,6 +295,7 @@ class Pace:
     creating_polls: int = 1
     certificate_polls: int = 1
     seconds: int = 5
+    report_polls: int = 1
 
     def creating(self, now: datetime) -> Readiness:
         """For a new authority."""
@@ -262,6 +304,10 @@ class Pace:
     def issuing(self, now: datetime) -> Readiness:
         """For a new certificate."""
         return Readiness(self.certificate_polls, now + timedelta(seconds=self.seconds))
+
+    def reporting(self, now: datetime) -> Readiness:
+        """For a new audit report."""
+        return Readiness(self.report_polls, now + timedelta(seconds=self.seconds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ TABLE = {
     "ListTags": "NYYYYNN",
     "DeleteCertificateAuthority": "YYNYYNY",
     "RestoreCertificateAuthority": "NNNNNYN",
+    "CreateCertificateAuthorityAuditReport": "NNYYNNN",
+    "CreatePermission": "NNYNNNN",
+    "ListPermissions": "NYYYYNN",
 }
 
 
@@ -90,6 +93,8 @@ class Case:
             "RevokeCertificate": {"CertificateSerial": self.serial, "RevocationReason": "SUPERSEDED"},
             "TagCertificateAuthority": {"Tags": tags},
             "UntagCertificateAuthority": {"Tags": tags},
+            "CreateCertificateAuthorityAuditReport": {"S3BucketName": "reports", "AuditReportResponseFormat": "CSV"},
+            "CreatePermission": {"Principal": "acm.amazonaws.com", "Actions": ["IssueCertificate"]},
         }
         self.world.call(operation.partition(" ")[0], CertificateAuthorityArn=self.arn, **requests.get(operation, {}))
 

@@ -26,7 +26,7 @@ START = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 ACCOUNT = "111122223333"
 TEMPLATE = "arn:aws:acm-pca:::template/{}/V1"
 CLIENT_AUTH = TEMPLATE.format("EndEntityClientAuthCertificate")
-AT_ONCE = Pace(creating_polls=0, certificate_polls=0)
+AT_ONCE = Pace(creating_polls=0, certificate_polls=0, report_polls=0)
 CRL = {
     "CrlConfiguration": {
         "Enabled": True,
