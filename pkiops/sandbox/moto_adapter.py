@@ -29,7 +29,7 @@ from moto.utilities.utils import get_partition
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import InternalError
-from pkiops.sandbox import moto_changes
+from pkiops.sandbox import moto_changes, tagging_api
 from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
 from pkiops.sandbox.bucket_encryption import encryption_refusal
 from pkiops.sandbox.bucket_policy import SERVICE_NAME, refusal, service_principal, verdict_for_anyone
@@ -78,7 +78,9 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> Non
     """
     gone = []
     needed = (
-        [*_NAMES.items(), *moto_changes.NAMES.items(), *ENCRYPTION_NAMES.items()] if wanted is None else wanted.items()
+        [*_NAMES.items(), *moto_changes.NAMES.items(), *ENCRYPTION_NAMES.items(), *tagging_api.NAMES.items()]
+        if wanted is None
+        else wanted.items()
     )
     for module_name, names in needed:
         module = importlib.import_module(module_name)
@@ -287,7 +289,10 @@ def plugged_in(
         response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})
         url_paths[_PATH] = response.dispatch  # type: ignore[attr-defined]
         FakeBucket.get_permission = _permission  # type: ignore[method-assign]
-        with moto_changes.changed_moto(sandbox.clock, sandbox.in_turn):
+        with (
+            moto_changes.changed_moto(sandbox.clock, sandbox.in_turn),
+            tagging_api.authorities_tagged(sandbox.service, sandbox.region),
+        ):
             yield sandbox
     finally:
         FakeBucket.get_permission = moto_permission  # type: ignore[method-assign]
