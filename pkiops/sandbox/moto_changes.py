@@ -29,7 +29,20 @@ Around = Callable[[Any, Callable[[], Answer]], Answer]
 NAMES = {
     "moto.core.botocore_stubber": ("BotocoreStubber.process_request",),
     "moto.core.responses": ("method_names_from_class",),
-    "moto.s3.models": ("utcnow", "S3Backend.create_bucket"),
+    "moto.iam.models": ("iam_backends", "get_account_id_from"),
+    "moto.moto_api._internal": ("mock_random.seed",),
+    "moto.moto_server.werkzeug_app": ("DomainDispatcherApplication.get_backend_for_host",),
+    "moto.s3.models": (
+        "utcnow",
+        "S3Backend.create_bucket",
+        "FakeAcl",
+        "FakeDeleteMarker",
+        "FakeGrant",
+        "FakeGrantee",
+        "FakeKey",
+        "PublicAccessBlock",
+    ),
+    "moto.sts.models": ("AssumedRole", "sts_backends"),
 }
 
 
