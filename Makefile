@@ -41,6 +41,7 @@ fix: $(VENV)/ready  ## let ruff mend what it can
 
 bench: $(VENV)/ready  ## benchmarks, side by side
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.startup
+	@$(BIN)/python -m benchmarks.sandbox
 
 docs: $(VENV)/ready  ## write the generated pages of docs/
 	@$(BIN)/python docs/generate.py

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,8 +19,10 @@ import pytest
 from botocore.config import Config
 
 from pkiops.clock import Clock, ManualClock, Randomness
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.server import bound_server
+from pkiops.sandbox.traffic import Hindrances
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -44,11 +47,27 @@ class RunningSandbox:
 
 @contextlib.contextmanager
 def running_sandbox(
-    *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None, port: int = 0
+    *,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    pace: Pace | None = None,
+    settings: Settings | None = None,
+    hindrances: Hindrances | None = None,
+    state_file: Path | None = None,
+    port: int = 0,
 ) -> Iterator[RunningSandbox]:
     """A sandbox on a free loopback port; by default its clock stands still at ``START``."""
     clock = clock or ManualClock(START)
-    with bound_server(port, clock=clock, randomness=randomness, pace=pace) as server:
+    bound = bound_server(
+        port,
+        clock=clock,
+        randomness=randomness,
+        pace=pace,
+        settings=settings,
+        hindrances=hindrances,
+        state_file=state_file,
+    )
+    with bound as server:
         thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)
         thread.start()
         try:

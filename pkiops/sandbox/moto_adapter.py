@@ -12,9 +12,13 @@ import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore import xform_name
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ConnectionClosedError
 from moto.acmpca.models import acmpca_backends
 from moto.acmpca.responses import ACMPCAResponse
 from moto.acmpca.urls import url_paths
@@ -25,11 +29,17 @@ from moto.utilities.utils import get_partition
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import InternalError
-from pkiops.sandbox.bucket_policy import SERVICE, refusal, verdict_for_anyone
+from pkiops.sandbox import moto_changes, tagging_api
+from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
+from pkiops.sandbox.bucket_encryption import encryption_refusal
+from pkiops.sandbox.bucket_policy import SERVICE_NAME, refusal, service_principal, verdict_for_anyone
+from pkiops.sandbox.calls import Call, Refused, identify
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
+from pkiops.sandbox.traffic import Dropped, Hindrances, Traffic
 
 _PATH = "{0}/$"
 _ATTRIBUTE = "pkiops_private_ca"
@@ -60,14 +70,19 @@ _NAMES = {
 _installed = threading.Lock()
 
 
-def require_moto_names(wanted: Mapping[str, Sequence[str]] = _NAMES) -> None:
+def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> None:
     """Check that moto still has every inner name this package uses: dotted names by module.
 
     Raises:
         InternalError: naming each one that is gone.
     """
     gone = []
-    for module_name, names in wanted.items():
+    needed = (
+        [*_NAMES.items(), *moto_changes.NAMES.items(), *ENCRYPTION_NAMES.items(), *tagging_api.NAMES.items()]
+        if wanted is None
+        else wanted.items()
+    )
+    for module_name, names in needed:
         module = importlib.import_module(module_name)
         for dotted in names:
             found: Any = module
@@ -82,7 +97,7 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] = _NAMES) -> None:
 
 
 class MotoBuckets:
-    """moto's S3 as the service sees it: policy, Block Public Access and object ownership count.
+    """moto's S3 as the service sees it: policy, Block Public Access, object ownership and encryption count.
 
     A bucket that never said otherwise blocks public access and has ACLs disabled, as new buckets have on AWS and do not in moto.
     """
@@ -90,19 +105,25 @@ class MotoBuckets:
     def put(self, access: BucketAccess, key: str, data: bytes, content_type: str) -> None:
         """Write one object; see ``CrlBuckets.put``."""
         bucket = self._bucket(access.bucket)
+        authority_region = access.authority_arn.split(":")[3]
+        service = service_principal(authority_region, bucket.region_name)
+        if service is None:
+            raise BucketRefused(f"a CA of {authority_region} cannot write into a bucket of {bucket.region_name}")
         policy = bucket.policy.decode("utf-8", "replace") if bucket.policy else None
         context = {
             "aws:sourceaccount": access.account,
             "aws:sourcearn": access.authority_arn,
             "aws:securetransport": "true",
             "aws:principalisawsservice": "true",
-            "aws:principalservicename": SERVICE,
+            SERVICE_NAME: service,
             "s3:x-amz-acl": "public-read" if access.public else "bucket-owner-full-control",
         }
         partition, account = s3_backends.bucket_accounts[access.bucket]
         reason = refusal(policy, partition=partition, bucket=access.bucket, key=key, context=context)
         if reason is None and access.public:
             reason = _public_refusal(bucket)
+        if reason is None:
+            reason = encryption_refusal(bucket, key, context)
         if reason is not None:
             raise BucketRefused(reason)
         backend = s3_backends[account][partition]
@@ -150,10 +171,19 @@ def _permission(self: FakeBucket, action: str, resource: str) -> PermissionResul
 class Sandbox:
     """One engine and the moto it lives in."""
 
-    def __init__(self, clock: Clock, randomness: Randomness, pace: Pace) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        pace: Pace,
+        settings: Settings | None = None,
+        hindrances: Hindrances | None = None,
+    ) -> None:
         self.clock = clock
+        self.traffic = Traffic(clock, hindrances or Hindrances())
+        self.lock = threading.RLock()  # one request at a time, whichever way it comes
         self.buckets = MotoBuckets()
-        self.service = PrivateCa(clock, randomness, self.buckets, pace)
+        self.service = PrivateCa(clock, randomness, self.buckets, pace, settings)
 
     def call(self, account: str, region_name: str, operation: str, body: str) -> str:
         """One request as moto got it, answered as JSON.
@@ -172,6 +202,26 @@ class Sandbox:
         except ServiceError as error:
             raise JsonRESTError(error.code, error.message) from error
 
+    def in_turn(self, request: AWSPreparedRequest, carry_out: Callable[[], moto_changes.Answer]) -> moto_changes.Answer:
+        """One request of botocore in this process, past what hinders calls, when no other is being answered.
+
+        Raises:
+            ConnectionClosedError: a fault closed the connection.
+        """
+        call = _call_of(request)
+        try:
+            hindered = self.traffic.arrive(call)
+            if isinstance(hindered, Refused):
+                return hindered.status, dict(hindered.headers), hindered.body
+            with self.lock:
+                answer = carry_out()
+            if hindered is None:
+                return answer
+            struck = self.traffic.strike(hindered, call)
+        except Dropped as error:
+            raise ConnectionClosedError(endpoint_url=request.url) from error
+        return struck.status, dict(struck.headers), struck.body
+
     def region(self, account: str, region_name: str) -> Region:
         """The state of one account and Region."""
         backend = acmpca_backends[account][region_name]
@@ -180,6 +230,10 @@ class Sandbox:
             state = Region(get_partition(region_name), account, region_name)
             backend.__dict__[_ATTRIBUTE] = state
         return state
+
+    def adopt(self, region: Region) -> None:
+        """Take a state that was kept elsewhere for that of its account and Region."""
+        acmpca_backends[region.account][region.name].__dict__[_ATTRIBUTE] = region
 
     def regions(self) -> list[Region]:
         """The state of every account and Region that was ever asked for."""
@@ -196,9 +250,25 @@ def _operation(name: str, sandbox: Sandbox) -> Callable[[ACMPCAResponse], tuple[
     return answer
 
 
+def _call_of(request: AWSPreparedRequest) -> Call:
+    url = urlsplit(request.url)
+    body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
+    return identify(str(request.method), url.netloc, url.path, url.query, partial(_header, request.headers), body)
+
+
+def _header(headers: Any, name: str) -> str:
+    value = headers.get(name, "")
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
 @contextlib.contextmanager
 def plugged_in(
-    *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None
+    *,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    pace: Pace | None = None,
+    settings: Settings | None = None,
+    hindrances: Hindrances | None = None,
 ) -> Iterator[Sandbox]:
     """Private CA of moto in this process is ours while the context lasts, under ``mock_aws`` and in server mode.
 
@@ -211,13 +281,19 @@ def plugged_in(
     original: Any = url_paths[_PATH]
     moto_permission = FakeBucket.get_permission
     try:
-        sandbox = Sandbox(clock or SystemClock(), randomness or SystemRandomness(), pace or Pace())
+        sandbox = Sandbox(
+            clock or SystemClock(), randomness or SystemRandomness(), pace or Pace(), settings, hindrances
+        )
         methods: Mapping[str, Any] = {xform_name(name): _operation(name, sandbox) for name in operation_names()}
         # moto derives the module of urls from the response's module name
         response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})
         url_paths[_PATH] = response.dispatch  # type: ignore[attr-defined]
         FakeBucket.get_permission = _permission  # type: ignore[method-assign]
-        yield sandbox
+        with (
+            moto_changes.changed_moto(sandbox.clock, sandbox.in_turn),
+            tagging_api.authorities_tagged(sandbox.service, sandbox.region),
+        ):
+            yield sandbox
     finally:
         FakeBucket.get_permission = moto_permission  # type: ignore[method-assign]
         url_paths[_PATH] = original

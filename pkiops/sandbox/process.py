@@ -18,18 +18,21 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pkiops
-from pkiops.clock import Clock
+from pkiops.clock import Clock, SeededRandomness
 from pkiops.errors import GuardRefused, InputError, InternalError, Unreachable
+from pkiops.sandbox.options import Options
+from pkiops.sandbox.time_travel import span
 
 LOOPBACK = "127.0.0.1"
 STATUS_PATH = "/_pkiops/sandbox"
+ADVANCE_PATH = f"{STATUS_PATH}/advance"
 DEFAULT_PORT = 4599
 _START_SECONDS = 60
 _STOP_SECONDS = 20
@@ -41,23 +44,39 @@ _INSTANCE = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Authorities:
-    """How many CAs an account has in a Region."""
+    """How many CAs an account has in a Region, by state; what they issued, and how many CRLs they keep."""
 
     account: str
     region: str
+    count: int
+    states: Mapping[str, int]
+    certificates: int
+    crls: int
+
+
+@dataclass(frozen=True)
+class Calls:
+    """How often an operation was called since the sandbox started."""
+
+    service: str
+    operation: str
     count: int
 
 
 @dataclass(frozen=True)
 class SandboxStatus:
-    """What a sandbox says of itself; ``time`` is its clock in epoch seconds."""
+    """What a sandbox says of itself; ``time`` is its clock in epoch seconds, ``ahead_seconds`` how far that was moved."""
 
     url: str
     version: str
     pid: int
     instance: str
     time: int
+    ahead_seconds: int
+    state_file: str | None
     authorities: tuple[Authorities, ...]
+    calls: tuple[Calls, ...]
+    faults_pending: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +120,16 @@ def ask(port: int, *, timeout: float = 5.0) -> SandboxStatus | None:
         answer = connection.getresponse()
         data = answer.read(_MAX_ANSWER)
         return _parsed(port, json.loads(data)) if answer.status == http.HTTPStatus.OK else None
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (
+        OSError,
+        http.client.HTTPException,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         return None
     finally:
         connection.close()
@@ -110,34 +138,115 @@ def ask(port: int, *, timeout: float = 5.0) -> SandboxStatus | None:
 def _parsed(port: int, document: Any) -> SandboxStatus | None:
     if not isinstance(document, dict) or document.get("service") != "pkiops sandbox":
         return None
-    counts = tuple(Authorities(str(a["account"]), str(a["region"]), int(a["count"])) for a in document["authorities"])
-    instance, version, time = str(document["instance"]), str(document["version"]), int(document["time"])
+    instance, time = str(document["instance"]), int(document["time"])
     if not _INSTANCE.fullmatch(instance) or not 0 <= time <= _LAST_SECOND:
         return None
+    status = SandboxStatus(
+        url=f"http://{LOOPBACK}:{port}",
+        version=str(document["version"]),
+        pid=int(document["pid"]),
+        instance=instance,
+        time=time,
+        ahead_seconds=int(document["ahead_seconds"]),
+        state_file=None if document["state_file"] is None else str(document["state_file"]),
+        authorities=tuple(_authorities(each) for each in document["authorities"]),
+        calls=tuple(Calls(str(c["service"]), str(c["operation"]), int(c["count"])) for c in document["calls"]),
+        faults_pending=tuple(str(each) for each in document["faults_pending"]),
+    )
     # whoever listens there may say what they like, and it ends up on a terminal
-    if not all(text.isprintable() for text in (version, *(f"{c.account}{c.region}" for c in counts))):
-        return None
-    return SandboxStatus(f"http://{LOOPBACK}:{port}", version, int(document["pid"]), instance, time, counts)
+    return status if all(text.isprintable() for text in _texts(status)) else None
 
 
-def run(port: int, clock: Clock, ready: Callable[[str], None]) -> None:
+def _texts(status: SandboxStatus) -> Iterator[str]:
+    yield from (status.version, status.state_file or "", *status.faults_pending)
+    for authorities in status.authorities:
+        yield from (authorities.account, authorities.region, *authorities.states)
+    for calls in status.calls:
+        yield from (calls.service, calls.operation)
+
+
+def _authorities(found: Any) -> Authorities:
+    states = {str(state): int(count) for state, count in found["states"].items()}
+    return Authorities(
+        str(found["account"]),
+        str(found["region"]),
+        int(found["count"]),
+        states,
+        int(found["certificates"]),
+        int(found["crls"]),
+    )
+
+
+def advance(port: int, by: str, *, timeout: float = 120.0) -> SandboxStatus:
+    """Move the clock of the sandbox on a port ahead, and say what it says of itself afterwards.
+
+    Args:
+        port: where it listens.
+        by: ``45s``, ``300d`` or ``10y``.
+        timeout: seconds; what time brings (new CRLs) happens before the answer.
+
+    Raises:
+        InputError: no such duration, or nobody listens there.
+        Unreachable: it did not answer.
+    """
+    span(by)
+    found = ask(port)
+    if found is None:
+        raise InputError(
+            f"no sandbox is running on port {port}",
+            hint="start one with: pkiops sandbox up",
+            code="sandbox.not-running",
+        )
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
+    try:
+        headers = {"Content-Type": "application/json", "X-Pkiops-Sandbox": found.instance}
+        connection.request("POST", ADVANCE_PATH, json.dumps({"by": by}), headers)
+        answer = connection.getresponse()
+        document = json.loads(answer.read(_MAX_ANSWER))
+        status = _parsed(port, document) if answer.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreachable(f"the sandbox on port {port} did not answer: {error}") from error
+    finally:
+        connection.close()
+    if status is None:
+        raise InputError(f"the sandbox on port {port} refused: {str(document)[:500]}", code="sandbox.advance")
+    return status
+
+
+def run(port: int, clock: Clock, ready: Callable[[str], None], options: Options | None = None) -> None:
     """Serve in the foreground until SIGINT or SIGTERM.
 
     Args:
         port: 0 for a free one.
-        clock: the sandbox's time.
+        clock: the machine's time.
         ready: called with the URL once the server listens.
+        options: what is not as usual.
 
     Raises:
-        InputError: the port is taken, or the extra is missing.
+        InputError: the port is taken, the extra is missing, or an option is not written as it should be.
     """
     require_extra()
+    options = options or Options()
+    from moto.moto_api._internal import mock_random
+
     from pkiops.sandbox.server import bound_server
 
     # Blocked before any thread exists and taken by sigwait: a handler needs the main thread to wake up, and one that
     # sleeps on a lock now and then does not.
     ending = {signal.SIGINT, signal.SIGTERM}
-    with bound_server(port, clock=clock) as server, _recorded(server.port, server.instance):
+    bound = bound_server(
+        port,
+        clock=clock,
+        randomness=None if options.seed is None else SeededRandomness(options.seed),
+        pace=options.pace(),
+        settings=options.settings(),
+        hindrances=options.hindrances(),
+        state_file=options.state,
+    )
+    with bound as server, _recorded(server.port, server.instance):
+        if options.seed is not None:
+            mock_random.seed(options.seed)  # S3's versions, role sessions
+        server.sandbox.traffic.on_stop = _end_at_once
         previous = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
         thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)
         thread.start()
@@ -151,19 +260,26 @@ def run(port: int, clock: Clock, ready: Callable[[str], None]) -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def start_detached(port: int, clock: Clock) -> SandboxStatus:
+def _end_at_once() -> None:
+    """What the fault ``stop`` does to a process of its own: nothing is put in order, as if it had been killed."""
+    os._exit(128 + signal.SIGKILL)
+
+
+def start_detached(port: int, clock: Clock, options: Options | None = None) -> SandboxStatus:
     """Start a sandbox in the background and wait until it answers.
 
     Raises:
-        InputError: the port is taken, or the extra is missing.
+        InputError: the port is taken, the extra is missing, or an option is not written as it should be.
         InternalError: it ended, or did not answer in time; the message holds its last words.
     """
     require_extra()
+    options = options or Options()
+    options.check()
     port = _free_port(port)
     log_path = state_folder() / f"sandbox-{port}.log"
     package_home = str(Path(pkiops.__file__).resolve().parent.parent)
     # -P: a folder named pkiops where the user happens to stand is not ours
-    command = [sys.executable, "-P", "-m", "pkiops", "sandbox", "up", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "pkiops", "sandbox", "up", "--port", str(port), *options.arguments()]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [package_home, os.environ.get("PYTHONPATH")])),

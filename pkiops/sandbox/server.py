@@ -4,34 +4,44 @@ What this module decides:
 
 - one request at a time reaches moto: its conditional writes are not atomic, AWS's are;
 - every answer carries the sandbox's time in ``Date``, so that clients can follow a clock that was moved;
-- an unsigned GET for the host of a CA's CRL is answered out of the bucket, as the CDN in front of it would;
-- ``/_pkiops/sandbox`` says who is listening, for whoever wants to see or end it.
+- an unsigned GET for the host of a CA's CRL is answered out of the bucket, as the CDN in front of it would, and unsigned
+  requests for the host of a CA's OCSP responder by ``ocsp_http``;
+- what hinders calls (``traffic``) is passed before that, and what they changed is kept (``state_file``) before they are answered;
+- ``/_pkiops/sandbox`` is for its owner (``control``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import email.utils
+import functools
+import http
 import io
-import json
-import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from moto.core.base_backend import BackendDict
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from pkiops import __version__
-from pkiops.clock import Clock, Randomness, SystemRandomness
-from pkiops.sandbox.engine import crl
+from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
+from pkiops.sandbox.calls import Call, Refused, identify
+from pkiops.sandbox.control import Control
+from pkiops.sandbox.engine import crl, crl_locations
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
+from pkiops.sandbox.http_handler import Answer, Handler, run_application
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
+from pkiops.sandbox.ocsp_http import ocsp_answer
 from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
 from pkiops.sandbox.request_body import BodyRefused, read_body
+from pkiops.sandbox.state_file import StateKeeper, held, may_change
+from pkiops.sandbox.time_travel import MovableClock
+from pkiops.sandbox.traffic import PRIVATE_CA, Hindrances
 from pkiops.sandbox.unimplemented import moto_application
 
 _BACKLOG = 128
@@ -39,77 +49,29 @@ _CLOSE = ("Connection", "close")
 _Answer = Callable[[str, list[tuple[str, str]], bytes], list[bytes]]
 
 
-class _Handler(MotoRequestHandler):
-    """Quiet, with the application's ``Date``, and connections that stay open.
+class _Router(DomainDispatcherApplication):
+    """moto's choice of a service for a request, without its look through moto's folder for every request."""
 
-    werkzeug's own ``run_wsgi`` closes every connection, because it cannot know whether the body was read; here the application
-    always reads it.
-    """
+    def __init__(self, create_app: Callable[[Any], Any]) -> None:
+        super().__init__(create_app)
+        self._service_of_host = functools.lru_cache(maxsize=1024)(super().get_backend_for_host)
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1  # headers and body leave in one segment
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        del type, message, args
-
-    def send_response(self, code: int, message: str | None = None) -> None:
-        self.send_response_only(code, message)
-
-    def handle_expect_100(self) -> bool:
-        # the client waits a second for this line before it sends its body
-        go_on = super().handle_expect_100()
-        self.wfile.flush()
-        return go_on
-
-    def run_wsgi(self) -> None:
-        environ = self.make_environ()
-        if environ.get("wsgi.input_terminated"):
-            environ["wsgi.input"] = self.rfile  # not werkzeug's reader of chunks; see request_body
-        status, headers, data = _run(self.server.app, environ)
-        if _CLOSE in headers:
-            headers.remove(_CLOSE)
-            self.close_connection = True
-        code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
-        for name, value in headers:
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(data)
-        self.wfile.flush()
-
-
-def _run(application: Any, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Call a WSGI application and take its whole answer."""
-    captured: list[tuple[str, list[tuple[str, str]]]] = []
-
-    def capture(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-        del exc_info
-        captured.append((status, headers))
-        return lambda data: None
-
-    answer: Any = application(environ, capture)
-    try:
-        data = b"".join(answer)
-    finally:
-        if hasattr(answer, "close"):
-            answer.close()
-    status, headers = captured[-1]
-    return status, headers, data
+    def get_backend_for_host(self, host: str | None) -> Any:
+        return self._service_of_host(host)
 
 
 class Application:
     """The WSGI application of the sandbox."""
 
-    def __init__(self, sandbox: Sandbox, instance: str) -> None:
+    def __init__(self, sandbox: Sandbox, control: Control, keeper: StateKeeper | None = None) -> None:
         self._sandbox = sandbox
-        self._instance = instance
-        self._moto = DomainDispatcherApplication(moto_application)
-        self._lock = threading.RLock()
+        self._control = control
+        self._keeper = keeper
+        self._moto = _Router(moto_application)
+        self._swept_at: datetime | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        respond = self._respond(environ, start_response)
         try:
             body = read_body(
                 environ["wsgi.input"],
@@ -117,23 +79,85 @@ class Application:
                 chunked=bool(environ.get("wsgi.input_terminated")),
             )
         except BodyRefused as refused:
-            return self._respond(environ, start_response)(refused.status, [_CLOSE], b"")
+            return respond(refused.status, [_CLOSE], b"")
         environ["wsgi.input"] = io.BytesIO(body)
         if body or "CONTENT_LENGTH" in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
-        if environ.get("PATH_INFO") == STATUS_PATH:
-            return self._status(environ, start_response)
-        with self._lock:
-            for region in self._sandbox.regions():
-                self._sandbox.service.maintain(region)
-            published = self._published(environ)
-            if published is not None:
-                return self._crl(environ, start_response, published)
-            return self._through_moto(environ, start_response)
+        path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
+        if path == STATUS_PATH or path.startswith(f"{STATUS_PATH}/"):
+            with self._sandbox.lock:
+                answered = self._control.answer(method, path, environ.get("HTTP_X_PKIOPS_SANDBOX", ""), body)
+                self._sweep()
+            unsaved = self._unsaved() if method == "POST" else None
+            return respond(*(unsaved or answered))
+        with self._sandbox.lock:
+            published = self._publication(environ, body)
+        if published is not None:
+            return respond(*published)
+        return respond(*self._called(environ, body))
 
-    def _through_moto(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        status, headers, data = _run(self._moto, environ)
-        return self._respond(environ, start_response)(status, headers, data)
+    def _called(self, environ: WSGIEnvironment, body: bytes) -> Answer:
+        """A call of an AWS API, past what hinders calls.
+
+        Raises:
+            Dropped: the connection is to be closed.
+        """
+        call = identify(
+            environ.get("REQUEST_METHOD", ""),
+            environ.get("HTTP_HOST", ""),
+            environ.get("PATH_INFO", ""),
+            environ.get("QUERY_STRING", ""),
+            functools.partial(_header, environ),
+            body,
+        )
+        traffic = self._sandbox.traffic
+        hindered = traffic.arrive(call)
+        if isinstance(hindered, Refused):
+            return _refusal(hindered)
+        with self._sandbox.lock:
+            self._let_time_pass(call)
+            answered = run_application(self._moto, environ)
+        unsaved = self._unsaved() if may_change(call, int(answered[0].partition(" ")[0])) else None
+        if unsaved is not None:
+            return unsaved
+        return answered if hindered is None else _refusal(traffic.strike(hindered, call))
+
+    def _unsaved(self) -> Answer | None:
+        """Save what has happened; an answer that says so if that is not possible."""
+        try:
+            if self._keeper is not None:
+                self._keeper.settle()
+        except OSError as error:
+            text = f"the state file cannot be written: {error.strerror}\n"
+            return "500 Internal Server Error", [("Content-Type", "text/plain")], text.encode()
+        return None
+
+    def _let_time_pass(self, call: Call) -> None:
+        """Let happen in every Region what time brings: once for each second of it, and after each call that may have changed something.
+
+        A call of Private CA does so for its own Region, which is the only one it can see.
+        """
+        if call.service == PRIVATE_CA:
+            self._swept_at = None
+        elif self._sandbox.clock.now() != self._swept_at:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        for region in self._sandbox.regions():
+            self._sandbox.service.maintain(region)
+        self._swept_at = self._sandbox.clock.now()
+
+    def _publication(self, environ: WSGIEnvironment, body: bytes) -> Answer | None:
+        """The answer of an OCSP responder or of a host of CRLs, if the request is for one."""
+        if "HTTP_AUTHORIZATION" in environ:
+            return None
+        if self._sandbox.clock.now() != self._swept_at:
+            self._sweep()
+        answered = ocsp_answer(self._sandbox, environ, body)
+        if answered is not None:
+            return answered
+        published = self._published(environ)
+        return None if published is None else self._crl(*published)
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> _Answer:
         def respond(status: str, headers: list[tuple[str, str]], data: bytes) -> list[bytes]:
@@ -150,23 +174,6 @@ class Application:
 
         return respond
 
-    def _status(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        regions = self._sandbox.regions()
-        document = {
-            "service": "pkiops sandbox",
-            "version": __version__,
-            "pid": os.getpid(),
-            "instance": self._instance,
-            "time": int(self._sandbox.clock.now().timestamp()),
-            "authorities": [
-                {"account": region.account, "region": region.name, "count": len(region.authorities)}
-                for region in regions
-                if region.authorities
-            ],
-        }
-        data = json.dumps(document).encode()
-        return self._respond(environ, start_response)("200 OK", [("Content-Type", "application/json")], data)
-
     def _published(self, environ: WSGIEnvironment) -> tuple[str, str] | None:
         """Bucket and key, if this is an unsigned GET for a host that CRLs are served under."""
         signed = "HTTP_AUTHORIZATION" in environ or "X-Amz-Signature" in environ.get("QUERY_STRING", "")
@@ -175,29 +182,42 @@ class Application:
         host = environ.get("HTTP_HOST", "").partition(":")[0].lower()
         for region in self._sandbox.regions():
             for authority in region.authorities.values():
-                if host in crl.hosts(authority, region):
+                if host in crl_locations.hosts(authority, region):
                     bucket = str(authority.crl_configuration["S3BucketName"])
                     return bucket, environ.get("PATH_INFO", "").lstrip("/")
         return None
 
-    def _crl(self, environ: WSGIEnvironment, start_response: StartResponse, where: tuple[str, str]) -> list[bytes]:
-        bucket, key = where
+    def _crl(self, bucket: str, key: str) -> Answer:
         data = self._sandbox.buckets.read(bucket, key) if key.endswith(".crl") else None
-        respond = self._respond(environ, start_response)
         if data is None:
-            return respond("404 Not Found", [("Content-Type", "text/plain")], b"no such CRL\n")
-        headers = [("Content-Type", crl.CONTENT_TYPE), ("Content-Length", str(len(data)))]
-        return respond("200 OK", headers, data)
+            return "404 Not Found", [("Content-Type", "text/plain")], b"no such CRL\n"
+        return "200 OK", [("Content-Type", crl.CONTENT_TYPE), ("Content-Length", str(len(data)))], data
+
+
+def _header(environ: WSGIEnvironment, name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return str(environ.get(key if key == "CONTENT_TYPE" else f"HTTP_{key}", ""))
+
+
+def _refusal(refused: Refused) -> Answer:
+    try:
+        reason = http.HTTPStatus(refused.status).phrase
+    except ValueError:
+        reason = "Refused"
+    return f"{refused.status} {reason}", list(refused.headers.items()), refused.body
 
 
 class SandboxServer:
     """A bound server. ``serve`` blocks; ``shutdown`` ends it from another thread."""
 
-    def __init__(self, server: BaseWSGIServer, instance: str) -> None:
+    def __init__(self, server: BaseWSGIServer, control: Control, clock: MovableClock, sandbox: Sandbox) -> None:
         self._server = server
-        self.instance = instance
+        self.instance = control.instance
+        self.clock = clock
+        self.sandbox = sandbox
         self.port = int(server.server_address[1])
         self.url = f"http://{LOOPBACK}:{self.port}"
+        sandbox.traffic.on_stop = self._stop
 
     def serve(self) -> None:
         """Answer requests until ``shutdown``."""
@@ -207,27 +227,49 @@ class SandboxServer:
         """Make ``serve`` return; safe from any other thread."""
         self._server.shutdown()
 
+    def _stop(self) -> None:
+        """Refuse all connections from now on, as a server that is gone does."""
+        self._server.shutdown()
+        self._server.server_close()
+
 
 @contextlib.contextmanager
 def bound_server(
-    port: int, *, clock: Clock | None = None, randomness: Randomness | None = None, pace: Pace | None = None
+    port: int,
+    *,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    pace: Pace | None = None,
+    settings: Settings | None = None,
+    hindrances: Hindrances | None = None,
+    state_file: Path | None = None,
 ) -> Iterator[SandboxServer]:
-    """A sandbox bound to a loopback port (0: a free one), with empty state; everything is forgotten at the end.
+    """A sandbox bound to a loopback port (0: a free one); it is empty, or as its state file says, and everything else is forgotten at the end.
 
     Raises:
-        InputError: the port is taken.
+        InputError: the port is taken, or the state file cannot be used.
+        GuardRefused: others may read the state file.
         InternalError: a sandbox runs in this process already, or moto does not fit.
     """
-    randomness = randomness or SystemRandomness()
-    with plugged_in(clock=clock, randomness=randomness, pace=pace) as sandbox:
+    movable = MovableClock(clock or SystemClock())
+    with contextlib.ExitStack() as stack:
+        if state_file is not None:
+            stack.enter_context(held(state_file))
+        sandbox = stack.enter_context(
+            plugged_in(clock=movable, randomness=randomness, pace=pace, settings=settings, hindrances=hindrances)
+        )
         BackendDict.reset()
-        instance = randomness.token_bytes(16).hex()
-        server = _bind(port, Application(sandbox, instance))
-        try:
-            yield SandboxServer(server, instance)
-        finally:
-            server.server_close()
-            BackendDict.reset()
+        stack.callback(BackendDict.reset)
+        keeper = StateKeeper(state_file, sandbox, movable) if state_file else None
+        if keeper is not None:
+            keeper.load()
+            stack.callback(keeper.settle)
+        # never seeded: it proves that a process is the one that was started
+        instance = SystemRandomness().token_bytes(16).hex()
+        control = Control(sandbox, movable, instance, str(state_file) if state_file else None)
+        server = _bind(port, Application(sandbox, control, keeper))
+        stack.callback(server.server_close)
+        yield SandboxServer(server, control, movable, sandbox)
 
 
 def _bind(port: int, application: Application) -> BaseWSGIServer:
@@ -239,4 +281,4 @@ def _bind(port: int, application: Application) -> BaseWSGIServer:
             listener.listen(_BACKLOG)
         except OSError as error:
             raise port_taken(port) from error
-        return make_server(LOOPBACK, port, application, threaded=True, request_handler=_Handler, fd=listener.fileno())
+        return make_server(LOOPBACK, port, application, threaded=True, request_handler=Handler, fd=listener.fileno())

@@ -15,11 +15,12 @@ from cryptography.x509.oid import SubjectInformationAccessOID
 
 from pkiops.sandbox.engine import crl, keys, revocation, tags
 from pkiops.sandbox.engine.certificates import pem, pem_chain
-from pkiops.sandbox.engine.errors import in_progress, invalid_args
+from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args
 from pkiops.sandbox.engine.extensions import key_usage
+from pkiops.sandbox.engine.general_names import information_access
 from pkiops.sandbox.engine.paging import page
 from pkiops.sandbox.engine.state import Authority, Context, Region, Status, find_authority, require_state
-from pkiops.sandbox.engine.subjects import general_name, name, object_identifier
+from pkiops.sandbox.engine.subjects import name, object_identifier
 from pkiops.sandbox.engine.tokens import request_digest
 
 _DEFAULT_STANDARD = "FIPS_140_2_LEVEL_3_OR_HIGHER"
@@ -39,6 +40,11 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
     token_key = ("CreateCertificateAuthority", "token" if token else "inputs", token or request_digest(request))
     if known := region.tokens.answer(token_key, now):
         return {"CertificateAuthorityArn": known}
+    limit = context.settings.authorities_per_region
+    if len(region.authorities) >= limit:
+        raise ServiceError(
+            "LimitExceededException", f"An account has at most {limit} certificate authorities in a Region"
+        )
     configuration = request["CertificateAuthorityConfiguration"]
     keys.require_family(configuration["KeyAlgorithm"], configuration["SigningAlgorithm"])
     standard = _security_standard(request.get("KeyStorageSecurityStandard"), region)
@@ -60,6 +66,8 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
     authority.key = keys.generate(authority.key_algorithm)
     authority.csr_pem = _csr(authority)
     revocation.probe_bucket(context, region, authority)
+    region.creations += 1
+    authority.failure_reason = context.settings.failed_creations.get(region.creations)
     region.authorities[authority.arn] = authority
     region.tokens.remember(token_key, authority.arn, now)
     return {"CertificateAuthorityArn": authority.arn}
@@ -92,12 +100,16 @@ def list_authorities(context: Context, region: Region, request: dict[str, Any]) 
 def settle_creation(authority: Authority, now: datetime) -> None:
     """Move a CREATING authority on if its time has come."""
     if authority.status is Status.CREATING and authority.readiness.is_ready(now):
-        authority.change_status(Status.PENDING, now)
+        _end_creation(authority, now)
 
 
 def _poll_creation(authority: Authority, now: datetime) -> None:
     if authority.status is Status.CREATING and authority.readiness.poll(now):
-        authority.change_status(Status.PENDING, now)
+        _end_creation(authority, now)
+
+
+def _end_creation(authority: Authority, now: datetime) -> None:
+    authority.change_status(Status.FAILED if authority.failure_reason else Status.PENDING, now)
 
 
 def _description(authority: Authority, region: Region, now: datetime) -> dict[str, Any]:
@@ -117,6 +129,8 @@ def _description(authority: Authority, region: Region, now: datetime) -> dict[st
         answer["Serial"] = f"{authority.certificate.serial_number:032x}"
         answer["NotBefore"] = int(authority.certificate.not_valid_before_utc.timestamp())
         answer["NotAfter"] = int(authority.certificate.not_valid_after_utc.timestamp())
+    if authority.status is Status.FAILED:
+        answer["FailureReason"] = authority.failure_reason
     if authority.restorable_until is not None:
         answer["RestorableUntil"] = int(authority.restorable_until.timestamp())
     return answer
@@ -128,6 +142,8 @@ def get_csr(context: Context, region: Region, request: dict[str, Any]) -> dict[s
     _poll_creation(authority, context.clock.now())
     if authority.status is Status.CREATING:
         raise in_progress(f"The certificate signing request of {authority.arn} is being created")
+    if authority.status is Status.FAILED:
+        raise ServiceError("RequestFailedException", f"Creating {authority.arn} has failed: {authority.failure_reason}")
     require_state(authority, "GetCertificateAuthorityCsr", context.clock.now())
     return {"Csr": authority.csr_pem}
 
@@ -145,22 +161,21 @@ def _csr(authority: Authority) -> str:
 
 def _csr_extensions(configuration: dict[str, Any]) -> list[tuple[x509.ExtensionType, bool]]:
     given = configuration.get("CsrExtensions") or {}
-    found: list[tuple[x509.ExtensionType, bool]] = []
+    found: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(ca=True, path_length=None), True)]
     if "KeyUsage" in given:
         found.append((key_usage(given["KeyUsage"]), True))
     if given.get("SubjectInformationAccess"):
-        descriptions = [_access_description(item) for item in given["SubjectInformationAccess"]]
-        found.append((x509.SubjectInformationAccess(descriptions), False))
+        descriptions = [(_access_method(item), item["AccessLocation"]) for item in given["SubjectInformationAccess"]]
+        found.append((information_access(descriptions), False))
     return found
 
 
-def _access_description(item: dict[str, Any]) -> x509.AccessDescription:
+def _access_method(item: dict[str, Any]) -> x509.ObjectIdentifier:
     method = item["AccessMethod"]
     if len(method) != 1:
         raise invalid_args("Exactly one of AccessMethodType and CustomObjectIdentifier must be given")
     known = method.get("AccessMethodType")
-    oid = _ACCESS_METHODS[known] if known else object_identifier(method["CustomObjectIdentifier"])
-    return x509.AccessDescription(oid, general_name(item["AccessLocation"]))
+    return _ACCESS_METHODS[known] if known else object_identifier(method["CustomObjectIdentifier"])
 
 
 def get_certificate(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
@@ -202,7 +217,7 @@ def delete(context: Context, region: Region, request: dict[str, Any]) -> dict[st
     now = context.clock.now()
     authority = find_authority(region, request["CertificateAuthorityArn"])
     require_state(authority, "DeleteCertificateAuthority", now)
-    if authority.status is Status.CREATING:
+    if authority.status in {Status.CREATING, Status.FAILED}:
         del region.authorities[authority.arn]
         return {}
     authority.status_before_delete = authority.status

@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 from pkiops.sandbox.engine.errors import ServiceError
 
 # what cryptography raises on hostile input; several of these are no ValueError
-_UNREADABLE = (
+UNREADABLE = (
     ValueError,
     TypeError,
     LookupError,  # an unknown feature in a TLSFeature
@@ -71,7 +71,7 @@ def read_csr(data: bytes) -> Request:
             csr = x509.load_pem_x509_csr(data)
             request = Request(csr.subject, csr.public_key(), csr.extensions)
             valid = csr.is_signature_valid
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _malformed_csr(f"it cannot be parsed ({error})") from error
     if not valid:
         raise _malformed_csr("its signature does not verify under its own key")
@@ -105,7 +105,7 @@ def read_certificates(data: bytes, what: str) -> list[x509.Certificate]:
             certificates = x509.load_pem_x509_certificates(data)
             for certificate in certificates:
                 _touch(certificate)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise malformed_certificate(f"{what} cannot be parsed ({error})") from error
     return certificates
 
@@ -121,6 +121,6 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether names match and the signature verifies."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, *_UNREADABLE):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True

@@ -1,23 +1,26 @@
-"""Complete CRLs: when one is due, what is in it, and where it goes.
+"""CRLs, complete and partitioned: when they are due, what is in them, and where they go.
 
-What this module decides: the CRL is written when the first certificate below a CA is issued, at once after each revocation
-(the service takes up to half an hour), and again at half of its life; a write that was refused is tried again after 15
-minutes, as the service does. CRL number and thisUpdate follow the samples of the user guide: epoch milliseconds, and an hour ago.
+What this module decides: the CRL is written when the first certificate below a CA is issued, after each revocation (at once, or
+after the delay of the settings), and again at half of its life; a write that was refused is tried again after 15 minutes, as the
+service does. All partitions are written together under one number. CRL number and thisUpdate follow the samples of the user guide:
+epoch milliseconds, and an hour ago.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pkiops.sandbox.engine import crl_locations, partitions
 from pkiops.sandbox.engine.certificates import key_identifier
 from pkiops.sandbox.engine.state import Authority, BucketAccess, BucketRefused, Context, CrlState, Region, Status
 
 CONTENT_TYPE = "application/pkix-crl"
 _BACKDATE = timedelta(hours=1)
-_RETRY = timedelta(minutes=15)
 # RevocationReason -> RFC 5280 5.3.1; an entry without a reason is what UNSPECIFIED means
 REASONS: dict[str, x509.ReasonFlags | None] = {
     "UNSPECIFIED": None,
@@ -31,48 +34,53 @@ REASONS: dict[str, x509.ReasonFlags | None] = {
 }
 
 
-def object_key(authority: Authority) -> str:
-    """The key of the CRL object, which is also its path in the URL."""
-    folder = str(authority.crl_configuration.get("CustomPath") or "crl").strip("/")
-    return f"{folder}/{authority.identifier}.crl".lstrip("/")
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """One CRL to write. ``scope``: the URI of its issuingDistributionPoint; None leaves the extension out."""
+
+    key: str
+    scope: str | None
+    entries: tuple[x509.RevokedCertificate, ...]
 
 
-def hosts(authority: Authority, region: Region) -> tuple[str, ...]:
-    """The host names under which this CA's CRL is asked for: the custom one, if any, and the bucket's; lower case."""
-    configuration = authority.crl_configuration
-    if not configuration["Enabled"]:
-        return ()
-    bucket_host = f"{configuration['S3BucketName']}.s3.{region.name}.{_domain(region)}"
-    custom = configuration.get("CustomCname")
-    return tuple(host.lower() for host in (custom, bucket_host) if host)
-
-
-def distribution_point(authority: Authority, region: Region) -> str | None:
+def distribution_point(authority: Authority, region: Region, partition_url: str | None) -> str | None:
     """The URL written into certificates, or None where the CA writes none."""
     configuration = authority.crl_configuration
     omitted = (configuration.get("CrlDistributionPointExtensionConfiguration") or {}).get("OmitExtension")
     if not configuration["Enabled"] or omitted:
         return None
-    host = configuration.get("CustomCname") or f"{configuration['S3BucketName']}.s3.{region.name}.{_domain(region)}"
-    return f"http://{host}/{object_key(authority)}"
+    return partition_url or crl_locations.url(authority, region)
 
 
-def publish_first(context: Context, region: Region, authority: Authority) -> None:
-    """Write the first CRL of a CA that has one configured; later calls do nothing."""
-    if authority.crl is None and authority.crl_configuration["Enabled"]:
+def publish_first(context: Context, region: Region, authority: Authority, *, is_new_partition: bool) -> None:
+    """Write the first CRL of a CA, or of a partition just opened; otherwise do nothing."""
+    if authority.crl_configuration["Enabled"] and (authority.crl is None or is_new_partition):
         publish(context, region, authority)
 
 
+def publish_revocation(context: Context, region: Region, authority: Authority) -> None:
+    """A certificate was revoked: write the CRL, now or after the delay of the settings."""
+    if not authority.crl_configuration["Enabled"]:
+        return
+    if not context.settings.crl_delay:
+        publish(context, region, authority)
+    elif authority.crl_due_at is None:
+        authority.crl_due_at = context.clock.now() + context.settings.crl_delay
+
+
 def publish_if_due(context: Context, region: Region, authority: Authority) -> None:
-    """Write the CRL again when half of its life has passed, or when the last write was refused."""
-    state, now = authority.crl, context.clock.now()
-    if state is None or not authority.crl_configuration["Enabled"]:
+    """Write what time has made due: half of the CRL's life has passed, a revocation waits, or the last write was refused."""
+    now = context.clock.now()
+    if not authority.crl_configuration["Enabled"]:
         return
     if authority.visible_status(now) not in {Status.ACTIVE, Status.DISABLED}:
         return  # an expired CA stops its CRL
-    half_life = state.generated_at + (state.next_update - state.generated_at) / 2
-    due = half_life if state.failed_at is None else state.failed_at + _RETRY
-    if now >= due:
+    due = [authority.crl_due_at] if authority.crl_due_at is not None else []
+    state = authority.crl
+    if state is not None:
+        half_life = state.generated_at + (state.next_update - state.generated_at) / 2
+        due.append(half_life if state.failed_at is None else state.failed_at + context.settings.crl_retry)
+    if due and now >= min(due):
         publish(context, region, authority)
 
 
@@ -80,13 +88,16 @@ def publish(context: Context, region: Region, authority: Authority) -> None:
     """Make the next CRL and write it into the bucket; a refusal is remembered, not raised."""
     now = context.clock.now()
     previous = authority.crl
-    # whole seconds: two CRLs of one second still need rising numbers
+    # whole seconds: two CRLs of one second still need rising numbers, and so does a clock that went back
     number = max(int(now.timestamp()) * 1000, previous.number + 1 if previous else 0)
     next_update = now + timedelta(days=authority.crl_configuration["ExpirationInDays"])
-    data = _encoded(authority, number, now, next_update)
+    sheets = list(_sheets(authority, region))
     authority.crl = CrlState(number, now, next_update)
+    authority.crl_due_at = None
     try:
-        context.buckets.put(bucket_access(authority, region), object_key(authority), data, CONTENT_TYPE)
+        for sheet in sheets:
+            data = _encoded(authority, sheet, number, now, next_update)
+            context.buckets.put(bucket_access(authority, region), sheet.key, data, CONTENT_TYPE)
     except BucketRefused:
         authority.crl.failed_at = now
         if previous is not None:
@@ -104,7 +115,40 @@ def bucket_access(authority: Authority, region: Region) -> BucketAccess:
     )
 
 
-def _encoded(authority: Authority, number: int, now: datetime, next_update: datetime) -> bytes:
+def _sheets(authority: Authority, region: Region) -> Iterator[_Sheet]:
+    """The complete CRL, or what is left of it beside partitions, and every partition there ever was."""
+    revoked: dict[str | None, list[x509.RevokedCertificate]] = {}
+    for partition_name, entry in _entries(authority):
+        revoked.setdefault(partition_name, []).append(entry)
+    if not partitions.is_partitioned(authority):
+        everything = tuple(entry for entries in revoked.values() for entry in entries)
+        yield _Sheet(crl_locations.object_key(authority), None, everything)
+    elif any(issued.partition is None and issued.chain for issued in authority.issued.values()):
+        # certificates from before the switch point here; beside partitions this CRL has a scope too
+        own = tuple(revoked.get(None, ()))
+        yield _Sheet(crl_locations.object_key(authority), crl_locations.url(authority, region), own)
+    for partition in authority.partitions:
+        entries = tuple(revoked.get(partition.name, ()))
+        yield _Sheet(crl_locations.key_of_url(partition.url), partition.url, entries)
+
+
+def _entries(authority: Authority) -> Iterable[tuple[str | None, x509.RevokedCertificate]]:
+    listed_since = authority.crl.generated_at if authority.crl else None
+    for serial in authority.revoked:
+        issued = authority.issued.get(serial)
+        if issued is None or issued.revoked_at is None:
+            continue
+        # an expired certificate is in one more CRL, then in none (RFC 5280 3.3)
+        if listed_since is not None and issued.certificate.not_valid_after_utc <= listed_since:
+            continue
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(issued.revoked_at)
+        reason = REASONS[issued.reason or "UNSPECIFIED"]
+        if reason is not None:
+            entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+        yield issued.partition, entry.build()
+
+
+def _encoded(authority: Authority, sheet: _Sheet, number: int, now: datetime, next_update: datetime) -> bytes:
     assert authority.certificate is not None  # noqa: S101 - who has issued has a certificate
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -117,20 +161,10 @@ def _encoded(authority: Authority, number: int, now: datetime, next_update: date
         )
         .add_extension(x509.CRLNumber(number), critical=False)
     )
-    listed_since = authority.crl.generated_at if authority.crl else None
-    for serial, issued in authority.issued.items():
-        if issued.revoked_at is None:
-            continue
-        # an expired certificate is in one more CRL, then in none (RFC 5280 3.3)
-        if listed_since is not None and issued.certificate.not_valid_after_utc <= listed_since:
-            continue
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(issued.revoked_at)
-        reason = REASONS[issued.reason or "UNSPECIFIED"]
-        if reason is not None:
-            entry = entry.add_extension(x509.CRLReason(reason), critical=False)
-        builder = builder.add_revoked_certificate(entry.build())
+    if sheet.scope is not None:
+        name = x509.UniformResourceIdentifier(sheet.scope)
+        scope = x509.IssuingDistributionPoint([name], None, False, False, None, False, False)
+        builder = builder.add_extension(scope, critical=True)
+    for entry in sheet.entries:
+        builder = builder.add_revoked_certificate(entry)
     return authority.signer().crl(builder).public_bytes(Encoding.DER)
-
-
-def _domain(region: Region) -> str:
-    return "amazonaws.com.cn" if region.partition == "aws-cn" else "amazonaws.com"

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
 from pkiops.sandbox.engine.errors import invalid_args
-from pkiops.sandbox.engine.subjects import general_names, object_identifier
+from pkiops.sandbox.engine.general_names import alternative_names
+from pkiops.sandbox.engine.subjects import object_identifier
 from pkiops.sandbox.engine.templates import Template
 
 _KEY_USAGE = {
@@ -56,12 +57,14 @@ class _Extensions:
 class Sources:
     """Where extensions come from besides the template.
 
-    ``issuer_key_identifier`` is None for a root; ``crl_url`` is None where the CA writes no distribution point.
+    ``issuer_key_identifier`` is None for a root; ``crl_url`` and ``ocsp_url`` are None where the CA writes no distribution point
+    and no responder.
     """
 
     public_key: Any
     issuer_key_identifier: bytes | None
     crl_url: str | None
+    ocsp_url: str | None
     api: Mapping[str, Any]
     csr: x509.Extensions
     subject_is_empty: bool
@@ -78,6 +81,11 @@ def assemble(template: Template, sources: Sources) -> list[tuple[x509.ExtensionT
     if sources.crl_url and not template.root:
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(sources.crl_url)], None, None, None)
         extensions.put(x509.CRLDistributionPoints([point]), critical=False)
+    if sources.ocsp_url and not template.root:
+        # settled before passthrough, which therefore cannot bring its own
+        location = x509.UniformResourceIdentifier(sources.ocsp_url)
+        description = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, location)
+        extensions.put(x509.AuthorityInformationAccess([description]), critical=False)
     if template.reads_api:
         _from_api(extensions, sources)
     for extension in sources.csr:
@@ -112,14 +120,14 @@ def _from_api(extensions: _Extensions, sources: Sources) -> None:
         oids = [_extended_key_usage(usage) for usage in given["ExtendedKeyUsage"]]
         extensions.put(x509.ExtendedKeyUsage(oids), critical=False)
     if "SubjectAlternativeNames" in given:
-        names = general_names(given["SubjectAlternativeNames"])
+        names = alternative_names(given["SubjectAlternativeNames"])
         # RFC 5280 4.2.1.6: critical where it is the only name
-        extensions.put(x509.SubjectAlternativeName(names), critical=sources.subject_is_empty)
+        extensions.put(names, critical=sources.subject_is_empty)
     if "CertificatePolicies" in given:
         policies = [_policy(policy) for policy in given["CertificatePolicies"]]
         extensions.put(x509.CertificatePolicies(policies), critical=False)
     for custom in given.get("CustomExtensions", []):
-        value = base64.b64decode(custom["Value"])
+        value = base64.b64decode(custom["Value"])  # its alphabet is in the model
         oid = object_identifier(custom["ObjectIdentifier"])
         extensions.put(x509.UnrecognizedExtension(oid, value), critical=custom.get("Critical", False))
 

@@ -1,7 +1,8 @@
 """ImportCertificateAuthorityCertificate: which certificate and chain a CA accepts as its own.
 
 What this module decides: the rules of "Installing a CA certificate" of the user guide, in this order: readable, the CA's key and
-subject, a CA certificate with permitted critical extensions, self-signed exactly for a root, a complete chain that verifies.
+subject, a CA certificate with permitted critical extensions, self-signed exactly for a root, a complete chain that verifies. What breaks
+basic constraints or a path length is a ``ValidationException``, as the guide says; other faults are ``MalformedCertificateException``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from pkiops.sandbox.engine.certificates import issued_by, malformed_certificate, read_certificates
-from pkiops.sandbox.engine.errors import ServiceError
+from pkiops.sandbox.engine.errors import ServiceError, validation
+from pkiops.sandbox.engine.name_constraints import require_supported
 from pkiops.sandbox.engine.state import Context, Region, Status, find_authority, require_state
 
 _MAX_LEVELS = 5
@@ -58,6 +60,7 @@ def import_certificate(context: Context, region: Region, request: dict[str, Any]
         _require_root(certificate, chain)
     else:
         _require_chain(certificate, chain, now)
+    require_supported([certificate, *chain])
     authority.certificate = certificate
     authority.chain = tuple(chain)
     # an expired CA that had been disabled stays disabled
@@ -68,9 +71,9 @@ def import_certificate(context: Context, region: Region, request: dict[str, Any]
 def _require_ca_certificate(certificate: x509.Certificate, now: datetime) -> None:
     constraints = _constraints(certificate)
     if constraints is None or not constraints.value.ca:
-        raise malformed_certificate("basicConstraints must be there and say CA:TRUE")
+        raise validation("The basic constraints of the certificate must be there and say CA:TRUE")
     if not constraints.critical:
-        raise malformed_certificate("basicConstraints must be critical")
+        raise validation("The basic constraints of the certificate must be critical")
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in _MAY_BE_CRITICAL:
             raise malformed_certificate(f"extension {extension.oid.dotted_string} must not be critical")
@@ -98,28 +101,30 @@ def _require_chain(certificate: x509.Certificate, chain: Sequence[x509.Certifica
     for depth, issuer in enumerate(chain):
         constraints = _constraints(issuer)
         if constraints is None or not constraints.value.ca:
-            raise malformed_certificate(f"certificate {depth + 1} of the chain is not of a certificate authority")
+            raise validation(f"Certificate {depth + 1} of the chain is not of a certificate authority")
         allowed = constraints.value.path_length
         if allowed is not None and allowed < depth + 1:
-            raise malformed_certificate(f"certificate {depth + 1} of the chain allows a path length of {allowed} only")
+            raise validation(f"Certificate {depth + 1} of the chain allows a path length of {allowed} only")
         if now > issuer.not_valid_after_utc:
             raise malformed_certificate(f"certificate {depth + 1} of the chain has expired")
         if not issued_by(below, issuer):
             raise malformed_certificate(f"certificate {depth + 1} of the chain did not issue the one before it")
         below = issuer
-    _require_own_path_length(certificate, chain[0])
+    _require_own_path_length(certificate, chain)
     if not issued_by(below, below):
         raise malformed_certificate("the chain does not end in a self-signed root")
 
 
-def _require_own_path_length(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
-    own, above = _constraints(certificate), _constraints(issuer)
-    if own is None or above is None or above.value.path_length is None or own.value.path_length is None:
+def _require_own_path_length(certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> None:
+    """The path length must fit below every parent's; none at all promises nothing and fits everywhere."""
+    own = _constraints(certificate)
+    if own is None or own.value.path_length is None:
         return
-    if own.value.path_length >= above.value.path_length:
-        raise malformed_certificate(
-            f"path length {own.value.path_length} does not fit below the issuer's {above.value.path_length}"
-        )
+    for depth, issuer in enumerate(chain):
+        above = _constraints(issuer)
+        allowed = above.value.path_length if above is not None else None
+        if allowed is not None and own.value.path_length + depth + 1 > allowed:
+            raise validation(f"Path length {own.value.path_length} does not fit below the {allowed} of a parent")
 
 
 def _constraints(certificate: x509.Certificate) -> x509.Extension[x509.BasicConstraints] | None:

@@ -7,15 +7,25 @@ an extension holds is ``extensions``'s decision, how long a certificate lives ``
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
 
-from pkiops.sandbox.engine import crl, templates
+from pkiops.sandbox.engine import crl, name_constraints, ocsp, partitions, templates
 from pkiops.sandbox.engine.certificates import Request, key_identifier, pem, pem_chain, read_csr
 from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args, not_found, validation
 from pkiops.sandbox.engine.extensions import Sources, assemble
-from pkiops.sandbox.engine.state import Authority, Context, Issued, Region, find_authority, require_state
+from pkiops.sandbox.engine.state import (
+    Authority,
+    Context,
+    FailedIssuance,
+    Issued,
+    Partition,
+    Region,
+    find_authority,
+    require_state,
+)
 from pkiops.sandbox.engine.subjects import name
 from pkiops.sandbox.engine.templates import Template
 from pkiops.sandbox.engine.validity import Lifetime, lifetime
@@ -23,6 +33,14 @@ from pkiops.sandbox.engine.validity import Lifetime, lifetime
 _CERTIFICATE_ARN = re.compile(
     r"(arn:[a-z-]+:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority/[^/]+)/certificate/([0-9a-f]{32})"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Urls:
+    """What the CA's configuration writes into a certificate; None where it writes nothing."""
+
+    crl: str | None
+    ocsp: str | None
 
 
 def issue_certificate(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
@@ -46,21 +64,43 @@ def issue_certificate(context: Context, region: Region, request: dict[str, Any])
         issuer_not_after=issuer.not_valid_after_utc if issuer else None,
         short_lived=authority.short_lived,
     )
-    builder = _builder(authority, region, template, csr, request.get("ApiPassthrough") or {}, period)
+    partition = None if template.root else partitions.partition_for_next(context, region, authority)
+    urls = _Urls(
+        crl.distribution_point(authority, region, partition.url if partition else None),
+        ocsp.responder_url(authority, region),
+    )
+    builder = _builder(authority, template, csr, request.get("ApiPassthrough") or {}, period, urls)
     serial = _new_serial(context, authority)
     try:
         certificate = signer.certificate(builder.serial_number(serial))
     except ValueError as error:
         raise invalid_args(f"The certificate cannot be encoded: {error}") from error
+    if issuer is not None:
+        name_constraints.require_allowed(certificate, (issuer, *authority.chain))
     arn = f"{authority.arn}/certificate/{serial:032x}"
-    chain = (issuer, *authority.chain) if issuer else ()
-    readiness = context.pace.issuing(now)
-    authority.issued[serial] = Issued(arn, certificate, chain, now, template.name, readiness)
     if token:
         region.tokens.remember(token_key, arn, now)
-    if not template.root:
-        crl.publish_first(context, region, authority)
+    chain = (issuer, *authority.chain) if issuer else ()
+    issued = Issued(arn, certificate, chain, now, template.name, context.pace.issuing(now))
+    _accept(context, region, authority, issued, partition)
     return {"CertificateArn": arn}
+
+
+def _accept(
+    context: Context, region: Region, authority: Authority, issued: Issued, partition: Partition | None
+) -> None:
+    """Keep what was issued, unless this is one of those that fail later."""
+    region.issuances += 1
+    if region.issuances in context.settings.late_failures:
+        authority.failed[issued.certificate.serial_number] = FailedIssuance(issued.arn, issued.readiness)
+        return
+    authority.issued[issued.certificate.serial_number] = issued
+    is_new_partition = False
+    if partition is not None:
+        issued.partition = partition.name
+        is_new_partition = partitions.add_certificate(authority, partition)
+    if issued.chain:
+        crl.publish_first(context, region, authority, is_new_partition=is_new_partition)
 
 
 def get_certificate(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +111,13 @@ def get_certificate(context: Context, region: Region, request: dict[str, Any]) -
     if match is None:
         raise ServiceError("InvalidArnException", f"{request['CertificateArn']} is not the ARN of a certificate")
     require_state(authority, "GetCertificate", now)
-    issued = authority.issued.get(int(match[2], 16)) if match[1] == authority.arn else None
+    serial = int(match[2], 16) if match[1] == authority.arn else 0
+    failed = authority.failed.get(serial)
+    if failed is not None and failed.readiness.poll(now):
+        raise ServiceError("RequestFailedException", f"The request for certificate {failed.arn} has failed")
+    if failed is not None:
+        raise in_progress(f"The request for certificate {failed.arn} is in progress")
+    issued = authority.issued.get(serial)
     if issued is None:
         raise not_found(f"Could not find certificate {request['CertificateArn']}")
     if not issued.readiness.poll(now):
@@ -103,11 +149,11 @@ def _require_fit(authority: Authority, template: Template, csr: Request) -> None
 
 def _builder(
     authority: Authority,
-    region: Region,
     template: Template,
     csr: Request,
     api: dict[str, Any],
     period: Lifetime,
+    urls: _Urls,
 ) -> x509.CertificateBuilder:
     public_key = csr.public_key
     passed = api if template.reads_api else {}
@@ -116,7 +162,8 @@ def _builder(
     sources = Sources(
         public_key=public_key,
         issuer_key_identifier=key_identifier(issuer) if issuer else None,
-        crl_url=crl.distribution_point(authority, region),
+        crl_url=urls.crl,
+        ocsp_url=urls.ocsp,
         api=passed.get("Extensions") or {},
         csr=csr.extensions,
         subject_is_empty=not len(subject),
@@ -135,8 +182,8 @@ def _builder(
 
 
 def _new_serial(context: Context, authority: Authority) -> int:
-    """Sixteen random octets, positive in DER without a seventeenth."""
+    """128 random bits, as in the samples of the user guide."""
     while True:
-        serial = int.from_bytes(context.randomness.token_bytes(16), "big") >> 1
-        if serial and serial not in authority.issued:
+        serial = int.from_bytes(context.randomness.token_bytes(16), "big")
+        if serial and serial not in authority.issued and serial not in authority.failed:
             return serial

@@ -42,10 +42,33 @@ SIGNING_ALGORITHMS: dict[str, tuple[str, ...]] = {
 }
 
 
+_RSA_OID, _ECDSA_OID = "06092a864886f70d0101", "06082a8648ce3d0403"
+_PSS_PARAMETERS = (
+    "304106092a864886f70d01010a3034a00f300d06096086480165030402{0}0500"
+    "a11c301a06092a864886f70d010108300d06096086480165030402{0}0500a2030201{1}"
+)
+# AlgorithmIdentifier of each signing algorithm (RFC 4055, 5758, 9881), DER in hexadecimal
+_IDENTIFIERS = {
+    "SHA256WITHRSA": f"300d{_RSA_OID}0b0500",
+    "SHA384WITHRSA": f"300d{_RSA_OID}0c0500",
+    "SHA512WITHRSA": f"300d{_RSA_OID}0d0500",
+    "SHA256WITHRSA_PSS": _PSS_PARAMETERS.format("01", "20"),
+    "SHA384WITHRSA_PSS": _PSS_PARAMETERS.format("02", "30"),
+    "SHA512WITHRSA_PSS": _PSS_PARAMETERS.format("03", "40"),
+    "SHA256WITHECDSA": f"300a{_ECDSA_OID}02",
+    "SHA384WITHECDSA": f"300a{_ECDSA_OID}03",
+    "SHA512WITHECDSA": f"300a{_ECDSA_OID}04",
+    "ML_DSA_44": "300b0609608648016503040311",
+    "ML_DSA_65": "300b0609608648016503040312",
+    "ML_DSA_87": "300b0609608648016503040313",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Signer:
     """A CA key together with the algorithm asked for."""
 
+    name: str
     key: PrivateKey
     digest: hashes.HashAlgorithm | None
     rsa_padding: padding.PSS | padding.PKCS1v15 | None
@@ -61,6 +84,15 @@ class Signer:
     def csr(self, builder: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
         """The signed request."""
         return builder.sign(self.key, self.digest, rsa_padding=self.rsa_padding)  # type: ignore[arg-type]
+
+    def raw(self, data: bytes) -> tuple[bytes, bytes]:
+        """The AlgorithmIdentifier (DER) and the signature of ``data``."""
+        identifier = bytes.fromhex(_IDENTIFIERS[self.name])
+        if self.digest is None:
+            return identifier, self.key.sign(data)
+        if self.rsa_padding is not None:
+            return identifier, self.key.sign(data, self.rsa_padding, self.digest)
+        return identifier, self.key.sign(data, ec.ECDSA(self.digest))
 
 
 def generate(key_algorithm: str) -> PrivateKey:
@@ -94,11 +126,11 @@ def signer(key: PrivateKey, key_algorithm: str, signing_algorithm: str) -> Signe
     """
     require_family(key_algorithm, signing_algorithm)
     if signing_algorithm.startswith("ML_DSA"):
-        return Signer(key, None, None)
+        return Signer(signing_algorithm, key, None, None)
     digest = _HASHES[signing_algorithm.partition("WITH")[0]]
     if signing_algorithm.endswith("_PSS"):
-        return Signer(key, digest, padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH))
-    return Signer(key, digest, padding.PKCS1v15() if "WITHRSA" in signing_algorithm else None)
+        return Signer(signing_algorithm, key, digest, padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH))
+    return Signer(signing_algorithm, key, digest, padding.PKCS1v15() if "WITHRSA" in signing_algorithm else None)
 
 
 def require_family(key_algorithm: str, signing_algorithm: str) -> None:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import botocore.session
+from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
 from pkiops.sandbox.engine.errors import ServiceError, not_implemented, validation
@@ -36,8 +36,8 @@ _PYTHON_TYPES: dict[str, type] = {
 
 @functools.cache
 def service_model() -> ServiceModel:
-    """Botocore's model of ``acm-pca``."""
-    return botocore.session.Session().get_service_model("acm-pca")
+    """Botocore's model of ``acm-pca``; its loader alone, because a session fails for a profile that does not exist."""
+    return ServiceModel(Loader().load_service_model("acm-pca", "service-2"), service_name="acm-pca")
 
 
 def operation_names() -> tuple[str, ...]:

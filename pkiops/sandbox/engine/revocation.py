@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from pkiops.sandbox.engine import crl
-from pkiops.sandbox.engine.errors import ServiceError, invalid_args, not_found, not_implemented, validation
+from pkiops.sandbox.engine.errors import ServiceError, invalid_args, not_found, validation
 from pkiops.sandbox.engine.state import (
     Authority,
     BucketRefused,
@@ -41,8 +41,8 @@ def revoke_certificate(context: Context, region: Region, request: dict[str, Any]
         raise ServiceError("InvalidRequestException", f"Certificate {issued.arn} has expired and can not be revoked")
     issued.revoked_at = now
     issued.reason = request["RevocationReason"]
-    if authority.crl_configuration["Enabled"]:
-        crl.publish(context, region, authority)
+    authority.revoked.append(serial)
+    crl.publish_revocation(context, region, authority)
     return {}
 
 
@@ -63,11 +63,10 @@ def settled_configuration(given: dict[str, Any] | None) -> dict[str, Any]:
     """
     given = given or {}
     responder = given.get("OcspConfiguration") or {"Enabled": False}
-    if responder["Enabled"]:
-        raise not_implemented("OCSP (OcspConfiguration.Enabled)")
-    if set(responder) != {"Enabled"}:
+    if not responder["Enabled"] and set(responder) != {"Enabled"}:
         raise invalid_args("OcspConfiguration with Enabled=false must hold nothing else")
-    return {"CrlConfiguration": _settled_crl(given.get("CrlConfiguration")), "OcspConfiguration": {"Enabled": False}}
+    _require_no_protocol("OcspCustomCname", responder.get("OcspCustomCname"))
+    return {"CrlConfiguration": _settled_crl(given.get("CrlConfiguration")), "OcspConfiguration": dict(responder)}
 
 
 def _settled_crl(given: dict[str, Any] | None) -> dict[str, Any]:
@@ -76,18 +75,20 @@ def _settled_crl(given: dict[str, Any] | None) -> dict[str, Any]:
         if set(given) != {"Enabled"}:
             raise invalid_args("CrlConfiguration with Enabled=false must hold nothing else")
         return {"Enabled": False}
-    if given.get("CrlType") == "PARTITIONED":
-        raise not_implemented("partitioned CRLs (CrlType PARTITIONED)")
     missing = [name for name in ("ExpirationInDays", "S3BucketName") if not given.get(name)]
     if missing:
         raise invalid_args(f"CrlConfiguration with Enabled=true needs {' and '.join(missing)}")
-    cname = given.get("CustomCname") or ""
-    if "://" in cname:
-        raise invalid_args(f"CustomCname {cname} must not name a protocol")
+    cname = given.get("CustomCname")
+    _require_no_protocol("CustomCname", cname)
     omitted = (given.get("CrlDistributionPointExtensionConfiguration") or {}).get("OmitExtension")
     if cname and omitted:
         raise invalid_args("CustomCname is not allowed with OmitExtension")
     return {"S3ObjectAcl": "PUBLIC_READ", **given}
+
+
+def _require_no_protocol(member: str, cname: str | None) -> None:
+    if cname and "://" in cname:
+        raise invalid_args(f"{member} {cname} must not name a protocol")
 
 
 def probe_bucket(context: Context, region: Region, authority: Authority) -> None:

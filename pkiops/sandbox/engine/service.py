@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pkiops.clock import Clock, Randomness
-from pkiops.sandbox.engine import authorities, crl, installation, issuance, revocation, tags
+from pkiops.sandbox.engine import audit_reports, authorities, crl, installation, issuance, permissions, revocation, tags
 from pkiops.sandbox.engine.errors import not_implemented
 from pkiops.sandbox.engine.request_model import checked_request
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Context, CrlBuckets, Pace, Region
 
 Operation = Callable[[Context, Region, dict[str, Any]], dict[str, Any]]
@@ -34,6 +35,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "TagCertificateAuthority": tags.tag_authority,
     "UntagCertificateAuthority": tags.untag_authority,
     "ListTags": tags.list_tags,
+    "CreateCertificateAuthorityAuditReport": audit_reports.create_report,
+    "DescribeCertificateAuthorityAuditReport": audit_reports.describe_report,
+    "CreatePermission": permissions.create_permission,
+    "ListPermissions": permissions.list_permissions,
+    "DeletePermission": permissions.delete_permission,
 }
 
 
@@ -45,11 +51,24 @@ class PrivateCa:
         randomness: serials and identifiers; keys are always the operating system's.
         buckets: where CRLs are written.
         pace: how long asynchronous answers take.
+        settings: delays, limits and failures that come later.
     """
 
-    def __init__(self, clock: Clock, randomness: Randomness, buckets: CrlBuckets, pace: Pace | None = None) -> None:
-        self._context = Context(clock, randomness, buckets, pace or Pace())
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        buckets: CrlBuckets,
+        pace: Pace | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._context = Context(clock, randomness, buckets, pace or Pace(), settings or Settings())
         self._lock = threading.RLock()
+
+    @property
+    def context(self) -> Context:
+        """What the operations need from outside; for what is answered beside the API (OCSP)."""
+        return self._context
 
     @property
     def clock(self) -> Clock:
@@ -78,3 +97,4 @@ class PrivateCa:
             for authority in region.authorities.values():
                 authorities.settle_creation(authority, now)
                 crl.publish_if_due(self._context, region, authority)
+                audit_reports.settle(self._context, region, authority)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkiops.clock import Clock, Randomness
 from pkiops.sandbox.engine.errors import ServiceError, invalid_state, not_found
 from pkiops.sandbox.engine.keys import PrivateKey, Signer, signer
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.tokens import TokenWindow
 
 _AUTHORITY_ARN = re.compile(r"arn:[a-z-]+:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority/[0-9a-fA-F-]{36}")
@@ -33,6 +34,7 @@ class Status(StrEnum):
     DELETED = "DELETED"
     DISABLED = "DISABLED"
     EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
 
 
 _ALIVE = frozenset({Status.PENDING, Status.ACTIVE, Status.DISABLED, Status.EXPIRED})
@@ -49,8 +51,17 @@ ALLOWED: Mapping[str, frozenset[Status]] = {
     "TagCertificateAuthority": _ALIVE,
     "UntagCertificateAuthority": _ALIVE,
     "ListTags": _ALIVE,
-    "DeleteCertificateAuthority": frozenset({Status.CREATING, Status.PENDING, Status.DISABLED, Status.EXPIRED}),
+    "DeleteCertificateAuthority": frozenset(
+        {Status.CREATING, Status.FAILED, Status.PENDING, Status.DISABLED, Status.EXPIRED}
+    ),
     "RestoreCertificateAuthority": frozenset({Status.DELETED}),
+    "CreateCertificateAuthorityAuditReport": _RUNNING,
+    "CreatePermission": frozenset({Status.ACTIVE}),
+    "ListPermissions": _ALIVE,
+    "DeletePermission": _ALIVE,
+    "PutPolicy": frozenset({Status.ACTIVE}),
+    "GetPolicy": _ALIVE,
+    "DeletePolicy": _ALIVE,
 }
 _MESSAGES = {
     "IssueCertificate": "The certificate authority is not in a valid state for issuing certificates",
@@ -60,7 +71,11 @@ _MESSAGES = {
 
 @dataclass(slots=True)
 class Issued:
-    """One certificate of an authority. ``chain`` runs from its issuer to the root; empty for a root itself."""
+    """One certificate of an authority.
+
+    ``chain`` runs from its issuer to the root; empty for a root itself. ``partition``: the partition of the CRL it belongs
+    to; None is the complete CRL.
+    """
 
     arn: str
     certificate: x509.Certificate
@@ -70,11 +85,32 @@ class Issued:
     readiness: Readiness
     revoked_at: datetime | None = None
     reason: str | None = None
+    partition: str | None = None
+
+
+@dataclass(slots=True)
+class FailedIssuance:
+    """An issuance that was accepted and came to nothing."""
+
+    arn: str
+    readiness: Readiness
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition of an authority's CRL: its random name, and the URL in its certificates, which never changes."""
+
+    name: str
+    url: str
+    size: int = 0
 
 
 @dataclass(slots=True)
 class CrlState:
-    """The last CRL of an authority. ``failed_at``: when writing it was last refused; None when it is in the bucket."""
+    """The last CRLs of an authority, all of one moment and number.
+
+    ``failed_at``: when writing was last refused; None when they are in the bucket.
+    """
 
     number: int
     generated_at: datetime
@@ -102,9 +138,44 @@ class Readiness:
         return False
 
 
+class ReportStatus(StrEnum):
+    """``AuditReportStatus``."""
+
+    CREATING = "CREATING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+
+@dataclass(slots=True)
+class AuditReport:
+    """One audit report; ``format`` is ``JSON`` or ``CSV``."""
+
+    identifier: str
+    format: str
+    bucket: str
+    key: str
+    created_at: datetime
+    readiness: Readiness
+    status: ReportStatus = ReportStatus.CREATING
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a CA lets a service do."""
+
+    principal: str
+    source_account: str
+    actions: tuple[str, ...]
+    created_at: datetime
+
+
 @dataclass(slots=True)
 class Authority:
-    """One CA, its key, and everything issued by it."""
+    """One CA, its key, and everything issued by it.
+
+    ``issued`` is by serial; ``revoked`` holds the serials of those revoked, in this order. ``crl_due_at``: when a revocation is to
+    be published; None if nothing waits.
+    """
 
     arn: str
     kind: str
@@ -122,10 +193,18 @@ class Authority:
     chain: tuple[x509.Certificate, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
     issued: dict[int, Issued] = field(default_factory=dict)
+    failed: dict[int, FailedIssuance] = field(default_factory=dict)
+    revoked: list[int] = field(default_factory=list)
+    partitions: list[Partition] = field(default_factory=list)
     crl: CrlState | None = None
+    crl_due_at: datetime | None = None
     csr_pem: str | None = None
     restorable_until: datetime | None = None
     status_before_delete: Status | None = None
+    failure_reason: str | None = None
+    reports: dict[str, AuditReport] = field(default_factory=dict)
+    permissions: dict[str, Permission] = field(default_factory=dict)
+    policy: str | None = None
 
     @property
     def identifier(self) -> str:
@@ -141,6 +220,11 @@ class Authority:
     def short_lived(self) -> bool:
         """Whether leaves are held to seven days."""
         return self.usage_mode == "SHORT_LIVED_CERTIFICATE"
+
+    @property
+    def ocsp_configuration(self) -> dict[str, Any]:
+        """``OcspConfiguration``, with at least ``Enabled``."""
+        return dict(self.revocation.get("OcspConfiguration") or {"Enabled": False})
 
     @property
     def crl_configuration(self) -> dict[str, Any]:
@@ -168,13 +252,15 @@ class Authority:
 
 @dataclass(slots=True)
 class Region:
-    """Everything of one account in one Region."""
+    """Everything of one account in one Region; ``creations`` and ``issuances`` count accepted calls."""
 
     partition: str
     account: str
     name: str
     authorities: dict[str, Authority] = field(default_factory=dict)
     tokens: TokenWindow = field(default_factory=TokenWindow)
+    creations: int = 0
+    issuances: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +295,7 @@ class Pace:
     creating_polls: int = 1
     certificate_polls: int = 1
     seconds: int = 5
+    report_polls: int = 1
 
     def creating(self, now: datetime) -> Readiness:
         """For a new authority."""
@@ -217,6 +304,10 @@ class Pace:
     def issuing(self, now: datetime) -> Readiness:
         """For a new certificate."""
         return Readiness(self.certificate_polls, now + timedelta(seconds=self.seconds))
+
+    def reporting(self, now: datetime) -> Readiness:
+        """For a new audit report."""
+        return Readiness(self.report_polls, now + timedelta(seconds=self.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +318,7 @@ class Context:
     randomness: Randomness
     buckets: CrlBuckets
     pace: Pace = Pace()
+    settings: Settings = field(default_factory=Settings)
 
 
 def spki(public_key: Any) -> bytes:

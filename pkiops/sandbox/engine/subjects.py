@@ -1,20 +1,18 @@
-"""Names of the API (``ASN1Subject``, ``GeneralName``) as X.509 names.
+"""Names of the API (``ASN1Subject``) as X.509 names.
 
 What this module decides: the order of the relative names (the order of the service's model), their string types, and the
-refusals that the model cannot express: an empty subject, standard fields mixed with custom attributes, a GeneralName with none or
-several choices. Length limits are the model's.
+refusals that the model cannot express: an empty subject, standard fields mixed with custom attributes. Length limits are the model's.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from pkiops.sandbox.engine.errors import invalid_args, not_implemented
+from pkiops.sandbox.engine.errors import invalid_args
 
 _STANDARD = {
     "Country": NameOID.COUNTRY_NAME,
@@ -54,37 +52,6 @@ def name(subject: Mapping[str, Any]) -> x509.Name:
         raise invalid_args(f"The subject cannot be encoded: {error}") from error
 
 
-def general_names(names: Sequence[Mapping[str, Any]]) -> list[x509.GeneralName]:
-    """A list of the API's ``GeneralName``.
-
-    Raises:
-        ServiceError: ``InvalidArgsException``, not exactly one choice in one of them, or an unusable value.
-    """
-    return [general_name(value) for value in names]
-
-
-def general_name(value: Mapping[str, Any]) -> x509.GeneralName:
-    """One ``GeneralName``; see ``general_names``."""
-    if len(value) != 1:
-        raise invalid_args("Exactly one choice must be given in each GeneralName")
-    ((choice, content),) = value.items()
-    makers: dict[str, Callable[[], x509.GeneralName]] = {
-        "DnsName": lambda: x509.DNSName(content),
-        "UniformResourceIdentifier": lambda: x509.UniformResourceIdentifier(content),
-        "Rfc822Name": lambda: x509.RFC822Name(content),
-        "IpAddress": lambda: x509.IPAddress(ipaddress.ip_address(content)),
-        "RegisteredId": lambda: x509.RegisteredID(object_identifier(content)),
-        "DirectoryName": lambda: x509.DirectoryName(name(content)),
-        "OtherName": lambda: x509.OtherName(object_identifier(content["TypeId"]), _utf8_string(content["Value"])),
-    }
-    if choice not in makers:
-        raise not_implemented(f"the GeneralName choice {choice}")
-    try:
-        return makers[choice]()
-    except ValueError as error:
-        raise invalid_args(f"{choice} cannot be encoded: {error}") from error
-
-
 def object_identifier(dotted: str) -> x509.ObjectIdentifier:
     """A dotted OID of the API.
 
@@ -95,12 +62,3 @@ def object_identifier(dotted: str) -> x509.ObjectIdentifier:
         return x509.ObjectIdentifier(dotted)
     except ValueError as error:
         raise invalid_args(f"{dotted} is not an object identifier") from error
-
-
-def _utf8_string(text: str) -> bytes:
-    """DER of a UTF8String."""
-    content = text.encode()
-    if len(content) < 0x80:
-        return b"\x0c" + bytes([len(content)]) + content
-    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    return b"\x0c" + bytes([0x80 | len(size)]) + size + content

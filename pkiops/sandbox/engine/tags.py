@@ -1,6 +1,6 @@
 """Tags of an authority.
 
-What this module decides: key rules beyond the model's pattern, the limit of 50, that untagging with a value removes only that pair, and paging.
+What this module decides: key rules beyond the model's pattern, their limit, that untagging with a value removes only that pair, and paging.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import Any
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.paging import page
 from pkiops.sandbox.engine.state import Context, Region, find_authority, require_state
-
-LIMIT = 50
 
 
 def checked(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -37,8 +35,9 @@ def tag_authority(context: Context, region: Region, request: dict[str, Any]) -> 
     authority = find_authority(region, request["CertificateAuthorityArn"])
     require_state(authority, "TagCertificateAuthority", context.clock.now())
     merged = {**authority.tags, **checked(request["Tags"])}
-    if len(merged) > LIMIT:
-        raise ServiceError("TooManyTagsException", f"A certificate authority has at most {LIMIT} tags")
+    limit = context.settings.tags_per_authority
+    if len(merged) > limit:
+        raise ServiceError("TooManyTagsException", f"A certificate authority has at most {limit} tags")
     authority.tags = merged
     return {}
 

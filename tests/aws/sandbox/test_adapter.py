@@ -64,20 +64,6 @@ def test_the_whole_flow(client: Clients) -> None:
 def test_every_operation_has_a_path_or_a_loud_refusal(client: Clients) -> None:
     pca = client("acm-pca")
     root = scene.active_root(pca)
-    for operation, request in (
-        ("create_permission", {"Principal": "acm.amazonaws.com", "Actions": ["IssueCertificate"]}),
-        ("list_permissions", {}),
-        ("delete_permission", {"Principal": "acm.amazonaws.com"}),
-        (
-            "create_certificate_authority_audit_report",
-            {"S3BucketName": "example-crl", "AuditReportResponseFormat": "JSON"},
-        ),
-        ("describe_certificate_authority_audit_report", {"AuditReportId": "0" * 36}),
-    ):
-        with pytest.raises(ClientError) as caught:
-            getattr(pca, operation)(CertificateAuthorityArn=root, **request)
-        assert caught.value.response["Error"]["Code"] == "SandboxNotImplemented"
-        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     for operation, request in (("put_policy", {"Policy": "{}"}), ("get_policy", {}), ("delete_policy", {})):
         with pytest.raises(ClientError) as caught:
             getattr(pca, operation)(ResourceArn=root, **request)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pkiops.sandbox.bucket_policy import refusal, verdict_for_anyone
+from pkiops.sandbox.bucket_policy import refusal, service_principal, verdict_for_anyone
 
 ACTIONS = ["s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketLocation"]
 RESOURCES = ["arn:aws:s3:::example-crl", "arn:aws:s3:::example-crl/*"]
@@ -63,6 +63,30 @@ def test_allowed(changes: dict[str, Any]) -> None:
 )
 def test_not_allowed(changes: dict[str, Any]) -> None:
     assert verdict({**ALLOW, **changes}) is not None
+
+
+@pytest.mark.parametrize(
+    ("authority", "bucket", "principal"),
+    [
+        ("eu-west-1", "eu-west-1", "acm-pca.amazonaws.com"),
+        ("eu-west-1", "us-east-1", "acm-pca.amazonaws.com"),
+        ("eu-south-1", "eu-south-1", "acm-pca.amazonaws.com"),
+        ("eu-south-1", "eu-west-1", "acm-pca.eu-south-1.amazonaws.com"),
+        ("eu-west-1", "eu-south-1", None),
+        ("af-south-1", "eu-south-1", None),
+    ],
+)
+def test_who_writes_from_region_to_region(authority: str, bucket: str, principal: str | None) -> None:
+    assert service_principal(authority, bucket) == principal
+
+
+def test_the_service_of_another_region_must_be_named() -> None:
+    service = "acm-pca.eu-south-1.amazonaws.com"
+    context = {**CONTEXT, "aws:principalservicename": service}
+    for principal, allowed in ((service, True), ("acm-pca.amazonaws.com", False)):
+        policy = json.dumps({"Statement": [{**ALLOW, "Principal": {"Service": principal}}]})
+        reason = refusal(policy, partition="aws", bucket="example-crl", key="crl/a.crl", context=context)
+        assert (reason is None) is allowed
 
 
 def test_a_denial_wins() -> None:

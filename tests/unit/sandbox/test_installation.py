@@ -90,7 +90,7 @@ class Pending:
         return self.world.refused(code, "ImportCertificateAuthorityCertificate", **request)
 
 
-MALFORMED = "MalformedCertificateException"
+MALFORMED, INVALID = "MalformedCertificateException", "ValidationException"
 
 
 def test_a_subordinate_of_an_offline_root() -> None:
@@ -144,7 +144,7 @@ def test_it_must_be_for_this_key_and_this_subject() -> None:
 @pytest.mark.parametrize(
     ("extensions", "why"),
     [
-        ([], "basicConstraints must be there"),
+        ([], "must be there"),
         ([(x509.BasicConstraints(ca=False, path_length=None), True)], "CA:TRUE"),
         ([(_CONSTRAINTS, False)], "must be critical"),
         (
@@ -168,7 +168,8 @@ def test_it_must_be_for_this_key_and_this_subject() -> None:
 )
 def test_what_a_ca_certificate_must_hold(extensions: Extensions, why: str) -> None:
     pending, root = Pending(), Offline("Offline Root")
-    assert why in pending.refused(MALFORMED, text(root.sign_request(pending.csr, extensions)), text(root.certificate))
+    code = INVALID if why in {"must be there", "CA:TRUE", "must be critical"} else MALFORMED
+    assert why in pending.refused(code, text(root.sign_request(pending.csr, extensions)), text(root.certificate))
 
 
 def test_what_may_be_critical() -> None:
@@ -208,14 +209,14 @@ def test_path_lengths_of_the_chain() -> None:
     middle = Offline("Middle", root, 1)
     certificate = middle.sign_request(pending.csr)
     chain = text(middle.certificate, root.certificate)
-    assert "path length" in pending.refused(MALFORMED, text(certificate), chain)
+    assert "path length" in pending.refused(INVALID, text(certificate), chain)
     none = Offline("None", Offline("Root"), 0)
     certificate = none.sign_request(pending.csr)
     assert none.issuer is not None
-    pending.refused(MALFORMED, text(certificate), text(none.certificate, none.issuer.certificate))
+    pending.refused(INVALID, text(certificate), text(none.certificate, none.issuer.certificate))
     narrow = Offline("Narrow", path_length=1)
     wide = narrow.sign_request(pending.csr, [(x509.BasicConstraints(ca=True, path_length=3), True)])
-    assert "does not fit" in pending.refused(MALFORMED, text(wide), text(narrow.certificate))
+    assert "does not fit" in pending.refused(INVALID, text(wide), text(narrow.certificate))
 
 
 def test_an_issuer_that_is_no_ca() -> None:
@@ -223,7 +224,7 @@ def test_an_issuer_that_is_no_ca() -> None:
     fake = Offline("Fake", Offline("Root"), ca=False)
     assert fake.issuer is not None
     chain = text(fake.certificate, fake.issuer.certificate)
-    assert "not of a certificate authority" in pending.refused(MALFORMED, text(fake.sign_request(pending.csr)), chain)
+    assert "not of a certificate authority" in pending.refused(INVALID, text(fake.sign_request(pending.csr)), chain)
 
 
 def test_at_most_five_levels() -> None:

@@ -8,26 +8,30 @@ from datetime import timedelta
 import pytest
 
 from pkiops.sandbox.engine.errors import ServiceError
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from tests.unit.sandbox.world import START, TEMPLATE, World, csr
 
-STATES = ("CREATING", "PENDING_CERTIFICATE", "ACTIVE", "DISABLED", "EXPIRED", "DELETED")
+STATES = ("CREATING", "PENDING_CERTIFICATE", "ACTIVE", "DISABLED", "EXPIRED", "DELETED", "FAILED")
 # the table of the reference, section 1.2; where it says nothing or contradicts itself, the stricter reading
 TABLE = {
-    "DescribeCertificateAuthority": "YYYYYY",
-    "GetCertificateAuthorityCsr": "NYYYYN",
-    "GetCertificateAuthorityCertificate": "NNYYYN",
-    "IssueCertificate": "NNYNNN",
-    "IssueCertificate by itself": "NYYNYN",
-    "GetCertificate": "NYYYYN",
-    "ImportCertificateAuthorityCertificate": "NYYNYN",
-    "UpdateCertificateAuthority": "NNYYNN",
-    "RevokeCertificate": "NNYYNN",
-    "TagCertificateAuthority": "NYYYYN",
-    "UntagCertificateAuthority": "NYYYYN",
-    "ListTags": "NYYYYN",
-    "DeleteCertificateAuthority": "YYNYYN",
-    "RestoreCertificateAuthority": "NNNNNY",
+    "DescribeCertificateAuthority": "YYYYYYY",
+    "GetCertificateAuthorityCsr": "NYYYYNN",
+    "GetCertificateAuthorityCertificate": "NNYYYNN",
+    "IssueCertificate": "NNYNNNN",
+    "IssueCertificate by itself": "NYYNYNN",
+    "GetCertificate": "NYYYYNN",
+    "ImportCertificateAuthorityCertificate": "NYYNYNN",
+    "UpdateCertificateAuthority": "NNYYNNN",
+    "RevokeCertificate": "NNYYNNN",
+    "TagCertificateAuthority": "NYYYYNN",
+    "UntagCertificateAuthority": "NYYYYNN",
+    "ListTags": "NYYYYNN",
+    "DeleteCertificateAuthority": "YYNYYNY",
+    "RestoreCertificateAuthority": "NNNNNYN",
+    "CreateCertificateAuthorityAuditReport": "NNYYNNN",
+    "CreatePermission": "NNYNNNN",
+    "ListPermissions": "NYYYYNN",
 }
 
 
@@ -35,7 +39,8 @@ class Case:
     """An authority brought into a state, with a renewed certificate at hand for import."""
 
     def __init__(self, state: str) -> None:
-        self.world = world = World(pace=Pace(creating_polls=100, certificate_polls=0, seconds=1))
+        settings = Settings(failed_creations={1: "REQUEST_TIMED_OUT"}) if state == "FAILED" else Settings()
+        self.world = world = World(pace=Pace(creating_polls=100, certificate_polls=0, seconds=1), settings=settings)
         self.arn = world.create()
         self.certificate = ""
         self.certificate_arn = f"{self.arn}/certificate/{'0' * 31}1"
@@ -44,6 +49,8 @@ class Case:
         if state == "CREATING":
             return
         world.advance(seconds=2)
+        if state == "FAILED":
+            return
         self.csr = world.authority_csr(self.arn)
         year = {"Type": "YEARS", "Value": 1}
         self.certificate_arn = world.issue(self.arn, self.csr, TEMPLATE.format("RootCACertificate"), Validity=year)
@@ -86,6 +93,8 @@ class Case:
             "RevokeCertificate": {"CertificateSerial": self.serial, "RevocationReason": "SUPERSEDED"},
             "TagCertificateAuthority": {"Tags": tags},
             "UntagCertificateAuthority": {"Tags": tags},
+            "CreateCertificateAuthorityAuditReport": {"S3BucketName": "reports", "AuditReportResponseFormat": "CSV"},
+            "CreatePermission": {"Principal": "acm.amazonaws.com", "Actions": ["IssueCertificate"]},
         }
         self.world.call(operation.partition(" ")[0], CertificateAuthorityArn=self.arn, **requests.get(operation, {}))
 
@@ -100,8 +109,9 @@ def test_each_call_in_each_state(operation: str, state: str) -> None:
         return
     with pytest.raises(ServiceError) as caught:
         case.do(operation)
-    creating_csr = (operation, state) == ("GetCertificateAuthorityCsr", "CREATING")
-    assert caught.value.code == ("RequestInProgressException" if creating_csr else "InvalidStateException")
+    codes = {"CREATING": "RequestInProgressException", "FAILED": "RequestFailedException"}
+    is_csr = operation == "GetCertificateAuthorityCsr"
+    assert caught.value.code == (codes.get(state, "InvalidStateException") if is_csr else "InvalidStateException")
 
 
 def test_creating_ends_after_polls_or_after_time() -> None:
@@ -112,6 +122,19 @@ def test_creating_ends_after_polls_or_after_time() -> None:
     assert world.refused("RequestInProgressException", "GetCertificateAuthorityCsr", CertificateAuthorityArn=other)
     world.advance(seconds=5)
     assert world.call("GetCertificateAuthorityCsr", CertificateAuthorityArn=other)["Csr"]
+
+
+@pytest.mark.parametrize("reason", ["REQUEST_TIMED_OUT", "UNSUPPORTED_ALGORITHM", "OTHER"])
+def test_a_creation_may_fail(reason: str) -> None:
+    world = World(pace=Pace(creating_polls=1, certificate_polls=0), settings=Settings(failed_creations={2: reason}))
+    world.create("ROOT", "A")
+    arn = world.create("ROOT", "B")
+    assert "FailureReason" not in world.describe(arn)
+    described = world.describe(arn)
+    assert (described["Status"], described["FailureReason"]) == ("FAILED", reason)
+    world.refused("RequestFailedException", "GetCertificateAuthorityCsr", CertificateAuthorityArn=arn)
+    world.call("DeleteCertificateAuthority", CertificateAuthorityArn=arn)
+    world.refused("ResourceNotFoundException", "DescribeCertificateAuthority", CertificateAuthorityArn=arn)
 
 
 def test_a_certificate_is_not_there_at_once() -> None:

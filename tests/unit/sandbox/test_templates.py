@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from pkiops.sandbox.engine.templates import TEMPLATES
-from tests.unit.sandbox.world import TEMPLATE, World, csr, load, san
+from tests.unit.sandbox.world import CRL, TEMPLATE, World, csr, load, san
 
 SERVER, CLIENT = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"
 CODE, OCSP = "1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.9"
@@ -83,6 +83,46 @@ def test_extensions_of_each_template(name: str, row: list[object]) -> None:
     assert ExtensionOID.SUBJECT_KEY_IDENTIFIER in oids
     assert (ExtensionOID.AUTHORITY_KEY_IDENTIFIER in oids) is not is_root
     assert (ExtensionOID.SUBJECT_ALTERNATIVE_NAME in oids) is not is_root
+
+
+REGIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+REVOCATION = {**CRL, "OcspConfiguration": {"Enabled": True}}
+
+
+@pytest.mark.parametrize("partition", REGIONS)
+@pytest.mark.parametrize(("name", "row"), CASES, ids=[name for name, _ in CASES])
+def test_nothing_but_the_extensions_of_the_table_in_each_partition(
+    partition: str, name: str, row: list[object]
+) -> None:
+    """With CRL and OCSP on, every extension there is, in each partition, and not one more."""
+    _, key_usage, extended_usage, _ = row
+    world = World(partition=partition, region=REGIONS[partition])
+    template = f"arn:{partition}:acm-pca:::template/{{}}/V1"
+    is_root = "Root" in name
+    arn = world.create(RevocationConfiguration=REVOCATION)
+    if not is_root:
+        arn = world.root("Other", template=template.format("RootCACertificate"), RevocationConfiguration=REVOCATION)
+    request = world.authority_csr(arn) if is_root else csr(extensions=[san("a.example.com")])
+    certificate = world.issued(arn, request, template.format(name))
+    expected = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.SUBJECT_KEY_IDENTIFIER}
+    if key_usage:
+        expected.add(ExtensionOID.KEY_USAGE)
+    if extended_usage:
+        expected.add(ExtensionOID.EXTENDED_KEY_USAGE)
+    if not is_root:
+        expected |= {
+            ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+            ExtensionOID.CRL_DISTRIBUTION_POINTS,
+            ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
+            ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        }
+    assert {extension.oid for extension in certificate.extensions} == expected
+    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    if not is_root:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+        assert [description.access_location.value for description in access] == [
+            f"http://ocsp.acm-pca.{REGIONS[partition]}.{domain}"
+        ]
 
 
 def test_a_fixture_leaf_has_client_auth() -> None:

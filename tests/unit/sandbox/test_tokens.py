@@ -70,3 +70,54 @@ def test_certificates_have_tokens_of_their_own() -> None:
     assert world.issue(first_root, request) != world.issue(first_root, request)
     world.advance(minutes=5)
     assert world.issue(first_root, request, IdempotencyToken="t") != first
+
+
+def test_a_token_wins_over_changed_inputs_until_its_window_ends() -> None:
+    """Undocumented for this service; ACM behaves so."""
+    world = World()
+    first = world.create("ROOT", "A", IdempotencyToken="t")
+    world.advance(minutes=4, seconds=59)
+    assert world.create("SUBORDINATE", "B", IdempotencyToken="t") == first
+    assert authorities(world) == 1
+    world.advance(seconds=2)
+    other = world.create("SUBORDINATE", "B", IdempotencyToken="t")
+    assert other != first
+    assert world.describe(other)["Type"] == "SUBORDINATE"
+
+
+def test_the_same_for_certificates() -> None:
+    world = World()
+    arn = world.root()
+    request = csr()
+    token = {"IdempotencyToken": "t"}
+    first = world.issue(arn, request, **token)
+    world.advance(minutes=4, seconds=59)
+    assert world.issue(arn, request, **token) == first
+    assert world.issue(arn, csr("svc-b"), Validity={"Type": "DAYS", "Value": 2}, **token) == first
+    world.advance(seconds=2)
+    assert world.issue(arn, request, **token) not in {first, world.issue(arn, request)}
+
+
+def test_asking_again_does_not_prolong_the_window() -> None:
+    world = World()
+    first = world.create(IdempotencyToken="t")
+    for _ in range(2):
+        world.advance(minutes=2)
+        assert world.create(IdempotencyToken="t") == first
+    world.advance(minutes=1, seconds=1)
+    assert world.create(IdempotencyToken="t") != first
+
+
+def test_a_token_belongs_to_one_authority() -> None:
+    world = World()
+    one, two = world.root("One"), world.root("Two")
+    token = {"IdempotencyToken": "t"}
+    assert world.issue(one, csr(), **token).startswith(one)
+    assert world.issue(two, csr(), **token).startswith(two)
+
+
+def test_without_a_token_every_certificate_is_another() -> None:
+    world = World()
+    arn = world.root()
+    request = csr()
+    assert world.issue(arn, request) != world.issue(arn, request)

@@ -107,3 +107,58 @@ def test_short_lived_mode_issues_for_seven_days_and_spares_the_root() -> None:
     arn = world.root(UsageMode="SHORT_LIVED_CERTIFICATE")
     assert "7 days" in issue_refused(world, arn, Validity={"Type": "DAYS", "Value": 8})
     assert world.issued(arn, csr(), Validity={"Type": "DAYS", "Value": 7}).serial_number
+
+
+LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "validity",
+    [{"Type": "END_DATE", "Value": 99991231235959}, {"Type": "ABSOLUTE", "Value": int(LAST.timestamp())}],
+)
+def test_a_root_for_ever(validity: dict[str, Any]) -> None:
+    world = World()
+    arn = world.create()
+    template = "arn:aws:acm-pca:::template/RootCACertificate/V1"
+    assert world.issued(arn, world.authority_csr(arn), template, Validity=validity).not_valid_after_utc == LAST
+
+
+def test_both_forms_of_an_end_date_name_the_same_moment() -> None:
+    world = World()
+    arn = world.root()
+    end = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for value in (300102030405, 20300102030405):
+        assert world.issued(arn, csr(), Validity={"Type": "END_DATE", "Value": value}).not_valid_after_utc == end
+
+
+def test_seven_days_of_short_lived_mode_to_the_second() -> None:
+    world = World()
+    arn = world.root(UsageMode="SHORT_LIVED_CERTIFICATE")
+    end = int((START + timedelta(days=7)).timestamp())
+    assert world.issued(arn, csr(), Validity={"Type": "ABSOLUTE", "Value": end}).serial_number
+    issue_refused(world, arn, Validity={"Type": "ABSOLUTE", "Value": end + 1})
+
+
+def test_a_subordinate_of_a_short_lived_authority_is_capped_too() -> None:
+    """Whether the service refuses such templates altogether is not documented."""
+    world = World()
+    parent = world.root(UsageMode="SHORT_LIVED_CERTIFICATE")
+    template = "arn:aws:acm-pca:::template/SubordinateCACertificate_PathLen0/V1"
+    request = world.authority_csr(world.create("SUBORDINATE", "Sub"))
+    assert world.issued(parent, request, template, Validity={"Type": "DAYS", "Value": 7}).serial_number
+    issue_refused(world, parent, TemplateArn=template, Validity={"Type": "DAYS", "Value": 8})
+
+
+@pytest.mark.parametrize("validity", [{"Type": "DAYS", "Value": 0}, {"Type": "WEEKS", "Value": 1}])
+def test_validities_that_the_model_does_not_know(validity: dict[str, Any]) -> None:
+    world = World()
+    issue_refused(world, world.root(), Validity=validity)
+
+
+def test_a_life_of_one_second() -> None:
+    world = World()
+    arn = world.root()
+    end = int(START.timestamp()) + 1
+    certificate = world.issued(arn, csr(), Validity={"Type": "ABSOLUTE", "Value": end})
+    assert certificate.not_valid_after_utc == START + timedelta(seconds=1)
+    assert certificate.not_valid_before_utc == START - timedelta(minutes=60)

@@ -19,13 +19,14 @@ from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import service_model
 from pkiops.sandbox.engine.service import PrivateCa
+from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
 
 START = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 ACCOUNT = "111122223333"
 TEMPLATE = "arn:aws:acm-pca:::template/{}/V1"
 CLIENT_AUTH = TEMPLATE.format("EndEntityClientAuthCertificate")
-AT_ONCE = Pace(creating_polls=0, certificate_polls=0)
+AT_ONCE = Pace(creating_polls=0, certificate_polls=0, report_polls=0)
 CRL = {
     "CrlConfiguration": {
         "Enabled": True,
@@ -56,10 +57,17 @@ class MemoryBuckets:
 class World:
     """One engine, one Region."""
 
-    def __init__(self, *, pace: Pace = AT_ONCE, partition: str = "aws", region: str = "eu-west-1") -> None:
+    def __init__(
+        self,
+        *,
+        pace: Pace = AT_ONCE,
+        settings: Settings | None = None,
+        partition: str = "aws",
+        region: str = "eu-west-1",
+    ) -> None:
         self.clock = ManualClock(START)
         self.buckets = MemoryBuckets()
-        self.service = PrivateCa(self.clock, SeededRandomness(7), self.buckets, pace)
+        self.service = PrivateCa(self.clock, SeededRandomness(7), self.buckets, pace, settings)
         self.region = Region(partition, ACCOUNT, region)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
