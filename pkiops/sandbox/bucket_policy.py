@@ -6,11 +6,11 @@ this reader understands, and none denies it. A condition it does not understand 
 
 from __future__ import annotations
 
-import fnmatch
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from pkiops.sandbox.engine.policy_language import as_list, conditions_hold, like
 
 SERVICE = "acm-pca.amazonaws.com"
 SERVICE_NAME = "aws:principalservicename"
@@ -76,7 +76,7 @@ def _refusal(policy: str | None, wanted: Iterable[tuple[str, str]], context: Map
         return "its policy is not JSON"
     if not isinstance(document, dict):
         return f"it has no policy that lets {service} write"
-    statements = [s for s in _as_list(document.get("Statement")) if isinstance(s, dict)]
+    statements = [s for s in as_list(document.get("Statement")) if isinstance(s, dict)]
     for action, resource in wanted:
         if any(s.get("Effect") == "Deny" and _applies(s, action, resource, context) for s in statements):
             return f"its policy denies {action} on {resource} to {service}"
@@ -92,7 +92,7 @@ def verdict_for_anyone(policy: str | None, action: str, resource: str, context: 
     except ValueError:
         return None
     statements = (
-        [s for s in _as_list(document.get("Statement")) if isinstance(s, dict)] if isinstance(document, dict) else []
+        [s for s in as_list(document.get("Statement")) if isinstance(s, dict)] if isinstance(document, dict) else []
     )
     effects = {
         str(s.get("Effect"))
@@ -105,7 +105,7 @@ def verdict_for_anyone(policy: str | None, action: str, resource: str, context: 
 
 
 def _names_anyone(principal: Any) -> bool:
-    return bool(principal == "*") or (isinstance(principal, dict) and "*" in _as_list(principal.get("AWS")))
+    return bool(principal == "*") or (isinstance(principal, dict) and "*" in as_list(principal.get("AWS")))
 
 
 def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
@@ -115,50 +115,13 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, context: 
 
 def _concerns(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
     return (
-        any(_like(action.lower(), str(p).lower()) for p in _as_list(statement.get("Action")))
-        and any(_like(resource, str(p)) for p in _as_list(statement.get("Resource")))
-        and _conditions_hold(statement.get("Condition") or {}, context)
+        any(like(action.lower(), str(p).lower()) for p in as_list(statement.get("Action")))
+        and any(like(resource, str(p)) for p in as_list(statement.get("Resource")))
+        and conditions_hold(statement.get("Condition") or {}, context)
     )
 
 
 def _names_service(principal: Any, service: str) -> bool:
     if isinstance(principal, dict):
-        return service in _as_list(principal.get("Service")) or "*" in _as_list(principal.get("AWS"))
+        return service in as_list(principal.get("Service")) or "*" in as_list(principal.get("AWS"))
     return bool(principal == "*")
-
-
-def _conditions_hold(conditions: Any, context: Mapping[str, str]) -> bool:
-    if not isinstance(conditions, dict):
-        return False
-    return all(
-        _condition_holds(str(operator), str(key).lower(), [str(v) for v in _as_list(values)], context)
-        for operator, tests in conditions.items()
-        for key, values in (tests.items() if isinstance(tests, dict) else [("", tests)])
-    )
-
-
-def _condition_holds(operator: str, key: str, values: list[str], context: Mapping[str, str]) -> bool:
-    actual = context.get(key)
-    optional = operator.endswith("IfExists")
-    match = re.fullmatch(r"(String|Arn)(Not)?(Equals|Like)|(Bool)", operator.removesuffix("IfExists"))
-    if match is None:
-        return False
-    negated = bool(match[2])
-    if actual is None:
-        return optional or negated
-    if match[4]:
-        return any(actual.lower() == value.lower() for value in values)
-    wild = match[1] == "Arn" or match[3] == "Like"
-    found = any(_like(actual, value) if wild else actual == value for value in values)
-    return found != negated
-
-
-def _like(text: str, pattern: str) -> bool:
-    # fnmatch knows [..] too, which policies do not
-    return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
-
-
-def _as_list(value: Any) -> Iterable[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

@@ -198,7 +198,10 @@ class Sandbox:
         if not isinstance(request, dict):
             raise JsonRESTError("SerializationException", "the request is not a JSON object")
         try:
-            return json.dumps(self.service.call(self.region(account, region_name), operation, request))
+            answer = self.service.call(
+                self.region(account, region_name), operation, request, partial(self._elsewhere, account, region_name)
+            )
+            return json.dumps(answer)
         except ServiceError as error:
             raise JsonRESTError(error.code, error.message) from error
 
@@ -230,6 +233,10 @@ class Sandbox:
             state = Region(get_partition(region_name), account, region_name)
             backend.__dict__[_ATTRIBUTE] = state
         return state
+
+    def _elsewhere(self, account: str, region_name: str) -> list[Region]:
+        """The state of the other accounts in a Region."""
+        return [region for region in self.regions() if region.name == region_name and region.account != account]
 
     def adopt(self, region: Region) -> None:
         """Take a state that was kept elsewhere for that of its account and Region."""

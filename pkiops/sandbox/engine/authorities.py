@@ -6,6 +6,7 @@ are ``revocation``'s.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -88,12 +89,22 @@ def describe(context: Context, region: Region, request: dict[str, Any]) -> dict[
 
 
 def list_authorities(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
-    """ListCertificateAuthorities: newest first, DELETED ones too; nothing is shared between accounts here."""
+    """ListCertificateAuthorities of one's own: newest first, DELETED ones too."""
+    return _listed(context, ((region, authority) for authority in region.authorities.values()), request)
+
+
+def list_shared(
+    context: Context, shared: Iterable[tuple[Region, Authority]], request: dict[str, Any]
+) -> dict[str, Any]:
+    """ListCertificateAuthorities of other accounts, each with its owner's Region: newest first."""
+    return _listed(context, sorted(shared, key=lambda each: each[1].created_at), request)
+
+
+def _listed(
+    context: Context, oldest_first: Iterable[tuple[Region, Authority]], request: dict[str, Any]
+) -> dict[str, Any]:
     now = context.clock.now()
-    shown: list[dict[str, Any]] = []
-    if request.get("ResourceOwner", "SELF") == "SELF":
-        newest_first = reversed(list(region.authorities.values()))
-        shown = [_description(authority, region, now) for authority in newest_first]
+    shown = [_description(authority, region, now) for region, authority in reversed(list(oldest_first))]
     return page("CertificateAuthorities", shown, request, key=lambda item: str(item["Arn"]))
 
 

@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pkiops.clock import Clock, Randomness
-from pkiops.sandbox.engine import audit_reports, authorities, crl, installation, issuance, permissions, revocation, tags
+from pkiops.sandbox.engine import (
+    access,
+    audit_reports,
+    authorities,
+    crl,
+    installation,
+    issuance,
+    permissions,
+    policies,
+    revocation,
+    tags,
+)
 from pkiops.sandbox.engine.errors import not_implemented
 from pkiops.sandbox.engine.request_model import checked_request
 from pkiops.sandbox.engine.settings import Settings
@@ -40,6 +51,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "CreatePermission": permissions.create_permission,
     "ListPermissions": permissions.list_permissions,
     "DeletePermission": permissions.delete_permission,
+    "PutPolicy": policies.put_policy,
+    "GetPolicy": policies.get_policy,
+    "DeletePolicy": policies.delete_policy,
 }
 
 
@@ -75,8 +89,16 @@ class PrivateCa:
         """The service's time."""
         return self._context.clock
 
-    def call(self, region: Region, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def call(
+        self, region: Region, operation: str, request: Mapping[str, Any], elsewhere: access.Elsewhere = tuple
+    ) -> dict[str, Any]:
         """Carry out one operation; ``request`` and the answer are as on the wire (JSON, blobs base64, moments in epoch seconds).
+
+        Args:
+            region: account and Region of the caller.
+            operation: its name.
+            request: what it asks for.
+            elsewhere: the state of the other accounts in the same Region, for what they share.
 
         Raises:
             ServiceError: the service's refusal.
@@ -86,8 +108,13 @@ class PrivateCa:
             raise not_implemented(f"the operation {operation}")
         checked = checked_request(operation, request)
         with self._lock:
-            self.maintain(region)
-            return implementation(self._context, region, checked)
+            if operation == "ListCertificateAuthorities" and checked.get("ResourceOwner") == "OTHER_ACCOUNTS":
+                for other in elsewhere():
+                    self.maintain(other)
+                return authorities.list_shared(self._context, access.shared(region, elsewhere), checked)
+            owner = access.owner(region, operation, checked, elsewhere)
+            self.maintain(owner)
+            return implementation(self._context, owner, checked)
 
     def maintain(self, region: Region) -> None:
         """Let happen what time brings."""

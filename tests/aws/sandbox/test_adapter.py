@@ -61,15 +61,6 @@ def test_the_whole_flow(client: Clients) -> None:
     assert pca.list_tags(CertificateAuthorityArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
 
 
-def test_every_operation_has_a_path_or_a_loud_refusal(client: Clients) -> None:
-    pca = client("acm-pca")
-    root = scene.active_root(pca)
-    for operation, request in (("put_policy", {"Policy": "{}"}), ("get_policy", {}), ("delete_policy", {})):
-        with pytest.raises(ClientError) as caught:
-            getattr(pca, operation)(ResourceArn=root, **request)
-        assert caught.value.response["Error"]["Code"] == "SandboxNotImplemented"
-
-
 def refusals(pca: Any, root: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Code by code, a call that must fail with it."""
     issue = {"CertificateAuthorityArn": root, "Csr": csr(), **scene.ISSUE}

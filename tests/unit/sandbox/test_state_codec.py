@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkiops.sandbox.engine.state import Region
 from pkiops.sandbox.state_codec import Reader, Unreadable, Writer, unknown_types
 from pkiops.sandbox.state_file import State, decoded, encoded
-from tests.unit.sandbox.world import CRL, World, csr
+from tests.unit.sandbox.world import CRL, World, csr, policy
 
 
 class Colour(StrEnum):
@@ -116,6 +116,15 @@ def busy_world() -> World:
         CertificateSerial=f"{leaf.serial_number:x}",
         RevocationReason="SUPERSEDED",
     )
+    world.call(
+        "CreateCertificateAuthorityAuditReport",
+        CertificateAuthorityArn=clients,
+        S3BucketName="example-crl",
+        AuditReportResponseFormat="CSV",
+    )
+    actions = ["IssueCertificate", "GetCertificate"]
+    world.call("CreatePermission", CertificateAuthorityArn=clients, Principal="acm.amazonaws.com", Actions=actions)
+    world.call("PutPolicy", ResourceArn=clients, Policy=policy(clients))
     world.call("UpdateCertificateAuthority", CertificateAuthorityArn=clients, Status="DISABLED")
     world.call("DeleteCertificateAuthority", CertificateAuthorityArn=clients)
     return world
@@ -133,6 +142,11 @@ def test_a_region_comes_back_and_goes_on() -> None:
     (deleted,) = [arn for arn in before if world.status(arn) == "DELETED"]
     world.call("RestoreCertificateAuthority", CertificateAuthorityArn=deleted)
     world.call("UpdateCertificateAuthority", CertificateAuthorityArn=deleted, Status="ACTIVE")
+    assert world.call("GetPolicy", ResourceArn=deleted) == {"Policy": policy(deleted)}
+    (permission,) = world.call("ListPermissions", CertificateAuthorityArn=deleted)["Permissions"]
+    assert permission["Actions"] == ["IssueCertificate", "GetCertificate"]
+    (report,) = region.authorities[deleted].reports
+    world.call("DescribeCertificateAuthorityAuditReport", CertificateAuthorityArn=deleted, AuditReportId=report)
     certificate = world.issued(deleted, csr())
     issuer = region.authorities[deleted].certificate
     assert issuer is not None

@@ -9,8 +9,8 @@ import pytest
 
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.settings import Settings
-from pkiops.sandbox.engine.state import Pace
-from tests.unit.sandbox.world import START, TEMPLATE, World, csr
+from pkiops.sandbox.engine.state import AuditReport, Pace, Permission, Readiness, ReportStatus
+from tests.unit.sandbox.world import START, TEMPLATE, World, csr, policy
 
 STATES = ("CREATING", "PENDING_CERTIFICATE", "ACTIVE", "DISABLED", "EXPIRED", "DELETED", "FAILED")
 # the table of the reference, section 1.2; where it says nothing or contradicts itself, the stricter reading
@@ -32,6 +32,11 @@ TABLE = {
     "CreateCertificateAuthorityAuditReport": "NNYYNNN",
     "CreatePermission": "NNYNNNN",
     "ListPermissions": "NYYYYNN",
+    "DeletePermission": "NYYYYNN",
+    "PutPolicy": "NNYNNNN",
+    "GetPolicy": "NYYYYNN",
+    "DeletePolicy": "NYYYYNN",
+    "DescribeCertificateAuthorityAuditReport": "YYYYYYY",
 }
 
 
@@ -95,8 +100,26 @@ class Case:
             "UntagCertificateAuthority": {"Tags": tags},
             "CreateCertificateAuthorityAuditReport": {"S3BucketName": "reports", "AuditReportResponseFormat": "CSV"},
             "CreatePermission": {"Principal": "acm.amazonaws.com", "Actions": ["IssueCertificate"]},
+            "DeletePermission": {"Principal": "acm.amazonaws.com"},
+            "PutPolicy": {"Policy": policy(self.arn)},
+            "DescribeCertificateAuthorityAuditReport": {"AuditReportId": self.give_what_can_be_removed(operation)},
         }
-        self.world.call(operation.partition(" ")[0], CertificateAuthorityArn=self.arn, **requests.get(operation, {}))
+        member = "ResourceArn" if operation.endswith("Policy") else "CertificateAuthorityArn"
+        self.world.call(operation.partition(" ")[0], **{member: self.arn}, **requests.get(operation, {}))
+
+    def give_what_can_be_removed(self, operation: str) -> str:
+        """A policy, a permission and a report, which only an ACTIVE authority gets by calls; the identifier of the report."""
+        authority = self.world.region.authorities[self.arn]
+        identifier = "00000000-0000-0000-0000-000000000000"
+        if operation == "DescribeCertificateAuthorityAuditReport":
+            authority.reports[identifier] = AuditReport(
+                identifier, "CSV", "reports", "a-key", START, Readiness(0, START), ReportStatus.SUCCESS
+            )
+        if operation in {"DeletePermission", "ListPermissions"}:
+            actions = ("GetCertificate",)
+            authority.permissions["acm.amazonaws.com"] = Permission("acm.amazonaws.com", "1" * 12, actions, START)
+        authority.policy = policy(self.arn)
+        return identifier
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -70,8 +70,11 @@ def test_tokens_that_are_not_ours(token: str) -> None:
 def test_accounts_and_regions_are_apart() -> None:
     world = World()
     arn = world.create()
-    for other in (Region("aws", "111122223333", "us-east-1"), Region("aws", "444455556666", "eu-west-1")):
+    for other, code in (
+        (Region("aws", "111122223333", "us-east-1"), "ResourceNotFoundException"),
+        (Region("aws", "444455556666", "eu-west-1"), "AccessDeniedException"),
+    ):
         world.region = other
-        world.refused("ResourceNotFoundException", "DescribeCertificateAuthority", CertificateAuthorityArn=arn)
+        world.refused(code, "DescribeCertificateAuthority", CertificateAuthorityArn=arn)
         assert world.call("ListCertificateAuthorities") == {"CertificateAuthorities": []}
         assert world.create() != arn

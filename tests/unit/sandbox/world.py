@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Regio
 
 START = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 ACCOUNT = "111122223333"
+OTHER_ACCOUNT = "444455556666"
 TEMPLATE = "arn:aws:acm-pca:::template/{}/V1"
 CLIENT_AUTH = TEMPLATE.format("EndEntityClientAuthCertificate")
 AT_ONCE = Pace(creating_polls=0, certificate_polls=0, report_polls=0)
@@ -69,12 +71,13 @@ class World:
         self.buckets = MemoryBuckets()
         self.service = PrivateCa(self.clock, SeededRandomness(7), self.buckets, pace, settings)
         self.region = Region(partition, ACCOUNT, region)
+        self.elsewhere: list[Region] = []
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         for member in ("Csr", "Certificate", "CertificateChain"):
             if isinstance(request.get(member), str):
                 request[member] = base64.b64encode(request[member].encode()).decode()
-        answer = self.service.call(self.region, operation, request)
+        answer = self.service.call(self.region, operation, request, lambda: self.elsewhere)
         require_shape(service_model().operation_model(operation).output_shape, answer)
         return answer
 
@@ -159,6 +162,18 @@ class World:
 
     def advance(self, **by: float) -> None:
         self.clock.advance(timedelta(**by))
+
+
+def policy(arn: str, *accounts: str, actions: Sequence[str] = ("IssueCertificate",), **more: Any) -> str:
+    """A resource policy with one statement, for OTHER_ACCOUNT unless accounts are given."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": list(accounts) or OTHER_ACCOUNT},
+        "Action": [f"acm-pca:{action}" for action in actions],
+        "Resource": arn,
+        **more,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def csr(
