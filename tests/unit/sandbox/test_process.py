@@ -17,7 +17,20 @@ GOOD: dict[str, Any] = {
     "pid": 7,
     "instance": "0" * 32,
     "time": 1_795_000_000,
-    "authorities": [{"account": "123456789012", "region": "eu-west-1", "count": 2}],
+    "ahead_seconds": 0,
+    "state_file": None,
+    "authorities": [
+        {
+            "account": "123456789012",
+            "region": "eu-west-1",
+            "count": 2,
+            "states": {"ACTIVE": 2},
+            "certificates": 3,
+            "crls": 2,
+        }
+    ],
+    "calls": [{"service": "acm-pca", "operation": "IssueCertificate", "count": 3}],
+    "faults_pending": ["*:1:before:drop"],
 }
 
 
@@ -56,7 +69,10 @@ def test_a_sandbox_is_heard() -> None:
         {"time": 10**14},
         {"time": -1},
         {"time": float("inf")},
-        {"authorities": [{"account": "1", "region": "\x1b[2J", "count": 2}]},
+        {"authorities": [{**GOOD["authorities"][0], "region": "\x1b[2J"}]},
+        {"authorities": [{**GOOD["authorities"][0], "states": {"\x1b[2J": 1}}]},
+        {"calls": [{"service": "\x1b[2J", "operation": "x", "count": 1}]},
+        {"faults_pending": ["\x1b[2J"]},
         {"authorities": 5},
     ],
 )
