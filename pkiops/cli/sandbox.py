@@ -11,7 +11,7 @@ import typer
 from pkiops.cli.options import Format, FormatOption, option
 
 if TYPE_CHECKING:
-    from pkiops.sandbox.process import SandboxStatus
+    from pkiops.sandbox.status import SandboxStatus
 
 app = typer.Typer(name="sandbox", help="AWS Private CA on this machine: no account, no bill.", no_args_is_help=True)
 
@@ -115,9 +115,9 @@ def advance(
 
     from pkiops.cli.output import emit, emit_json, iso
     from pkiops.clock import SystemClock
-    from pkiops.sandbox import process
+    from pkiops.sandbox.status import advance as move_clock
 
-    found = process.advance(port, by)
+    found = move_clock(port, by)
     sandbox_time = datetime.fromtimestamp(found.time, UTC)
     if format is Format.JSON:
         body = {"port": port, "sandbox_time": sandbox_time, "ahead_seconds": found.ahead_seconds}
@@ -133,9 +133,9 @@ def status(port: PortOption = _PORT, format: FormatOption = Format.TEXT) -> None
 
     from pkiops.cli.output import emit, emit_json
     from pkiops.clock import SystemClock
-    from pkiops.sandbox import process
+    from pkiops.sandbox.status import ask
 
-    found = process.ask(port)
+    found = ask(port)
     if format is Format.JSON:
         body = {
             "running": found is not None,

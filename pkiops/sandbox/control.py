@@ -16,7 +16,7 @@ from pkiops import __version__
 from pkiops.errors import InputError
 from pkiops.sandbox.engine.state import Region
 from pkiops.sandbox.moto_adapter import Sandbox
-from pkiops.sandbox.process import ADVANCE_PATH, STATUS_PATH
+from pkiops.sandbox.status import ADVANCE_PATH, STATUS_PATH
 from pkiops.sandbox.time_travel import MovableClock
 
 _MOST_REGIONS = 200

@@ -37,9 +37,10 @@ from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.http_handler import Answer, Handler, run_application
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.ocsp_http import ocsp_answer
-from pkiops.sandbox.process import LOOPBACK, STATUS_PATH, port_taken
+from pkiops.sandbox.process import port_taken
 from pkiops.sandbox.request_body import BodyRefused, read_body
 from pkiops.sandbox.state_file import StateKeeper, held, may_change
+from pkiops.sandbox.status import LOOPBACK, STATUS_PATH
 from pkiops.sandbox.time_travel import MovableClock
 from pkiops.sandbox.traffic import PRIVATE_CA, Hindrances
 from pkiops.sandbox.unimplemented import moto_application

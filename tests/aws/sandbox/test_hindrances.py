@@ -18,8 +18,8 @@ from pkiops.clock import ManualClock
 from pkiops.sandbox import moto_adapter
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.faults import fault
-from pkiops.sandbox.process import ask
 from pkiops.sandbox.quotas import rates
+from pkiops.sandbox.status import ask
 from pkiops.sandbox.traffic import Hindrances
 from tests.aws.sandbox import scene
 from tests.aws.sandbox.clients import Clients

@@ -18,8 +18,8 @@ from cryptography import x509
 from pkiops.clock import ManualClock
 from pkiops.errors import InputError
 from pkiops.sandbox.engine.state import Pace
-from pkiops.sandbox.process import STATUS_PATH, ask
 from pkiops.sandbox.server import bound_server
+from pkiops.sandbox.status import STATUS_PATH, ask
 from tests.aws.sandbox import scene
 from tests.sandbox_server import RunningSandbox, running_sandbox
 from tests.unit.sandbox.world import csr

@@ -20,8 +20,8 @@ from cryptography import x509
 from pkiops.errors import GuardRefused, InputError
 from pkiops.sandbox.calls import Call
 from pkiops.sandbox.engine.state import Pace
-from pkiops.sandbox.process import advance, ask
 from pkiops.sandbox.state_file import may_change
+from pkiops.sandbox.status import advance, ask
 from tests.aws.sandbox import scene
 from tests.sandbox_server import REGION, START, RunningSandbox, running_sandbox
 from tests.unit.sandbox.world import csr

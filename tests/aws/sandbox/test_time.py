@@ -14,7 +14,7 @@ from cryptography import x509
 from pkiops.clock import ManualClock
 from pkiops.errors import InputError
 from pkiops.sandbox.engine.state import Pace
-from pkiops.sandbox.process import ADVANCE_PATH, advance, ask
+from pkiops.sandbox.status import ADVANCE_PATH, advance, ask
 from tests.aws.sandbox import scene
 from tests.aws.sandbox.clients import Clients
 from tests.sandbox_server import START, RunningSandbox, running_sandbox

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pkiops.sandbox.process import ask
+from pkiops.sandbox.status import ask
 
 GOOD: dict[str, Any] = {
     "service": "pkiops sandbox",
