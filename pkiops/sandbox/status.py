@@ -1,7 +1,7 @@
 """What a running sandbox says of itself, asked over HTTP, and the moving of its clock.
 
-What this module decides: that whoever listens on the port is a stranger until the answer has the shape and the words of a sandbox. Starting and ending one
-is ``process.py``.
+What this module decides: that whoever listens on the port is a stranger until the answer has the shape and the words of a
+sandbox. Starting and ending one is ``process.py``.
 """
 
 from __future__ import annotations
