@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pkiops.clock import Clock, Randomness
@@ -114,7 +115,8 @@ class PrivateCa:
                 return authorities.list_shared(self._context, access.shared(region, elsewhere), checked)
             owner = access.owner(region, operation, checked, elsewhere)
             self.maintain(owner)
-            return implementation(self._context, owner, checked)
+            context = self._context if owner is region else replace(self._context, caller=region.account)
+            return implementation(context, owner, checked)
 
     def maintain(self, region: Region) -> None:
         """Let happen what time brings."""
