@@ -83,7 +83,11 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> Non
         else wanted.items()
     )
     for module_name, names in needed:
-        module = importlib.import_module(module_name)
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError:
+            gone.append(module_name)
+            continue
         for dotted in names:
             found: Any = module
             for part in dotted.split("."):
