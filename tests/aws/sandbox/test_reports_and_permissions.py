@@ -6,18 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from pkiops.clock import ManualClock
-from pkiops.sandbox import moto_adapter
 from pkiops.sandbox.engine.settings import Settings
 from tests.aws.sandbox import scene
-from tests.aws.sandbox.clients import Clients
-from tests.sandbox_server import REGION, START, running_sandbox
+from tests.aws.sandbox.clients import WAYS, Clients, plain_clients
+from tests.sandbox_server import START
 
 ACM = "acm.amazonaws.com"
 
@@ -120,23 +115,16 @@ def over_the_limits(pca: Any) -> Iterator[Callable[[], Any]]:
     yield lambda: pca.create_permission(CertificateAuthorityArn=root, **permission)
 
 
-def test_what_is_over_a_limit_is_refused() -> None:
-    def all_refused(pca: Any) -> None:
-        calls = 0
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_over_a_limit_is_refused(way: str) -> None:
+    settings = Settings(
+        authorities_per_region=2, certificates_per_authority=3, revocations_per_authority=1, permissions_per_authority=0
+    )
+    calls = 0
+    with plain_clients(way, settings) as clients:
+        pca = clients("acm-pca")
         for call in over_the_limits(pca):
             with pytest.raises(pca.exceptions.LimitExceededException, match="at most"):
                 call()
             calls += 1
-        assert calls == 4
-
-    settings = Settings(
-        authorities_per_region=2,
-        certificates_per_authority=3,
-        revocations_per_authority=1,
-        permissions_per_authority=0,
-    )
-    with running_sandbox(settings=settings) as sandbox:
-        all_refused(sandbox.client("acm-pca"))
-    with moto_adapter.plugged_in(clock=ManualClock(START), settings=settings), mock_aws():
-        config = Config(retries={"total_max_attempts": 1})
-        all_refused(boto3.Session(region_name=REGION).client("acm-pca", config=config))
+    assert calls == 4
