@@ -25,6 +25,7 @@ from moto.acmpca.urls import url_paths
 from moto.core.exceptions import JsonRESTError
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, get_canned_acl, s3_backends
+from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
@@ -65,6 +66,7 @@ _NAMES = {
         "FakeKey.set_acl",
         "get_canned_acl",
     ),
+    "moto.sts.models": ("sts_backends", "STSBackend.get_caller_identity"),
     "moto.utilities.utils": ("get_partition",),
 }
 _installed = threading.Lock()
@@ -83,7 +85,11 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> Non
         else wanted.items()
     )
     for module_name, names in needed:
-        module = importlib.import_module(module_name)
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError:
+            gone.append(module_name)
+            continue
         for dotted in names:
             found: Any = module
             for part in dotted.split("."):
@@ -185,8 +191,8 @@ class Sandbox:
         self.buckets = MotoBuckets()
         self.service = PrivateCa(clock, randomness, self.buckets, pace, settings)
 
-    def call(self, account: str, region_name: str, operation: str, body: str) -> str:
-        """One request as moto got it, answered as JSON.
+    def call(self, account: str, region_name: str, operation: str, body: str, access_key: str = "") -> str:
+        """One request as moto got it, answered as JSON; ``access_key`` names who calls.
 
         Raises:
             JsonRESTError: the service's refusal, or a body that is not a JSON object.
@@ -199,7 +205,11 @@ class Sandbox:
             raise JsonRESTError("SerializationException", "the request is not a JSON object")
         try:
             answer = self.service.call(
-                self.region(account, region_name), operation, request, partial(self._elsewhere, account, region_name)
+                self.region(account, region_name),
+                operation,
+                request,
+                partial(self._elsewhere, account, region_name),
+                partial(_principal, account, region_name, access_key),
             )
             return json.dumps(answer)
         except ServiceError as error:
@@ -249,9 +259,16 @@ class Sandbox:
         return [state for state in states if isinstance(state, Region)]
 
 
+def _principal(account: str, region_name: str, access_key: str) -> str:
+    """The ARN that GetCallerIdentity would give."""
+    _, arn, _ = sts_backends[account][get_partition(region_name)].get_caller_identity(access_key, region_name)
+    return str(arn)
+
+
 def _operation(name: str, sandbox: Sandbox) -> Callable[[ACMPCAResponse], tuple[int, dict[str, str], str]]:
     def answer(self: ACMPCAResponse) -> tuple[int, dict[str, str], str]:
-        body = sandbox.call(str(self.current_account), str(self.region), name, str(self.body or ""))
+        account, region = str(self.current_account), str(self.region)
+        body = sandbox.call(account, region, name, str(self.body or ""), str(self.access_key))
         return 200, {"content-type": "application/x-amz-json-1.1"}, body
 
     return answer

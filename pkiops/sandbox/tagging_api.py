@@ -1,7 +1,7 @@
 """The Resource Groups Tagging API for authorities: beside moto's own resources, which moto goes on answering for.
 
 What this module decides: which authorities the API knows (all that are not deleted) and under which resource type. Filters and pages are moto's;
-what a tag may be is the engine's decision.
+what a tag may be is the engine's decision, and so is the code of a refusal.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import moto.resourcegroupstaggingapi.models
 from moto.core.resource_tagging import TaggedResource
+from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.service import PrivateCa
@@ -23,10 +24,12 @@ NAMES = {
     "moto.resourcegroupstaggingapi.models": (
         "iter_taggable_backends",
         "ResourceGroupsTaggingAPIBackend.get_resources",
-        "ResourceGroupsTaggingAPIBackend._get_backend_for_resource",
+        "ResourceGroupsTaggingAPIBackend.tag_resources",
+        "ResourceGroupsTaggingAPIBackend.untag_resources",
     ),
     "moto.core.resource_tagging": ("TaggedResource",),
 }
+_Failures: TypeAlias = dict[str, dict[str, Any]]
 _ARN = re.compile(r"arn:[a-z-]+:acm-pca:([a-z0-9-]+):(\d{12}):certificate-authority/.*", re.DOTALL)
 
 
@@ -45,24 +48,20 @@ class TaggedAuthorities:
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
         """The CAs with their tags; moto leaves out those without any."""
         self._service.maintain(self._region)
-        for authority in self._region.authorities.values():
+        # moto asks for the next page later: what was made or deleted by then must not matter
+        for authority in list(self._region.authorities.values()):
             if authority.status is not Status.DELETED:
                 yield TaggedResource(authority.arn, dict(authority.tags), RESOURCE_TYPE)
 
-    def tag_resource(self, arn: str, tags: dict[str, str]) -> None:
-        """TagResources for one CA."""
-        self._call("TagCertificateAuthority", arn, [{"Key": key, "Value": value} for key, value in tags.items()])
-
-    def untag_resource(self, arn: str, tag_keys: list[str]) -> None:
-        """UntagResources for one CA."""
-        self._call("UntagCertificateAuthority", arn, [{"Key": key} for key in tag_keys])
-
-    def _call(self, operation: str, arn: str, tags: list[dict[str, str]]) -> None:
-        try:
-            self._service.call(self._region, operation, {"CertificateAuthorityArn": arn, "Tags": tags})
-        except ServiceError as error:
-            # the one exception that moto turns into an entry of FailedResourcesMap
-            raise NotImplementedError(error.message) from error
+    def changed(self, operation: str, arns: list[str], tags: list[dict[str, str]]) -> _Failures:
+        """Tag or untag each CA of ``arns``; an entry for each that could not be, as in ``FailedResourcesMap``."""
+        failures = {}
+        for arn in arns:
+            try:
+                self._service.call(self._region, operation, {"CertificateAuthorityArn": arn, "Tags": tags})
+            except ServiceError as error:
+                failures[arn] = {"StatusCode": 400, "ErrorCode": error.code, "ErrorMessage": error.message}
+        return failures
 
 
 @contextlib.contextmanager
@@ -74,14 +73,29 @@ def authorities_tagged(service: PrivateCa, region_of: Callable[[str, str], Regio
         region_of: the state of an account and a Region's name.
     """
     models: Any = moto.resourcegroupstaggingapi.models
-    original = models.iter_taggable_backends
+    backend: Any = ResourceGroupsTaggingAPIBackend
+    listed, tagged, untagged = models.iter_taggable_backends, backend.tag_resources, backend.untag_resources
 
     def with_authorities(account_id: str, region_name: str) -> Iterator[Any]:
         yield TaggedAuthorities(service, region_of(account_id, region_name))
-        yield from original(account_id, region_name)
+        yield from listed(account_id, region_name)
 
-    models.iter_taggable_backends = with_authorities
+    def split(self: Any, arns: list[str]) -> tuple[TaggedAuthorities, list[str], list[str]]:
+        ours = TaggedAuthorities(service, region_of(self.account_id, self.region_name))
+        return ours, [arn for arn in arns if ours.owns_arn(arn)], [arn for arn in arns if not ours.owns_arn(arn)]
+
+    def tag(self: Any, resource_arns: list[str], tags: dict[str, str]) -> _Failures:
+        ours, mine, others = split(self, resource_arns)
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        return {**ours.changed("TagCertificateAuthority", mine, pairs), **tagged(self, others, tags)}
+
+    def untag(self: Any, resource_arn_list: list[str], tag_keys: list[str]) -> _Failures:
+        ours, mine, others = split(self, resource_arn_list)
+        keys = [{"Key": key} for key in tag_keys]
+        return {**ours.changed("UntagCertificateAuthority", mine, keys), **untagged(self, others, tag_keys)}
+
+    models.iter_taggable_backends, backend.tag_resources, backend.untag_resources = with_authorities, tag, untag
     try:
         yield
     finally:
-        models.iter_taggable_backends = original
+        models.iter_taggable_backends, backend.tag_resources, backend.untag_resources = listed, tagged, untagged

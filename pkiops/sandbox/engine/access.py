@@ -15,10 +15,13 @@ from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.state import Authority, Region
 
 Elsewhere: TypeAlias = Callable[[], Iterable[Region]]
+Principal: TypeAlias = Callable[[], str]
 _OWNER = re.compile(r"arn:[a-z-]+:acm-pca:[a-z0-9-]+:(\d{12}):certificate-authority/[0-9a-fA-F-]{36}", re.ASCII)
 
 
-def owner(caller: Region, operation: str, request: dict[str, Any], elsewhere: Elsewhere) -> Region:
+def owner(
+    caller: Region, operation: str, request: dict[str, Any], elsewhere: Elsewhere, principal: Principal | None = None
+) -> Region:
     """The Region whose authority a call is about; the caller's own where it names none, or no other's.
 
     An idempotency token of another account is made one of its own in ``request``.
@@ -28,6 +31,7 @@ def owner(caller: Region, operation: str, request: dict[str, Any], elsewhere: El
         operation: its name.
         request: its checked request.
         elsewhere: the state of the other accounts in the same Region.
+        principal: the ARN of who calls, asked for only to be named in a refusal; the account's root if it is not known.
 
     Raises:
         ServiceError: ``AccessDeniedException``.
@@ -46,7 +50,8 @@ def owner(caller: Region, operation: str, request: dict[str, Any], elsewhere: El
     policy = found[1].policy if found else None
     allowed = policies.verdict(policy, operation, caller.account, context)
     if found is None or not allowed:
-        raise _denied(caller, operation, arn, is_explicit=allowed is False)
+        name = principal() if principal else f"arn:{caller.partition}:iam::{caller.account}:root"
+        raise _denied(name, operation, arn, is_explicit=allowed is False)
     if "IdempotencyToken" in request:
         # no token of the owner's can hold this separator
         request["IdempotencyToken"] = f"{caller.account}\0{request['IdempotencyToken']}"
@@ -61,7 +66,7 @@ def shared(caller: Region, elsewhere: Elsewhere) -> Iterator[tuple[Region, Autho
                 yield region, authority
 
 
-def _denied(caller: Region, operation: str, arn: str, *, is_explicit: bool) -> ServiceError:
+def _denied(principal: str, operation: str, arn: str, *, is_explicit: bool) -> ServiceError:
     reason = (
         "with an explicit deny in a resource-based policy"
         if is_explicit
@@ -69,6 +74,5 @@ def _denied(caller: Region, operation: str, arn: str, *, is_explicit: bool) -> S
     )
     return ServiceError(
         "AccessDeniedException",
-        f"User: arn:{caller.partition}:iam::{caller.account}:root is not authorized to perform: acm-pca:{operation} "
-        f"on resource: {arn} {reason}",
+        f"User: {principal} is not authorized to perform: acm-pca:{operation} on resource: {arn} {reason}",
     )

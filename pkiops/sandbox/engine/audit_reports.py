@@ -147,7 +147,7 @@ def _rows(authority: Authority, region: Region) -> Iterator[dict[str, str]]:
 def _row(issued: Issued, region: Region) -> dict[str, str]:
     certificate = issued.certificate
     row = {
-        "awsAccountId": region.account,
+        "awsAccountId": issued.requester or region.account,
         "certificateArn": issued.arn,
         "serial": _serial(certificate.serial_number),
         "subject": subject_text(certificate.subject),

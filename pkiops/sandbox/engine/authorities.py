@@ -16,7 +16,7 @@ from cryptography.x509.oid import SubjectInformationAccessOID
 
 from pkiops.sandbox.engine import crl, keys, revocation, tags
 from pkiops.sandbox.engine.certificates import pem, pem_chain
-from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args
+from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args, limit_exceeded
 from pkiops.sandbox.engine.extensions import key_usage
 from pkiops.sandbox.engine.general_names import information_access
 from pkiops.sandbox.engine.paging import page
@@ -43,9 +43,7 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
         return {"CertificateAuthorityArn": known}
     limit = context.settings.authorities_per_region
     if len(region.authorities) >= limit:
-        raise ServiceError(
-            "LimitExceededException", f"An account has at most {limit} certificate authorities in a Region"
-        )
+        raise limit_exceeded(limit, "certificate authorities of an account in a Region")
     configuration = request["CertificateAuthorityConfiguration"]
     keys.require_family(configuration["KeyAlgorithm"], configuration["SigningAlgorithm"])
     standard = _security_standard(request.get("KeyStorageSecurityStandard"), region)

@@ -42,6 +42,11 @@ def not_found(message: str) -> ServiceError:
     return ServiceError("ResourceNotFoundException", message)
 
 
+def limit_exceeded(limit: int, what: str) -> ServiceError:
+    """A quota that is used up: at most ``limit`` of what ``what`` says."""
+    return ServiceError("LimitExceededException", f"The quota is used up: at most {limit} {what}")
+
+
 def in_progress(message: str) -> ServiceError:
     """The answer is not ready; ask again."""
     return ServiceError("RequestInProgressException", message)

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from pkiops.sandbox.engine import crl, name_constraints, ocsp, partitions, templates
 from pkiops.sandbox.engine.certificates import Request, key_identifier, pem, pem_chain, read_csr
-from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args, not_found, validation
+from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args, limit_exceeded, not_found, validation
 from pkiops.sandbox.engine.extensions import Sources, assemble
 from pkiops.sandbox.engine.state import (
     Authority,
@@ -53,6 +53,7 @@ def issue_certificate(context: Context, region: Region, request: dict[str, Any])
         return {"CertificateArn": known}
     template = templates.find(request.get("TemplateArn"), region.partition)
     require_state(authority, "IssueCertificate for a root itself" if template.root else "IssueCertificate", now)
+    _require_quota(context, authority)
     signer = authority.signer(request["SigningAlgorithm"])
     csr = read_csr(request["Csr"])
     _require_fit(authority, template, csr)
@@ -81,9 +82,19 @@ def issue_certificate(context: Context, region: Region, request: dict[str, Any])
     if token:
         region.tokens.remember(token_key, arn, now)
     chain = (issuer, *authority.chain) if issuer else ()
-    issued = Issued(arn, certificate, chain, now, template.name, context.pace.issuing(now))
+    issued = Issued(arn, certificate, chain, now, template.name, context.pace.issuing(now), requester=context.caller)
     _accept(context, region, authority, issued, partition)
     return {"CertificateArn": arn}
+
+
+def _require_quota(context: Context, authority: Authority) -> None:
+    """Every certificate a CA ever issued counts, revoked and expired ones too."""
+    settings = context.settings
+    limit = settings.certificates_per_authority
+    if partitions.is_partitioned(authority):
+        limit = settings.certificates_per_partitioned_authority
+    if len(authority.issued) >= limit:
+        raise limit_exceeded(limit, "certificates of a certificate authority")
 
 
 def _accept(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkiops.sandbox.engine.errors import ServiceError, not_found, validation
+from pkiops.sandbox.engine.errors import ServiceError, limit_exceeded, not_found, validation
 from pkiops.sandbox.engine.paging import page
 from pkiops.sandbox.engine.state import Authority, Context, Permission, Region, find_authority, require_state
 
@@ -26,6 +26,9 @@ def create_permission(context: Context, region: Region, request: dict[str, Any])
         raise ServiceError(
             "PermissionAlreadyExistsException", f"{principal} has a permission of {authority.arn} already"
         )
+    limit = context.settings.permissions_per_authority
+    if len(authority.permissions) >= limit:
+        raise limit_exceeded(limit, "permissions of a certificate authority")
     actions = tuple(dict.fromkeys(request["Actions"]))
     authority.permissions[principal] = Permission(principal, region.account, actions, now)
     return {}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pkiops.sandbox.engine import crl
-from pkiops.sandbox.engine.errors import ServiceError, invalid_args, not_found, validation
+from pkiops.sandbox.engine import crl, partitions
+from pkiops.sandbox.engine.errors import ServiceError, invalid_args, limit_exceeded, not_found, validation
 from pkiops.sandbox.engine.state import (
     Authority,
     BucketRefused,
@@ -39,6 +39,9 @@ def revoke_certificate(context: Context, region: Region, request: dict[str, Any]
         raise ServiceError("RequestAlreadyProcessedException", f"Certificate {issued.arn} has already been revoked")
     if now > issued.certificate.not_valid_after_utc:
         raise ServiceError("InvalidRequestException", f"Certificate {issued.arn} has expired and can not be revoked")
+    limit = context.settings.revocations_per_authority
+    if len(authority.revoked) >= limit and not partitions.is_partitioned(authority):
+        raise limit_exceeded(limit, "revoked certificates of a certificate authority with a complete CRL")
     issued.revoked_at = now
     issued.reason = request["RevocationReason"]
     authority.revoked.append(serial)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pkiops.clock import Clock, Randomness
@@ -90,7 +91,12 @@ class PrivateCa:
         return self._context.clock
 
     def call(
-        self, region: Region, operation: str, request: Mapping[str, Any], elsewhere: access.Elsewhere = tuple
+        self,
+        region: Region,
+        operation: str,
+        request: Mapping[str, Any],
+        elsewhere: access.Elsewhere = tuple,
+        principal: access.Principal | None = None,
     ) -> dict[str, Any]:
         """Carry out one operation; ``request`` and the answer are as on the wire (JSON, blobs base64, moments in epoch seconds).
 
@@ -99,6 +105,7 @@ class PrivateCa:
             operation: its name.
             request: what it asks for.
             elsewhere: the state of the other accounts in the same Region, for what they share.
+            principal: the ARN of who calls, for the text of a refusal.
 
         Raises:
             ServiceError: the service's refusal.
@@ -112,9 +119,10 @@ class PrivateCa:
                 for other in elsewhere():
                     self.maintain(other)
                 return authorities.list_shared(self._context, access.shared(region, elsewhere), checked)
-            owner = access.owner(region, operation, checked, elsewhere)
+            owner = access.owner(region, operation, checked, elsewhere, principal)
             self.maintain(owner)
-            return implementation(self._context, owner, checked)
+            context = self._context if owner is region else replace(self._context, caller=region.account)
+            return implementation(context, owner, checked)
 
     def maintain(self, region: Region) -> None:
         """Let happen what time brings."""

@@ -25,6 +25,10 @@ class Settings:
             ``FailureReason``.
         authorities_per_region: how many CAs an account may have in a Region, deleted ones that can be restored too.
         tags_per_authority: how many tags a CA may have.
+        certificates_per_authority: how many certificates a CA with a complete CRL, or with none, may ever issue.
+        certificates_per_partitioned_authority: the same for a CA with a partitioned CRL.
+        revocations_per_authority: how many certificates of a CA with a complete CRL may be revoked.
+        permissions_per_authority: how many permissions a CA may give; the service knows one principal only.
     """
 
     crl_delay: timedelta = timedelta()
@@ -35,3 +39,7 @@ class Settings:
     failed_creations: Mapping[int, str] = field(default_factory=dict)
     authorities_per_region: int = 200
     tags_per_authority: int = 50
+    certificates_per_authority: int = 1_000_000
+    certificates_per_partitioned_authority: int = 100_000_000
+    revocations_per_authority: int = 1_000_000
+    permissions_per_authority: int = 1

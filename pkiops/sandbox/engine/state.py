@@ -74,7 +74,7 @@ class Issued:
     """One certificate of an authority.
 
     ``chain`` runs from its issuer to the root; empty for a root itself. ``partition``: the partition of the CRL it belongs
-    to; None is the complete CRL.
+    to; None is the complete CRL. ``requester``: the account that asked for it; None is the CA's owner.
     """
 
     arn: str
@@ -86,6 +86,7 @@ class Issued:
     revoked_at: datetime | None = None
     reason: str | None = None
     partition: str | None = None
+    requester: str | None = None
 
 
 @dataclass(slots=True)
@@ -312,13 +313,14 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the operations need from outside."""
+    """What the operations need from outside. ``caller``: the account that calls, if it is not the owner."""
 
     clock: Clock
     randomness: Randomness
     buckets: CrlBuckets
     pace: Pace = Pace()
     settings: Settings = field(default_factory=Settings)
+    caller: str | None = None
 
 
 def spki(public_key: Any) -> bytes:

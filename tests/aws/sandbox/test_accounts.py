@@ -43,6 +43,11 @@ def test_a_role_of_another_account_uses_what_is_shared(client: Clients) -> None:
     pca = client("acm-pca")
     root = scene.active_root(pca)
     there = as_role(client, OTHER_ACCOUNT)
+    assert denied(lambda: scene.issue(there, root, csr(), END_ENTITY)) == (
+        f"User: arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/issuer/test is not authorized to perform: "
+        f"acm-pca:IssueCertificate on resource: {root} because no resource-based policy allows the "
+        "acm-pca:IssueCertificate action"
+    )
     assert f"acm-pca:DescribeCertificateAuthority on resource: {root}" in denied(lambda: scene.describe(there, root))
     assert there.list_certificate_authorities(ResourceOwner="OTHER_ACCOUNTS")["CertificateAuthorities"] == []
     pca.put_policy(ResourceArn=root, Policy=policy(root, actions=READS))
@@ -60,6 +65,25 @@ def test_a_role_of_another_account_uses_what_is_shared(client: Clients) -> None:
     denied(lambda: scene.describe(as_role(client, "999999999999"), root))
     pca.delete_policy(ResourceArn=root)
     denied(lambda: scene.issue(there, root, csr(), END_ENTITY))
+
+
+def test_two_accounts_with_the_same_names_are_apart(client: Clients) -> None:
+    here, there = client("acm-pca"), as_role(client, OTHER_ACCOUNT)
+    ours, theirs = scene.active_root(here, IdempotencyToken="t"), scene.active_root(there, IdempotencyToken="t")
+    assert (ours.split(":")[4], theirs.split(":")[4]) == (ACCOUNT, OTHER_ACCOUNT)
+    for pca, own, other in ((here, ours, theirs), (there, theirs, ours)):
+        assert [each["Arn"] for each in pca.list_certificate_authorities()["CertificateAuthorities"]] == [own]
+        assert pca.list_certificate_authorities(ResourceOwner="OTHER_ACCOUNTS")["CertificateAuthorities"] == []
+        denied(lambda pca=pca, other=other: scene.describe(pca, other))  # type: ignore[misc]
+    assert scene.describe(here, ours)["Serial"] != scene.describe(there, theirs)["Serial"]
+
+
+def test_an_authority_of_another_region_is_not_there(client: Clients) -> None:
+    root = scene.active_root(client("acm-pca"))
+    client("acm-pca").put_policy(ResourceArn=root, Policy=policy(root, actions=READS))
+    elsewhere = client("acm-pca", "us-east-1")
+    with pytest.raises(elsewhere.exceptions.ResourceNotFoundException):
+        scene.describe(elsewhere, root)
 
 
 def test_a_role_of_the_same_account_is_the_owner(client: Clients) -> None:

@@ -189,6 +189,11 @@ def test_a_name_that_is_gone_is_said_aloud() -> None:
         moto_adapter.require_moto_names({"moto.acmpca.models": ("acmpca_backends", "no_such_name")})
 
 
+def test_a_module_that_is_gone_is_said_aloud() -> None:
+    with pytest.raises(InternalError, match=r"moto lacks moto\.no_such_module:"):
+        moto_adapter.require_moto_names({"moto.no_such_module": ("anything",)})
+
+
 def test_only_one_at_a_time() -> None:
     with moto_adapter.plugged_in(), pytest.raises(InternalError, match="already"), moto_adapter.plugged_in():
         pass

@@ -6,18 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from pkiops.clock import ManualClock
-from pkiops.sandbox import moto_adapter
 from pkiops.sandbox.engine.settings import Settings
 from tests.aws.sandbox import scene
-from tests.aws.sandbox.clients import Clients
-from tests.sandbox_server import REGION, START, running_sandbox
+from tests.aws.sandbox.clients import WAYS, Clients, plain_clients
+from tests.sandbox_server import START
 
 ACM = "acm.amazonaws.com"
 
@@ -106,16 +101,30 @@ def test_a_permission_through_the_paginator(client: Clients) -> None:
     assert permission["CreatedAt"] == START
 
 
-def test_too_many_authorities() -> None:
-    def third_is_refused(pca: Any) -> None:
-        for name in "ab":
-            scene.create(pca, IdempotencyToken=name)
-        with pytest.raises(pca.exceptions.LimitExceededException):
-            scene.create(pca, IdempotencyToken="c")
+def over_the_limits(pca: Any) -> Iterator[Callable[[], Any]]:
+    """Calls beyond each limit, in an account where nearly nothing is allowed."""
+    root = scene.active_root(pca, IdempotencyToken="a")
+    scene.create(pca, IdempotencyToken="b")
+    yield lambda: scene.create(pca, IdempotencyToken="c")
+    serials = [scene.leaf(pca, root).rpartition("/")[2] for _ in range(2)]
+    revoked = {"CertificateAuthorityArn": root, "RevocationReason": "SUPERSEDED"}
+    pca.revoke_certificate(CertificateSerial=serials[0], **revoked)
+    yield lambda: pca.revoke_certificate(CertificateSerial=serials[1], **revoked)
+    yield lambda: scene.leaf(pca, root)
+    permission = {"Principal": ACM, "Actions": ["GetCertificate"]}
+    yield lambda: pca.create_permission(CertificateAuthorityArn=root, **permission)
 
-    settings = Settings(authorities_per_region=2)
-    with running_sandbox(settings=settings) as sandbox:
-        third_is_refused(sandbox.client("acm-pca"))
-    with moto_adapter.plugged_in(clock=ManualClock(START), settings=settings), mock_aws():
-        config = Config(retries={"total_max_attempts": 1})
-        third_is_refused(boto3.Session(region_name=REGION).client("acm-pca", config=config))
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_over_a_limit_is_refused(way: str) -> None:
+    settings = Settings(
+        authorities_per_region=2, certificates_per_authority=3, revocations_per_authority=1, permissions_per_authority=0
+    )
+    calls = 0
+    with plain_clients(way, settings) as clients:
+        pca = clients("acm-pca")
+        for call in over_the_limits(pca):
+            with pytest.raises(pca.exceptions.LimitExceededException, match="at most"):
+                call()
+            calls += 1
+    assert calls == 4

@@ -62,4 +62,36 @@ def test_authorities_are_tagged_through_the_api(client: Clients) -> None:
     assert found(api) == {arn: {"team": "web", "new": "1"}}
     assert api.untag_resources(ResourceARNList=[arn], TagKeys=["team"])["FailedResourcesMap"] == {}
     assert pca.list_tags(CertificateAuthorityArn=arn)["Tags"] == [{"Key": "new", "Value": "1"}]
-    assert set(api.tag_resources(ResourceARNList=[arn], Tags={"aws:x": "1"})["FailedResourcesMap"]) == {arn}
+
+
+def test_what_cannot_be_tagged_is_said_with_the_services_code(client: Clients) -> None:
+    pca, s3, api = client("acm-pca"), client("s3"), client("resourcegroupstaggingapi")
+    arn = tagged_authority(pca, "a", team="platform")
+    scene.make_bucket(s3)
+    unknown, elsewhere = f"{arn[:-12]}000000000000", arn.replace(":eu-west-1:", ":us-east-1:")
+    bucket = f"arn:aws:s3:::{scene.BUCKET}"
+    answer = api.tag_resources(ResourceARNList=[arn, unknown, elsewhere, bucket], Tags={"k": "v"})
+    failed = answer["FailedResourcesMap"]
+    assert set(failed) == {unknown, elsewhere}
+    assert failed[unknown]["ErrorCode"] == "ResourceNotFoundException"
+    assert set(found(api, TagFilters=[{"Key": "k"}])) == {arn, bucket}
+    (reserved,) = api.tag_resources(ResourceARNList=[arn], Tags={"aws:x": "1"})["FailedResourcesMap"].values()
+    assert (reserved["StatusCode"], reserved["ErrorCode"]) == (400, "InvalidTagException")
+    gone = api.untag_resources(ResourceARNList=[unknown, bucket], TagKeys=["k"])["FailedResourcesMap"]
+    assert set(gone) == {unknown}
+    assert set(found(api, TagFilters=[{"Key": "k"}])) == {arn}
+
+
+def test_pages_while_authorities_come_and_go(client: Clients) -> None:
+    pca, api = client("acm-pca"), client("resourcegroupstaggingapi")
+    arns = [tagged_authority(pca, f"{i}", team="platform", stage="test") for i in range(12)]
+    filters = {"TagFilters": [{"Key": "team", "Values": ["platform", "web"]}, {"Key": "stage"}], "ResourcesPerPage": 5}
+    first = api.get_resources(**filters)
+    tagged_authority(pca, "new", team="platform", stage="test")
+    pca.delete_certificate_authority(CertificateAuthorityArn=arns[0])
+    second = api.get_resources(PaginationToken=first["PaginationToken"], **filters)
+    third = api.get_resources(PaginationToken=second["PaginationToken"], **filters)
+    pages = [[item["ResourceARN"] for item in page["ResourceTagMappingList"]] for page in (first, second, third)]
+    assert [len(page) for page in pages] == [5, 5, 2]
+    assert [arn for page in pages for arn in page] == arns
+    assert not third.get("PaginationToken")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.settings import Settings
-from tests.unit.sandbox.world import ACCOUNT, START, World
+from tests.unit.sandbox.world import ACCOUNT, CRL, START, World, csr
 
 ACM = "acm.amazonaws.com"
 
@@ -82,5 +83,45 @@ def test_an_account_has_so_many_authorities_and_a_deleted_one_counts_until_it_is
     assert world.call("CreateCertificateAuthority", **request)
 
 
+def test_a_permission_too_many() -> None:
+    world = World(settings=Settings(permissions_per_authority=0))
+    request = {"CertificateAuthorityArn": world.root(), "Principal": ACM, "Actions": ["GetCertificate"]}
+    world.refused("LimitExceededException", "CreatePermission", **request)
+
+
+def test_certificates_too_many() -> None:
+    # a root's own certificate counts
+    world = World(settings=Settings(certificates_per_authority=2))
+    root = world.root()
+    request = csr()
+    first = world.issue(root, request, IdempotencyToken="one")
+    assert world.issue(root, request, IdempotencyToken="one") == first
+    with pytest.raises(ServiceError) as caught:
+        world.issue(root, csr())
+    assert (caught.value.code, "at most 2 certificates" in caught.value.message) == ("LimitExceededException", True)
+
+
+@pytest.mark.parametrize(("kind", "is_refused"), [("COMPLETE", True), ("PARTITIONED", False)])
+def test_revocations_and_certificates_of_a_complete_crl_too_many(kind: str, is_refused: bool) -> None:
+    limits = Settings(
+        revocations_per_authority=1, certificates_per_authority=9, certificates_per_partitioned_authority=3
+    )
+    world = World(settings=limits)
+    root = world.root(RevocationConfiguration={"CrlConfiguration": {**CRL["CrlConfiguration"], "CrlType": kind}})
+    request = {"CertificateAuthorityArn": root, "RevocationReason": "SUPERSEDED"}
+    serials = [world.issue(root, csr()).rpartition("/")[2] for _ in range(2)]
+    world.call("RevokeCertificate", CertificateSerial=serials[0], **request)
+    if is_refused:
+        world.refused("LimitExceededException", "RevokeCertificate", CertificateSerial=serials[1], **request)
+        assert world.issue(root, csr())
+        assert len(world.crl(root)) == 1
+        return
+    world.call("RevokeCertificate", CertificateSerial=serials[1], **request)
+    with pytest.raises(ServiceError, match="at most 3 certificates"):
+        world.issue(root, csr())
+
+
 def test_the_limits_are_those_of_the_service() -> None:
-    assert (Settings().authorities_per_region, Settings().tags_per_authority) == (200, 50)
+    settings = Settings()
+    assert (settings.authorities_per_region, settings.tags_per_authority) == (200, 50)
+    assert (settings.certificates_per_authority, settings.revocations_per_authority) == (1_000_000, 1_000_000)

@@ -190,6 +190,19 @@ def test_what_is_shared_can_be_called_from_the_other_account() -> None:
     assert shared.issue(None, IdempotencyToken="t" * 36) != certificate_arn  # a token is its account's own
 
 
+def test_the_audit_report_names_the_account_that_asked() -> None:
+    shared = Shared()
+    theirs = shared.issue(None)
+    shared.as_owner()
+    ours = shared.issue(None)
+    request = {"S3BucketName": "reports", "AuditReportResponseFormat": "JSON"}
+    report = shared.world.call("CreateCertificateAuthorityAuditReport", CertificateAuthorityArn=shared.root, **request)
+    shared.world.call("ListCertificateAuthorities")
+    rows = json.loads(shared.world.buckets.objects["reports", report["S3Key"]])
+    found = {row["certificateArn"]: row["awsAccountId"] for row in rows}
+    assert (found[theirs], found[ours]) == (OTHER_ACCOUNT, ACCOUNT)
+
+
 def test_nothing_else_can_be_called() -> None:
     shared = Shared(actions=("DescribeCertificateAuthority",))
     shared.denied("ListTags", CertificateAuthorityArn=shared.root)
