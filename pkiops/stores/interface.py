@@ -36,11 +36,15 @@ def checked_key(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a store holds under one key; ``version`` is the store's own tag of these exact bytes (an ETag)."""
+    """What a store holds under one key.
+
+    ``version`` is the store's own tag of these exact bytes (an ETag), ``age_s`` how many seconds ago they were written, by the store's own clock.
+    """
 
     key: str
     data: bytes = field(repr=False)
     version: str
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

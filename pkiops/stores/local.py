@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pkiops.clock import Clock, SystemClock
 from pkiops.errors import AlreadyExists, BackendError, VerificationFailed
 from pkiops.stores.interface import ALWAYS, Condition, StoredObject, checked_key, is_key
 
@@ -26,10 +27,12 @@ class LocalStore:
 
     Args:
         folder: where the objects live; keys become paths below it.
+        clock: the one that files are stamped by, the machine's unless told.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self._folder = folder
+        self._clock = clock or SystemClock()
 
     def get(self, key: str, *, max_bytes: int) -> StoredObject | None:
         """See ``Store.get``."""
@@ -37,13 +40,14 @@ class LocalStore:
         try:
             with path.open("rb") as stream:
                 data = stream.read(max_bytes + 1)
+                written = os.fstat(stream.fileno()).st_mtime
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise BackendError(f"cannot read {path}: {error.strerror}") from error
         if len(data) > max_bytes:
             raise VerificationFailed(f"{path} is larger than {max_bytes} bytes", code="store.too-big")
-        return StoredObject(key, data, _version(data))
+        return StoredObject(key, data, _version(data), age_s=max(0.0, self._clock.now().timestamp() - written))
 
     def put(
         self,

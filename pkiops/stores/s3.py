@@ -6,6 +6,8 @@ somebody else made under our name is refused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from pkiops.aws import AwsClients, translated
@@ -48,7 +50,7 @@ class S3Store:
             return None
         if data is None or len(data) > max_bytes:
             raise VerificationFailed(f"{where} is larger than {max_bytes} bytes", code="store.too-big")
-        return StoredObject(key=key, data=data, version=answer["ETag"])
+        return StoredObject(key=key, data=data, version=answer["ETag"], age_s=_age_s(answer))
 
     def put(
         self,
@@ -99,3 +101,15 @@ class S3Store:
 
     def _s3(self) -> S3Client:
         return self._clients.s3()
+
+
+def _age_s(answer: Mapping[str, Any]) -> float:
+    """Seconds between LastModified and the ``Date`` of the answer: both are the service's clock, whatever ours says."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    written = answer.get("LastModified")
+    if not date or written is None:
+        return 0.0
+    try:
+        return max(0.0, (parsedate_to_datetime(date) - written).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0

@@ -49,6 +49,13 @@ def test_what_was_put_is_what_is_got(store: Store) -> None:
     assert (found.key, found.data, found.version) == ("dev/crl/current.json", b"{}", version)
 
 
+def test_a_store_says_how_old_an_object_is(store: Store) -> None:
+    store.put("a", b"x")
+    found = store.get("a", max_bytes=1)
+    assert found is not None
+    assert 0 <= found.age_s < 60
+
+
 def test_an_object_may_be_empty(store: Store) -> None:
     store.put("a", b"")
     found = store.get("a", max_bytes=0)
