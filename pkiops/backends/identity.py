@@ -30,6 +30,39 @@ def of_environment(observed: Iterable[ObservedAuthority], environment: str) -> t
     )
 
 
+class Identities:
+    """The authorities of one environment by their identity, for many questions about one listing.
+
+    Args:
+        observed: a listing.
+        environment: the environment's name.
+    """
+
+    def __init__(self, observed: Iterable[ObservedAuthority], environment: str) -> None:
+        self._environment = environment
+        self._found: dict[tuple[str, str], list[ObservedAuthority]] = {}
+        for one in of_environment(observed, environment):
+            tags = one.tags or {}
+            identity = (tags.get(TAG_AUTHORITY, ""), tags.get(TAG_GENERATION, ""))
+            self._found.setdefault(identity, []).append(one)
+
+    def find(self, authority: str, generation: int) -> ObservedAuthority | None:
+        """The one authority with these identity tags, or None.
+
+        Raises:
+            GuardRefused: two authorities carry the same identity.
+        """
+        matches = self._found.get((authority, str(generation)), [])
+        if len(matches) > 1:
+            names = ", ".join(one.reference for one in matches)
+            raise GuardRefused(
+                f"{self._environment}/ca/{authority} generation {generation} exists {len(matches)} times: {names}",
+                hint="decide which one is right, and remove the pkiops:authority tag from the others",
+                code="ca.duplicate-identity",
+            )
+        return matches[0] if matches else None
+
+
 def find_authority(
     observed: Iterable[ObservedAuthority], environment: str, authority: str, generation: int
 ) -> ObservedAuthority | None:
@@ -38,16 +71,7 @@ def find_authority(
     Raises:
         GuardRefused: two authorities carry the same identity.
     """
-    wanted = identity_tags(environment, authority, generation)
-    matches = [one for one in of_environment(observed, environment) if wanted.items() <= dict(one.tags or {}).items()]
-    if len(matches) > 1:
-        names = ", ".join(one.reference for one in matches)
-        raise GuardRefused(
-            f"{environment}/ca/{authority} generation {generation} exists {len(matches)} times: {names}",
-            hint="decide which one is right, and remove the pkiops:authority tag from the others",
-            code="ca.duplicate-identity",
-        )
-    return matches[0] if matches else None
+    return Identities(observed, environment).find(authority, generation)
 
 
 def require_authority(
