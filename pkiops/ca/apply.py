@@ -2,8 +2,9 @@
 
 Rules:
 
-- what exists is observed again right before each creating call, and every creating call carries a token derived from its inputs, so a run that was
-  killed, a second run or ten at once lead to one hierarchy;
+- the plan is computed again after it was shown, and only what was shown is carried out;
+- an authority is claimed, and what exists observed again, right before each creating call; every creating call carries a token derived from its
+  inputs, so a run that was killed, a second run or ten at once lead to one hierarchy;
 - the validity of a CA certificate counts from the CA's own creation, so that it is the same in every run;
 - what came back is verified before it is installed.
 
@@ -12,7 +13,7 @@ Which actions there are is ``plan.py``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -27,15 +28,17 @@ from pkiops.backends.interface import (
     ObservedAuthority,
     ReadsAuthorities,
 )
+from pkiops.ca.claims import Claims, inputs_digest, shown_caller
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
+from pkiops.ca.index import IndexPublisher
 from pkiops.ca.observe import observe
 from pkiops.ca.plan import plan
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InvalidState
+from pkiops.errors import GuardRefused, InvalidState, NotFound
 from pkiops.plan import Action, ActionKind, Plan, run_plan
 from pkiops.progress import Progress
-from pkiops.stores.interface import Buckets
+from pkiops.stores.interface import Buckets, Store
 from pkiops.x509.algorithms import SigningAlgorithm
 
 # clocks of relying parties may be behind; the service backdates by an hour too, but from the moment of the call
@@ -55,12 +58,18 @@ class Hierarchy:
         backend: the certificate authorities.
         buckets: the publication buckets.
         clock: for the plan's moment.
+        store: the trust bucket, for claims and the index.
+        caller: the ARN of whoever runs this; asked for only when something is created.
+        run: tells this run from others of the same caller.
     """
 
     environment: Environment
     backend: AuthorityBackend
     buckets: Buckets
     clock: Clock
+    store: Store
+    caller: Callable[[], str]
+    run: str
 
     def desired(self) -> Desired:
         """What the file asks for."""
@@ -74,18 +83,28 @@ class Hierarchy:
             GuardRefused: an identity exists twice.
         """
         desired = self.desired()
-        return plan(desired, observe(desired, self.backend, self.buckets), self.backend, self.clock.now())
+        observed = observe(desired, self.backend, self.buckets, self.index())
+        return plan(desired, observed, self.backend, self.clock.now())
+
+    def index(self) -> IndexPublisher:
+        """The publisher of the environment's index."""
+        return IndexPublisher(self.environment, self.backend, self.store)
 
     def apply(self, shown: Plan, *, progress: Progress) -> tuple[Action, ...]:
         """Carry out a plan that was shown; return the actions that changed something.
 
         Raises:
-            GuardRefused: parts of it wait for a decision of a person.
+            GuardRefused: parts of it wait for a decision of a person, or what exists is no longer what it was computed from.
             BackendError: the first action failed and nothing had been changed.
             PartialApply: a later one failed; a re-run continues.
         """
         refuse_blocked(shown)
+        if not shown.pending:
+            return ()
+        current = self.plan()
         desired = self.desired()
+        self._refuse_other_makers(shown, current, desired)
+        refuse_moved(shown, current)
         buckets = {settings.name: settings for settings in desired.buckets}
         authorities = {authority.label: authority for authority in desired.authorities}
 
@@ -101,17 +120,24 @@ class Hierarchy:
             return self._update(wanted)
 
         return run_plan(
-            shown,
-            {"bucket": apply_bucket, "ca": apply_authority},
+            current,
+            {"bucket": apply_bucket, "ca": apply_authority, "index": lambda _: self.index().publish()},
             progress=progress,
             resume=f"pkiops ca apply {desired.environment}",
         )
 
     def _create(self, wanted: DesiredAuthority) -> bool:
-        # somebody may have been faster while the plan was shown
-        if self._find(wanted) is not None:
+        claims = self._claims()
+        hold = claims.take(wanted, self._digest(wanted))
+        # somebody may have been faster; and looking may have taken longer than the claim holds
+        while self._find(wanted) is None:
+            if claims.is_held(hold):
+                break
+            hold = claims.take(wanted, self._digest(wanted))
+        else:
             return False
         reference = self.backend.create_authority(wanted.request)
+        claims.fulfil(hold, reference)
         created = self.backend.describe_authority(reference)
         if dict(created.subject) != dict(wanted.request.subject):
             raise GuardRefused(
@@ -177,6 +203,43 @@ class Hierarchy:
 
         verify_authority_chain(wanted, csr_der, chain, at=self.clock.now())
 
+    def _claims(self) -> Claims:
+        return Claims(
+            self.store,
+            self.environment.environment,
+            caller=self.caller(),
+            run=self.run,
+            clock=self.clock,
+            exists=self._exists,
+        )
+
+    def _digest(self, wanted: DesiredAuthority) -> str:
+        backend = self.environment.backend
+        return inputs_digest({"account": backend.account, "region": backend.region}, wanted)
+
+    def _exists(self, reference: str) -> bool:
+        try:
+            status = self.backend.describe_authority(reference).status
+        except NotFound:
+            return False
+        return status not in {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
+
+    def _refuse_other_makers(self, shown: Plan, current: Plan, desired: Desired) -> None:
+        """Stop if an authority that was to be created was made meanwhile out of another file."""
+        created = {action.address for action in current.pending if action.kind is ActionKind.CREATE}
+        for action in shown.pending:
+            if action.kind is not ActionKind.CREATE or action.address in created or "/ca/" not in action.address:
+                continue
+            wanted = next(one for one in desired.authorities if one.label == action.address.split("/")[2])
+            claim = self._claims().holder(wanted.label, wanted.generation)
+            if claim is not None and claim.digest != self._digest(wanted):
+                raise GuardRefused(
+                    f"{action.address} was made meanwhile by {shown_caller(claim)}, from another environment file",
+                    hint=f"agree on one file, then run pkiops ca plan {desired.environment}",
+                    code="ca.claimed",
+                    details={"caller": claim.caller, "reference": claim.reference},
+                )
+
     def _find(self, wanted: DesiredAuthority) -> ObservedAuthority | None:
         observed = self.backend.list_authorities()
         return find_authority(observed, self.environment.environment, wanted.label, wanted.generation)
@@ -198,4 +261,31 @@ def refuse_blocked(shown: Plan) -> None:
             hint="decide, change the file or the account, and plan again",
             code="plan.blocked",
             details={"blocked": [{"address": a.address, "reason": a.reason} for a in shown.blocked]},
+        )
+
+
+def refuse_moved(shown: Plan, current: Plan) -> None:
+    """Refuse to go on if ``current`` does anything that ``shown`` did not say; having less to do is fine.
+
+    A bucket that was to be created may be there in part by now, and the index follows from the authorities.
+
+    Raises:
+        GuardRefused: what exists has changed since (code ``plan.moved``).
+    """
+    said = {(action.kind, action.address, action.changes) for action in shown.pending}
+    begun = {action.address for action in shown.pending if action.address.split("/")[1] != "ca"}
+    moved = [
+        action
+        for action in (*current.blocked, *current.pending)
+        if (action.kind, action.address, action.changes) not in said
+        and action.address.split("/")[1] != "index"
+        and not (action.address in begun and action.kind is not ActionKind.BLOCKED)
+    ]
+    if moved:
+        lines = "\n".join(f"  {action.kind.value} {action.address}: {action.reason}" for action in moved)
+        raise GuardRefused(
+            f"nothing was done: what exists has changed since the plan was computed, and now asks for\n{lines}",
+            hint=f"look at it again: pkiops ca plan {shown.environment}",
+            code="plan.moved",
+            details={"moved": [{"kind": a.kind.value, "address": a.address, "reason": a.reason} for a in moved]},
         )

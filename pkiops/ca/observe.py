@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pkiops.backends.identity import find_authority
+from pkiops.backends.identity import Identities
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired
+from pkiops.ca.index import IndexPublisher
 from pkiops.stores.interface import Buckets, ObservedBucket
 
 
@@ -17,15 +18,17 @@ from pkiops.stores.interface import Buckets, ObservedBucket
 class Observed:
     """The buckets that the file names, and every authority of the account and region.
 
-    ``fingerprints`` holds the SHA-256 (hex) of the certificate of each authority that the file pins, by reference.
+    ``fingerprints`` holds the SHA-256 (hex) of the certificate of each authority that the file pins, by reference; ``index_is_current`` is whether
+    the published index names what exists.
     """
 
     buckets: tuple[ObservedBucket, ...]
     authorities: tuple[ObservedAuthority, ...]
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    index_is_current: bool = True
 
 
-def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets) -> Observed:
+def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index: IndexPublisher) -> Observed:
     """Read everything a plan is computed from.
 
     Raises:
@@ -33,12 +36,14 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets) -> Obs
         GuardRefused: an identity that the file pins exists twice.
     """
     with ThreadPoolExecutor(max_workers=len(desired.buckets) + 1) as pool:
+        published = pool.submit(index.published)
         found = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
         authorities = reader.list_authorities()
         return Observed(
             buckets=tuple(one.result() for one in found),
             authorities=authorities,
             fingerprints=_pinned_fingerprints(desired, reader, authorities),
+            index_is_current=index.is_current(published.result(), authorities),
         )
 
 
@@ -54,9 +59,6 @@ def fingerprint(reader: ReadsAuthorities, reference: str) -> str:
 def _pinned_fingerprints(
     desired: Desired, reader: ReadsAuthorities, authorities: Iterable[ObservedAuthority]
 ) -> dict[str, str]:
-    found = [
-        find_authority(authorities, desired.environment, one.label, one.generation)
-        for one in desired.authorities
-        if one.sha256 is not None
-    ]
+    identities = Identities(authorities, desired.environment)
+    found = [identities.find(one.label, one.generation) for one in desired.authorities if one.sha256 is not None]
     return {one.reference: fingerprint(reader, one.reference) for one in found if one and one.not_after}

@@ -6,7 +6,8 @@ Rules:
 - what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation";
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant;
-- a bucket is changed only if it carries our tag, or is empty and carries none (a run that was killed right after creating it).
+- a bucket is changed only if it carries our tag, or is empty and carries none (a run that was killed right after creating it);
+- the published index is rewritten last, whenever an authority changes or it does not name what exists.
 
 How an action is carried out is ``apply.py``.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pkiops.backends.identity import TAG_ENVIRONMENT, find_authority
+from pkiops.backends.identity import TAG_ENVIRONMENT, Identities
 from pkiops.backends.interface import AuthorityStatus, CrlSettings, HasPrices, ObservedAuthority
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.observe import Observed
@@ -38,19 +39,32 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     """
     buckets = {bucket.name: bucket for bucket in observed.buckets}
     actions = [_bucket_action(desired.environment, one, buckets[one.name]) for one in desired.buckets]
+    identities = Identities(observed.authorities, desired.environment)
+    authorities: list[Action] = []
     unusable: set[str] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
-        planned = _authority_actions(desired, authority, observed, prices, unusable, not_after, now)
+        found = identities.find(authority.label, authority.generation)
+        planned = _authority_actions(desired, authority, found, observed, prices, unusable, not_after, now)
         if any(action.kind is ActionKind.BLOCKED for action in planned):
             unusable.add(authority.label)
-        actions.extend(planned)
-    return Plan(environment=desired.environment, actions=tuple(actions))
+        authorities.extend(planned)
+    index = _index_actions(desired.environment, observed, Plan(desired.environment, tuple(authorities)))
+    return Plan(environment=desired.environment, actions=(*actions, *authorities, *index))
 
 
 def address(environment: str, label: str) -> str:
     """The address of an authority in plans and messages."""
     return f"{environment}/ca/{label}"
+
+
+def _index_actions(environment: str, observed: Observed, authorities: Plan) -> list[Action]:
+    where = f"{environment}/index/authorities"
+    if any(action.kind is not ActionKind.UPDATE for action in authorities.pending):
+        return [Action(ActionKind.UPDATE, where, "written anew, because authorities change")]
+    if not observed.index_is_current:
+        return [Action(ActionKind.UPDATE, where, "does not name the authorities that exist")]
+    return []
 
 
 def _bucket_action(environment: str, wanted: BucketSettings, found: ObservedBucket) -> Action:
@@ -103,6 +117,7 @@ def _tags(tags: Mapping[str, str]) -> str:
 def _authority_actions(
     desired: Desired,
     wanted: DesiredAuthority,
+    found: ObservedAuthority | None,
     observed: Observed,
     prices: HasPrices | None,
     unusable: set[str],
@@ -110,7 +125,6 @@ def _authority_actions(
     now: datetime,
 ) -> list[Action]:
     where = address(desired.environment, wanted.label)
-    found = find_authority(observed.authorities, desired.environment, wanted.label, wanted.generation)
     if wanted.issuer in unusable:
         return [Action(ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} waits for a decision")]
     ends = wanted.validity.after(found.created_at if found else now)

@@ -112,7 +112,15 @@ def _hierarchy(factory: Factory) -> Hierarchy:
     from pkiops.ca.apply import Hierarchy
 
     factory.check_account()
-    return Hierarchy(factory.environment, factory.backend, factory.buckets, factory.clock)
+    return Hierarchy(
+        factory.environment,
+        factory.backend,
+        factory.buckets,
+        factory.clock,
+        factory.trust_store,
+        factory.caller,
+        str(factory.randomness.uuid4()),
+    )
 
 
 def _unpinned(factory: Factory) -> list[str]:

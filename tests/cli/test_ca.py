@@ -77,10 +77,10 @@ def test_json_is_one_object_with_the_contract_s_keys(pkiops: Any) -> None:
     plan = json.loads(pkiops("ca", "plan", "dev", "--format", "json").stdout)
     assert (plan["format_version"], plan["kind"], plan["environment"]) == ("1.0", "ca-plan", "dev")
     assert plan["generated_at"] == "2026-11-25T12:00:00Z"  # the sandbox's clock, not ours
-    assert len(plan["actions"]) == 6
+    assert len(plan["actions"]) == 7
     assert len(plan["digest"]) == 64
     applied = json.loads(pkiops("ca", "apply", "dev", "--yes", "--format", "json").stdout)
-    assert [one["address"] for one in applied["done"]][-1] == "dev/ca/clients"
+    assert [one["address"] for one in applied["done"]][-2:] == ["dev/ca/clients", "dev/index/authorities"]
     shown = json.loads(pkiops("ca", "show", "dev", "--format", "json").stdout)
     assert [one["authority"] for one in shown["authorities"]] == ["root", "clients"]
     assert all(one["status"] == "ACTIVE" and len(one["sha256"]) == 64 for one in shown["authorities"])

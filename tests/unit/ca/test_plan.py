@@ -30,7 +30,8 @@ def made(world: Observed) -> Plan:
 
 
 def kinds(made_plan: Plan) -> list[tuple[str, str]]:
-    return [(action.kind.value, action.address) for action in made_plan.actions]
+    """Kind and address of every action but the index's, which follows from the others."""
+    return [(action.kind.value, action.address) for action in made_plan.actions if "/index/" not in action.address]
 
 
 def test_an_empty_account_needs_everything_issuers_first() -> None:
@@ -49,6 +50,12 @@ def test_an_empty_account_needs_everything_issuers_first() -> None:
         for action in result.actions
         if action.address.startswith("dev/ca") and action.kind is ActionKind.CREATE
     )
+
+
+def test_the_index_follows_from_the_authorities() -> None:
+    assert made(nothing(WANT)).pending[-1].address == "dev/index/authorities"
+    (alone,) = made(replace(observed(WANT), index_is_current=False)).pending
+    assert (alone.kind, alone.address) == (ActionKind.UPDATE, "dev/index/authorities")
 
 
 def test_what_is_as_declared_needs_nothing() -> None:
