@@ -1,6 +1,6 @@
 """Plans: what would be done and why, as frozen data that is printed, digested and carried out.
 
-What this module decides: the shape of an action and of a plan, the plan's digest, and how a plan is run: in order, stopping
+What this module decides: the shape of an action and of a plan, the plan's digest, what a saved plan is, and how a plan is run: in order, stopping
 at the first failure, with what was done reported. Which actions there are is decided by the pure planners (``pkiops.ca.plan``);
 how one is carried out, by the callable each gives.
 """
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pkiops.errors import PartialApply, PkiopsError
+from pkiops.errors import GuardRefused, InputError, PartialApply, PkiopsError
 from pkiops.progress import NoProgress, Progress
+
+MAX_SAVED_BYTES = 16 * 1024 * 1024
 
 
 class ActionKind(StrEnum):
@@ -24,6 +26,12 @@ class ActionKind(StrEnum):
     CREATE = "create"
     ACTIVATE = "activate"
     UPDATE = "update"
+    ADOPT = "adopt"
+    ENABLE = "enable"
+    DISABLE = "disable"
+    DELETE = "delete"
+    RESTORE = "restore"
+    RENEW = "renew"
     NO_OP = "no-op"
     BLOCKED = "blocked"
 
@@ -39,7 +47,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One step of a plan; ``address`` is ENV/noun/name (``prod/ca/clients``)."""
+    """One step of a plan; ``address`` is ENV/noun/name (``prod/ca/clients``).
+
+    ``live_certificates`` is how many unexpired, unrevoked end entity certificates are known to hang below what changes, None where nobody counted.
+    """
 
     kind: ActionKind
     address: str
@@ -48,6 +59,16 @@ class Action:
     irreversible: bool = False
     monthly_cost_usd: float = 0.0
     warnings: tuple[str, ...] = ()
+    live_certificates: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """Something that exists and that no environment file of ours speaks of: reported, never touched."""
+
+    reference: str
+    what: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,7 @@ class Plan:
 
     environment: str
     actions: tuple[Action, ...]
+    unmanaged: tuple[Unmanaged, ...] = ()
 
     @property
     def pending(self) -> tuple[Action, ...]:
@@ -73,28 +95,88 @@ class Plan:
         return sum(action.monthly_cost_usd for action in self.pending)
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the canonical plan: equal digests mean the same actions for the same reasons."""
-        canonical = json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"))
+        """SHA-256 (hex) of the canonical plan: equal digests mean the same actions for the same reasons.
+
+        What only informs is left out: other people's CAs and the number of certificates change while nothing of the plan does.
+        """
+        actions = [_action_json(action) for action in self.actions]
+        for action in actions:
+            del action["live_certificates"]
+        canonical = json.dumps([self.environment, actions], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON-ready data."""
         return {
             "environment": self.environment,
-            "actions": [
-                {
-                    "kind": action.kind.value,
-                    "address": action.address,
-                    "reason": action.reason,
-                    "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in action.changes],
-                    "irreversible": action.irreversible,
-                    "monthly_cost_usd": action.monthly_cost_usd,
-                    "warnings": list(action.warnings),
-                }
-                for action in self.actions
-            ],
+            "actions": [_action_json(action) for action in self.actions],
+            "unmanaged": [{"reference": u.reference, "what": u.what, "why": u.why} for u in self.unmanaged],
             "monthly_cost_usd": self.monthly_cost_usd,
         }
+
+
+def _action_json(action: Action) -> dict[str, Any]:
+    return {
+        "kind": action.kind.value,
+        "address": action.address,
+        "reason": action.reason,
+        "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in action.changes],
+        "irreversible": action.irreversible,
+        "monthly_cost_usd": action.monthly_cost_usd,
+        "warnings": list(action.warnings),
+        "live_certificates": action.live_certificates,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """What is kept of a plan between being reviewed and being carried out: it is never executed, only compared."""
+
+    environment: str
+    digest: str
+
+
+def read_saved_plan(data: bytes, source: str) -> SavedPlan:
+    """A plan as ``ca plan --out`` or ``--format json`` wrote it.
+
+    Raises:
+        InputError: it is not one.
+    """
+    problem = InputError(
+        f"{source} is not a saved plan", hint="write one with: pkiops ca plan ENV --out FILE", code="plan.file"
+    )
+    if len(data) > MAX_SAVED_BYTES:
+        raise problem
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise problem from error
+    if not isinstance(body, dict) or body.get("kind") != "ca-plan":
+        raise problem
+    environment, digest = body.get("environment"), body.get("digest")
+    if not isinstance(environment, str) or not isinstance(digest, str):
+        raise problem
+    return SavedPlan(environment, digest)
+
+
+def refuse_stale(saved: SavedPlan, current: Plan) -> None:
+    """Refuse a saved plan that is not what would be planned now.
+
+    Raises:
+        InputError: it is of another environment.
+        GuardRefused: what it was computed from has changed (code ``plan.stale``).
+    """
+    if saved.environment != current.environment:
+        raise InputError(
+            f"the plan is of environment {saved.environment!r}, not of {current.environment}", code="plan.environment"
+        )
+    if saved.digest != current.digest():
+        raise GuardRefused(
+            f"{current.environment}: the account or the file has changed since that plan was saved; nothing was done",
+            hint=f"look at it again: pkiops ca plan {current.environment} --out FILE",
+            code="plan.stale",
+            details={"saved": saved.digest, "current": current.digest()},
+        )
 
 
 def run_plan(

@@ -21,6 +21,7 @@ from pkiops.backends.identity import TAG_ENVIRONMENT, Identities
 from pkiops.backends.interface import AuthorityStatus, CrlSettings, HasPrices, ObservedAuthority
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.observe import Observed
+from pkiops.ca.unmanaged import unmanaged
 from pkiops.plan import Action, ActionKind, Change, Plan
 from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
 
@@ -50,7 +51,11 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
             unusable.add(authority.label)
         authorities.extend(planned)
     index = _index_actions(desired.environment, observed, Plan(desired.environment, tuple(authorities)))
-    return Plan(environment=desired.environment, actions=(*actions, *authorities, *index))
+    return Plan(
+        environment=desired.environment,
+        actions=(*actions, *authorities, *index),
+        unmanaged=unmanaged(desired, observed.authorities),
+    )
 
 
 def address(environment: str, label: str) -> str:
