@@ -7,7 +7,7 @@ nothing is made before it is used. Use cases never import it; commands do.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from pkiops.errors import GuardRefused, InputError
 if TYPE_CHECKING:
     from pkiops.aws import AwsClients, CallerIdentity
     from pkiops.backends.aws_private_ca import AwsPrivateCa
-    from pkiops.ledger.interface import Ledger
+    from pkiops.ledger.interface import Entry, Ledger
     from pkiops.stores.interface import Store
     from pkiops.stores.s3_buckets import S3Buckets
 
@@ -115,6 +115,12 @@ class Factory:
                 code="guard.ledger-path",
             )
         return SqliteLedger(path, self.clock, self.randomness)
+
+    def known_entries(self) -> Callable[[], Iterable[Entry]] | None:
+        """Reads the ledger's entries; None where no ledger was begun yet. Makes none."""
+        if not Path(self.environment.ledger.path).exists():
+            return None
+        return lambda: self.ledger.entries(self.environment.environment)
 
     @cached_property
     def identity(self) -> CallerIdentity:

@@ -13,7 +13,7 @@ Which actions there are is ``plan.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -28,6 +28,7 @@ from pkiops.backends.interface import (
     ObservedAuthority,
     ReadsAuthorities,
 )
+from pkiops.ca.below import live_by_authority, needs_counts, with_counts
 from pkiops.ca.claims import Claims, inputs_digest, shown_caller
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
 from pkiops.ca.index import IndexPublisher
@@ -36,6 +37,7 @@ from pkiops.ca.plan import plan
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
+from pkiops.ledger.interface import Entry
 from pkiops.plan import Action, ActionKind, Plan, run_plan
 from pkiops.progress import Progress
 from pkiops.stores.interface import Buckets, Store
@@ -61,6 +63,7 @@ class Hierarchy:
         store: the trust bucket, for claims and the index.
         caller: the ARN of whoever runs this; asked for only when something is created.
         run: tells this run from others of the same caller.
+        entries: every entry of the ledger, to say what hangs below a change; None where there is no ledger.
     """
 
     environment: Environment
@@ -70,6 +73,7 @@ class Hierarchy:
     store: Store
     caller: Callable[[], str]
     run: str
+    entries: Callable[[], Iterable[Entry]] | None = None
 
     def desired(self) -> Desired:
         """What the file asks for."""
@@ -84,7 +88,11 @@ class Hierarchy:
         """
         desired = self.desired()
         observed = observe(desired, self.backend, self.buckets, self.index())
-        return plan(desired, observed, self.backend, self.clock.now())
+        made = plan(desired, observed, self.backend, self.clock.now())
+        if self.entries is None or not needs_counts(made):
+            return made
+        issuers = {one.label: one.issuer for one in desired.authorities}
+        return with_counts(made, live_by_authority(self.entries(), self.clock.now()), issuers)
 
     def index(self) -> IndexPublisher:
         """The publisher of the environment's index."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
-from pkiops.cli.output import ask, emit, emit_json, note
+from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, YesOption, option
+from pkiops.cli.output import ask, emit, emit_json, note, note_plan
 from pkiops.cli.wiring import factory_of, progress_of
+from pkiops.errors import InputError
 
 if TYPE_CHECKING:
     from pkiops.ca.apply import Hierarchy
@@ -21,66 +24,80 @@ AllowEndpoint = Annotated[
 ]
 
 
+class PlanFormat(StrEnum):
+    """How a plan is written to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 @app.command("plan")
 def plan_command(
     ctx: typer.Context,
-    environment: EnvironmentArgument,
-    format_: FormatOption = Format.TEXT,
+    environments: Annotated[
+        list[str], typer.Argument(metavar="ENV...", help="Environments: stems of files in the environments folder.")
+    ],
+    format_: Annotated[
+        PlanFormat, option("--format", help="text for people, json for programs, markdown for a merge request.")
+    ] = PlanFormat.TEXT,
+    out: Annotated[
+        Path | None, option("--out", metavar="FILE", help="Save the plan, for: ca apply ENV --plan FILE.")
+    ] = None,
     detailed_exitcode: Annotated[
         bool, option("--detailed-exitcode", help="Exit with 5 when there is something to do.")
     ] = False,
+    overwrite: OverwriteOption = False,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Show what apply would do, and why. Reads only."""
-    from pkiops.ca.report import render_plan
-    from pkiops.errors import ChangesPending
+    from pkiops.cli.ca_plans import raise_pending, show_plans, write_plan
 
-    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
-    plan = _hierarchy(factory).plan()
-    if format_ is Format.JSON:
-        emit_json("ca-plan", environment, factory.clock.now(), {**plan.as_json(), "digest": plan.digest()})
-    else:
-        emit(render_plan(plan))
-    if detailed_exitcode and (plan.pending or plan.blocked):
-        if plan.blocked:
-            raise ChangesPending(
-                f"{environment}: {len(plan.blocked)} waiting for a decision",
-                hint="decide, change the file or the account, and plan again",
-            )
-        raise ChangesPending(f"{environment}: changes pending", hint=f"pkiops ca apply {environment}")
+    if out is not None and len(environments) > 1:
+        raise InputError("--out takes the plan of one environment", code="usage.arguments")
+    plans = []
+    for name in environments:
+        factory = factory_of(ctx, name, allow_endpoint=allow_endpoint)
+        plans.append((_hierarchy(factory).plan(), factory.clock.now()))
+    show_plans(plans, format_.value)
+    if out is not None:
+        write_plan(plans[0], out, overwrite=overwrite)
+    if detailed_exitcode:
+        raise_pending([plan for plan, _ in plans])
 
 
 @app.command("apply")
 def apply_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
+    plan_file: Annotated[
+        Path | None, option("--plan", metavar="FILE", help="Only what this saved plan says; refused if it is stale.")
+    ] = None,
     yes: YesOption = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Create and activate what the file declares; run it again and it changes nothing."""
     from pkiops.ca.apply import refuse_blocked
-    from pkiops.ca.report import render_plan
+    from pkiops.cli.ca_plans import refuse_if_stale, show_applied
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     hierarchy = _hierarchy(factory)
     plan = hierarchy.plan()
+    if plan_file is not None:
+        refuse_if_stale(plan_file, plan)
     if plan.pending or plan.blocked:
-        note(render_plan(plan))
+        from pkiops.ca.report import render_plan
+
+        note_plan(render_plan(plan))
     refuse_blocked(plan)
     if plan.pending:
         ask(f"Apply this to account {factory.identity.account}?", yes=yes)
     done = hierarchy.apply(plan, progress=progress_of(ctx))
-    if format_ is Format.JSON:
-        body = {**plan.as_json(), "done": [{"kind": a.kind.value, "address": a.address} for a in done]}
-        emit_json("ca-apply", environment, factory.clock.now(), body)
-        return
-    if not plan.pending:
-        emit(render_plan(plan))
-        return
-    emit("\n".join([*(f"done: {a.kind.value} {a.address}" for a in done), f"{environment}: applied"]))
-    for line in _unpinned(factory):
-        note(line)
+    show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
+    if plan.pending and format_ is Format.TEXT:
+        for line in _unpinned(factory):
+            note(line)
 
 
 @app.command("show")
@@ -120,6 +137,7 @@ def _hierarchy(factory: Factory) -> Hierarchy:
         factory.trust_store,
         factory.caller,
         str(factory.randomness.uuid4()),
+        factory.known_entries(),
     )
 
 

@@ -15,11 +15,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from pkiops.errors import GuardRefused, InputError, PkiopsError
 
 FORMAT_VERSION = "1.0"
+# by the mark that a line of a plan begins with: green, yellow, red, red, grey, cyan
+_COLOURS = {"+ ": "32", "~ ": "33", "- ": "31", "! ": "31;1", "= ": "2", "? ": "36"}
 _PLAIN_LINES = str.maketrans("│└├─", "|`|-")
 
 
@@ -85,6 +87,31 @@ def emit(text: str) -> None:
     """
     with _writing_to_stdout():
         sys.stdout.write(printable(text).rstrip("\n") + "\n")
+
+
+def emit_plan(text: str) -> None:
+    """Write a plan to stdout; on a terminal its lines are coloured by their marks.
+
+    Raises:
+        InputError: stdout does not take it.
+    """
+    with _writing_to_stdout():
+        sys.stdout.write(_coloured(text, sys.stdout) + "\n")
+
+
+def note_plan(text: str) -> None:
+    """Show a plan to the person at the keyboard, on stderr."""
+    sys.stderr.write(_coloured(text, sys.stderr) + "\n")
+
+
+def _coloured(text: str, stream: TextIO) -> str:
+    plain = printable(text).rstrip("\n")
+    # https://no-color.org: any value but an empty one
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return plain
+    lines = plain.split("\n")
+    painted = [f"\x1b[{_COLOURS[line[:2]]}m{line}\x1b[0m" if line[:2] in _COLOURS else line for line in lines]
+    return "\n".join([*painted[:-1], f"\x1b[1m{lines[-1]}\x1b[0m"])
 
 
 def emit_json(kind: str, environment: str | None, generated_at: datetime, body: Mapping[str, Any]) -> None:
