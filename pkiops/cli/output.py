@@ -96,15 +96,16 @@ def emit_plan(text: str) -> None:
         InputError: stdout does not take it.
     """
     with _writing_to_stdout():
-        sys.stdout.write(_coloured(text, sys.stdout) + "\n")
+        sys.stdout.write(coloured(text, sys.stdout) + "\n")
 
 
 def note_plan(text: str) -> None:
     """Show a plan to the person at the keyboard, on stderr."""
-    sys.stderr.write(_coloured(text, sys.stderr) + "\n")
+    sys.stderr.write(coloured(text, sys.stderr) + "\n")
 
 
-def _coloured(text: str, stream: TextIO) -> str:
+def coloured(text: str, stream: TextIO) -> str:
+    """A plan as ``stream`` shall get it: printable, and with colours where a person looks at a terminal."""
     plain = printable(text).rstrip("\n")
     # https://no-color.org: any value but an empty one
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
