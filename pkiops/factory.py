@@ -34,6 +34,7 @@ class Factory:
     Args:
         environment: the environment.
         allow_endpoint: accept endpoints that are neither AWS nor this machine.
+        prices: a JSON file of prices in place of the listed ones.
         variables: the process environment.
         clock: the system's clock unless a test brings another.
         randomness: the system's unless a test brings another.
@@ -48,11 +49,13 @@ class Factory:
         environment: Environment,
         *,
         allow_endpoint: bool = False,
+        prices: Path | None = None,
         variables: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         randomness: Randomness | None = None,
     ) -> None:
         self.environment = environment
+        self._prices = prices
         self._variables = os.environ if variables is None else variables
         self._endpoints, self._from_shell = self._find_endpoints()
         self._refuse_foreign_endpoints(allow_endpoint=allow_endpoint)
@@ -81,8 +84,16 @@ class Factory:
     def backend(self) -> AwsPrivateCa:
         """The certificate authorities."""
         from pkiops.backends.aws_private_ca import AwsPrivateCa
+        from pkiops.backends.aws_private_ca.prices import LISTED, MAX_BYTES, read_prices
 
-        return AwsPrivateCa(self.clients, self.clock)
+        prices = LISTED
+        if self._prices is not None:
+            try:
+                with self._prices.open("rb") as stream:
+                    prices = read_prices(stream.read(MAX_BYTES + 1), str(self._prices))
+            except OSError as error:
+                raise InputError(f"cannot read {self._prices}: {error.strerror}", code="usage.prices") from error
+        return AwsPrivateCa(self.clients, self.clock, prices)
 
     @cached_property
     def buckets(self) -> S3Buckets:

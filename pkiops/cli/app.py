@@ -32,15 +32,15 @@ from pkiops.errors import InputError, InternalError, Interrupted, PkiopsError
 if TYPE_CHECKING:
     from typer._click.core import Context
 
-# Noun -> module below pkiops.cli; the order is the order of --help.
-NOUNS = {
-    "env": "env",
-    "ca": "ca",
-    "cert": "cert",
-    "crl": "crl",
-    "trust": "trust",
-    "inventory": "inventory",
-    "sandbox": "sandbox",
+# Noun -> modules below pkiops.cli: the first holds the noun's ``app``, the others add verbs to it. The order is the order of --help.
+NOUNS: dict[str, tuple[str, ...]] = {
+    "env": ("env",),
+    "ca": ("ca", "ca_health"),
+    "cert": ("cert",),
+    "crl": ("crl",),
+    "trust": ("trust",),
+    "inventory": ("inventory",),
+    "sandbox": ("sandbox",),
 }
 
 # The usage error of the click that typer carries inside; typer exports only this subclass of it.
@@ -58,7 +58,7 @@ class RootGroup(TyperGroup):
         del ctx
         if cmd_name not in NOUNS:
             return None
-        module = importlib.import_module(f"pkiops.cli.{NOUNS[cmd_name]}")
+        module, *_ = [importlib.import_module(f"pkiops.cli.{name}") for name in NOUNS[cmd_name]]
         # plain help: drawing boxes would load rich, which costs more than everything else together
         module.app.rich_markup_mode = None
         return get_group(module.app)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="ca", help="Certificate authorities: plan, apply, show.", no_args_is_help=True)
 
+PricesOption = Annotated[
+    Path | None, option("--prices", metavar="FILE", help="Prices of your own, as JSON, in place of the listed ones.")
+]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
 ]
@@ -48,6 +51,7 @@ def plan_command(
         bool, option("--detailed-exitcode", help="Exit with 5 when there is something to do.")
     ] = False,
     overwrite: OverwriteOption = False,
+    prices: PricesOption = None,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Show what apply would do, and why. Reads only."""
@@ -57,7 +61,7 @@ def plan_command(
         raise InputError("--out takes the plan of one environment", code="usage.arguments")
     plans = []
     for name in environments:
-        factory = factory_of(ctx, name, allow_endpoint=allow_endpoint)
+        factory = factory_of(ctx, name, allow_endpoint=allow_endpoint, prices=prices)
         plans.append((_hierarchy(factory).plan(), factory.clock.now()))
     show_plans(plans, format_.value)
     if out is not None:
@@ -75,13 +79,14 @@ def apply_command(
     ] = None,
     yes: YesOption = False,
     format_: FormatOption = Format.TEXT,
+    prices: PricesOption = None,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Create and activate what the file declares; run it again and it changes nothing."""
     from pkiops.ca.apply import refuse_blocked
     from pkiops.cli.ca_plans import refuse_if_stale, show_applied
 
-    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint, prices=prices)
     hierarchy = _hierarchy(factory)
     plan = hierarchy.plan()
     if plan_file is not None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pkiops.cli.output import StderrProgress, note
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
     from pkiops.environment.models import Environment
@@ -26,8 +28,8 @@ def environment_of(ctx: typer.Context, name: str) -> Environment:
     return load_environment(name, ctx.obj.environments)
 
 
-def factory_of(ctx: typer.Context, name: str, *, allow_endpoint: bool = False) -> Factory:
-    """The factory over the environment that a command names.
+def factory_of(ctx: typer.Context, name: str, *, allow_endpoint: bool = False, prices: Path | None = None) -> Factory:
+    """The factory over the environment that a command names; ``prices`` is a file of the user's own.
 
     Raises:
         EnvironmentFileError: the file is wrong.
@@ -36,7 +38,7 @@ def factory_of(ctx: typer.Context, name: str, *, allow_endpoint: bool = False) -
     """
     from pkiops.factory import Factory
 
-    factory = Factory(environment_of(ctx, name), allow_endpoint=allow_endpoint)
+    factory = Factory(environment_of(ctx, name), allow_endpoint=allow_endpoint, prices=prices)
     for line in factory.notices():
         note(line)
     return factory

@@ -110,6 +110,6 @@ def _age_s(answer: Mapping[str, Any]) -> float:
     if not date or written is None:
         return 0.0
     try:
-        return max(0.0, (parsedate_to_datetime(date) - written).total_seconds())
+        return max(0.0, float((parsedate_to_datetime(date) - written).total_seconds()))
     except (ValueError, TypeError):
         return 0.0

@@ -162,3 +162,21 @@ def test_a_terminal_gets_colours_and_nothing_else_does(monkeypatch: pytest.Monke
     assert "\x1b" not in coloured(text, io.StringIO())
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in coloured(text, Terminal())
+
+
+def test_the_bill_of_environments_and_prices_of_ones_own(pkiops: Any, folder: Path) -> None:
+    second_environment(folder)
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
+    both = pkiops("ca", "cost", "dev", "test")
+    assert both.exit_code == 0
+    assert "dev/ca/root generation 1  GENERAL_PURPOSE  ACTIVE  USD 400.00 a month" in both.stdout
+    assert "all: USD 1600.00 a month" in both.stdout
+    assert "checked 2026-" in both.stdout
+    (folder / "own.json").write_text('{"authority_month": {"GENERAL_PURPOSE": 10}}')
+    own = json.loads(pkiops("ca", "cost", "dev", "--prices", "own.json", "--format", "json").stdout)
+    assert (own["kind"], own["environment"], own["usd_month"]) == ("ca-cost", "dev", 20)
+    assert own["prices"]["source"] == "own.json"
+    assert "USD +20 a month" in pkiops("ca", "plan", "test", "--prices", "own.json").stdout
+    (folder / "own.json").write_text("{")
+    assert pkiops("ca", "cost", "dev", "--prices", "own.json").exit_code == 2
+    assert pkiops("ca", "cost", "dev", "--prices", "missing.json").exit_code == 2

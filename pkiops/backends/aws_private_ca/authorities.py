@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from pkiops.aws import partition_of, translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import Calls, certificates_from_api
-from pkiops.backends.aws_private_ca.prices import authority_usd_per_month
 from pkiops.backends.aws_private_ca.templates import root_template, subordinate_template
 from pkiops.backends.aws_private_ca.tokens import idempotency_token
 from pkiops.backends.interface import (
@@ -159,10 +158,6 @@ class Authorities(Calls):
                 )
 
         self._while_settling(lambda: self._when_free(update), _is_bucket_permission)
-
-    def monthly_cost_usd(self, usage_mode: str) -> float:
-        """What one CA costs, USD per month (HasPrices)."""
-        return authority_usd_per_month(usage_mode)
 
     def _tags_of(self, reference: str) -> Mapping[str, str] | None:
         """The tags of a CA; waits while it is CREATING, because until then nobody can say whose it is."""

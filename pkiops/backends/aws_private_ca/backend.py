@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pkiops.aws import AwsClients
 from pkiops.backends.aws_private_ca.crl_bucket import CrlBucket
+from pkiops.backends.aws_private_ca.prices import LISTED
+from pkiops.backends.interface import Prices
+from pkiops.clock import Clock
 
 
 class AwsPrivateCa(CrlBucket):
@@ -10,3 +14,16 @@ class AwsPrivateCa(CrlBucket):
 
     Implements ReadsAuthorities, CreatesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls, KeepsCrlsInBucket and HasPrices.
     """
+
+    def __init__(self, clients: AwsClients, clock: Clock, prices: Prices = LISTED) -> None:
+        super().__init__(clients, clock)
+        self._prices = prices
+
+    @property
+    def prices(self) -> Prices:
+        """What everything costs (HasPrices)."""
+        return self._prices
+
+    def monthly_cost_usd(self, usage_mode: str) -> float:
+        """What one CA costs, USD per month (HasPrices)."""
+        return self._prices.authority_month[usage_mode]

@@ -1,14 +1,91 @@
-"""What a CA costs per month, as data with its source and date. Never computed into anything but words and plans."""
+"""What AWS Private CA costs, as data with its source and date; a file of the user's own may take its place.
+
+Nothing here is computed into anything but words and plans. Figures that the pricing page did not confirm are named in ``unverified``.
+"""
 
 from __future__ import annotations
 
-SOURCE = "AWS Private CA pricing page"
-CHECKED = "2026-11-23"
+import json
+from collections.abc import Mapping
+from typing import Any
 
-# USD per CA and month, pro-rated from creation to deletion; billed in every state but DELETED and FAILED
-_MONTHLY_USD = {"GENERAL_PURPOSE": 400.0, "SHORT_LIVED_CERTIFICATE": 50.0}
+from pkiops.backends.interface import Prices, PriceTier
+from pkiops.errors import InputError
+
+MAX_BYTES = 65_536
+
+# pro-rated from creation to deletion; billed in every state but DELETED and FAILED; the first CA of an account and region is free for 30 days
+LISTED = Prices(
+    source="AWS Private CA pricing page",
+    checked="2026-11-23",
+    authority_month={"GENERAL_PURPOSE": 400.0, "SHORT_LIVED_CERTIFICATE": 50.0},
+    certificate_tiers=(PriceTier(1_000, 0.75), PriceTier(10_000, 0.35), PriceTier(None, 0.001)),
+    short_lived_certificate=0.058,
+    unverified=("certificate_tiers", "short_lived_certificate"),
+)
 
 
-def authority_usd_per_month(usage_mode: str) -> float:
-    """The price of keeping one CA of this usage mode, USD per month."""
-    return _MONTHLY_USD[usage_mode]
+def read_prices(data: bytes, source: str) -> Prices:
+    """Prices from a JSON file: the keys of ``Prices``, each optional; what is left out is as listed here.
+
+    Args:
+        data: the file.
+        source: its name, which becomes the prices' source unless the file names one.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    try:
+        if len(data) > MAX_BYTES:
+            raise ValueError("it is too large")
+        body = json.loads(data)
+        if not isinstance(body, dict):
+            raise TypeError("it is no JSON object")
+        unknown = sorted(set(body) - set(Prices.__dataclass_fields__))
+        if unknown:
+            raise ValueError(f"there is no such key: {unknown[0]!r}")
+        return Prices(
+            source=_text(body, "source", source),
+            checked=_text(body, "checked", "no date given"),
+            authority_month=_amounts(body.get("authority_month", {}), LISTED.authority_month),
+            certificate_tiers=_tiers(body["certificate_tiers"])
+            if "certificate_tiers" in body
+            else LISTED.certificate_tiers,
+            short_lived_certificate=_amount(body.get("short_lived_certificate", LISTED.short_lived_certificate)),
+            unverified=tuple(name for name in LISTED.unverified if name not in body),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(
+            f"{source} is not a file of prices: {error}",
+            hint='write {"checked": "2026-11-23", "authority_month": {"GENERAL_PURPOSE": 400}}',
+            code="usage.prices",
+        ) from error
+
+
+def _text(body: Mapping[str, Any], key: str, default: str) -> str:
+    value = body.get(key, default)
+    if not isinstance(value, str) or len(value) > 200:
+        raise ValueError(f"{key} is no text")
+    return value
+
+
+def _amount(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
+        raise ValueError("a price is no number of USD")
+    return float(value)
+
+
+def _amounts(given: object, listed: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(given, dict) or set(given) - set(listed):
+        raise ValueError(f"authority_month names the usage modes {', '.join(listed)}")
+    return {**listed, **{mode: _amount(value) for mode, value in given.items()}}
+
+
+def _tiers(given: object) -> tuple[PriceTier, ...]:
+    if not isinstance(given, list) or not 1 <= len(given) <= 20:
+        raise ValueError("certificate_tiers is a list of {up_to, usd}")
+    tiers = tuple(PriceTier(tier["up_to"], _amount(tier["usd"])) for tier in given)
+    bounds = [tier.up_to for tier in tiers[:-1]]
+    if tiers[-1].up_to is not None or not all(type(one) is int for one in bounds) or bounds != sorted(set(bounds)):  # type: ignore[type-var]
+        raise ValueError("the tiers of certificate_tiers rise, and the last has up_to: null")
+    return tiers

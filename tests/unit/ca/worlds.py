@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pkiops.backends.aws_private_ca.prices import LISTED
 from pkiops.backends.identity import identity_tags
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
@@ -39,6 +40,8 @@ class Statements:
 
 @dataclass(frozen=True)
 class Prices:
+    prices = LISTED
+
     def monthly_cost_usd(self, usage_mode: str) -> float:
         return {"GENERAL_PURPOSE": 400.0, "SHORT_LIVED_CERTIFICATE": 50.0}[usage_mode]
 
