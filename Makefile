@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 T ?= tests
 K ?=
 WORKERS ?= auto
+AWSCLI := .venv-awscli
+GO_CLIENTS := tests/live/go_sdk tests/live/cert_manager
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check fix bench docs soak package clean
+.PHONY: help demo test clients lint check fix bench docs soak package clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +28,18 @@ demo: $(VENV)/ready  ## the whole story on the embedded sandbox, narrated
 
 test: $(VENV)/ready  ## the tests; T=path and K=filter choose some
 	@$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist worksteal $(if $(K),-k '$(K)')
+
+clients: $(AWSCLI)/ready  ## fetch and build other people's AWS clients (aws, two Go programs), which their live tests run
+	@command -v go >/dev/null || { echo "error: go is not installed; the Go clients need the version that their go.mod names" >&2; exit 1; }
+	@for folder in $(GO_CLIENTS); do \
+	  echo "building $$folder" >&2; (cd $$folder && GOTOOLCHAIN=local go test -c -o /dev/null .) || exit 1; \
+	done
+
+$(AWSCLI)/ready: tests/live/awscli.txt
+	@test -x $(AWSCLI)/bin/python || $(PYTHON) -m venv $(AWSCLI)
+	@echo "setting up $(AWSCLI) (once)" >&2
+	@$(AWSCLI)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 lint: $(VENV)/ready  ## ruff, mypy --strict, the import table
 	@$(BIN)/ruff check .
@@ -54,4 +68,4 @@ package: $(VENV)/ready  ## build the wheel and the source distribution into dist
 	@$(BIN)/python -m build --outdir dist .
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) .venv-awscli dist build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AWSCLI) dist build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
