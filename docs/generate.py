@@ -21,6 +21,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "commands.md": _commands(),
         REFERENCE / "exit-codes.md": _exit_codes(),
+        REFERENCE / "doctor.md": _checks(),
         DECISIONS / "README.md": _decisions(),
     }
 
@@ -67,6 +68,15 @@ def _exit_codes() -> str:
             first = (kind.__doc__ or "").strip().splitlines()[0]
             rows.append(f"| {kind.exit_code} | `{kind.__name__}` (`{kind.default_code}`) | {first} |")
     return "\n".join([_NOTE, "# Exit codes\n", *rows, ""])
+
+
+def _checks() -> str:
+    from pkiops.ca.doctor.catalogue import CHECKS
+
+    rows = ["| code | severity | what | prevents | source |", "| --- | --- | --- | --- | --- |"]
+    rows += [f"| `{c.code}` | {c.severity.name.lower()} | {c.title} | {c.prevents} | {c.source} |" for c in CHECKS]
+    words = "`pkiops ca doctor ENV` looks for these; `--fail-on error|warning|info` exits with 5 if it finds one."
+    return "\n".join([_NOTE, "# Checks of ca doctor\n", words + "\n", *rows, ""])
 
 
 def _classes(kind: type[errors.PkiopsError]) -> Iterator[type[errors.PkiopsError]]:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_acm_pca import ACMPCAClient
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
@@ -99,6 +100,7 @@ _ERRORS: dict[str, type[BackendError]] = {
     "ResourceNotFoundException": NotFound,
     "NoSuchBucket": NotFound,
     "NoSuchKey": NotFound,
+    "NoSuchEntity": NotFound,
     "404": NotFound,
     "AccessDenied": AccessDenied,
     "AccessDeniedException": AccessDenied,
@@ -175,6 +177,11 @@ class AwsClients:
     def s3(self) -> S3Client:
         """The s3 client."""
         client: S3Client = self._client("s3")
+        return client
+
+    def iam(self) -> IAMClient:
+        """The iam client."""
+        client: IAMClient = self._client("iam")
         return client
 
     def caller_identity(self) -> CallerIdentity:

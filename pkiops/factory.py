@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pkiops.stores.s3_buckets import S3Buckets
 
 SANDBOX_URL = "http://127.0.0.1:4599"
-_SERVICES = ("acm-pca", "s3", "sts")
+_SERVICES = ("acm-pca", "s3", "sts", "iam")
 
 
 class Factory:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from pkiops.cli.ca import AllowEndpoint, PricesOption, app
-from pkiops.cli.options import Format, FormatOption
+from pkiops.cli.options import Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json
 from pkiops.cli.wiring import factory_of
+from pkiops.errors import InputError
 
 
 @app.command("cost")
@@ -45,3 +47,48 @@ def cost_command(
     if len(bills) > 1:
         lines.append(f"all: USD {total:.2f} a month")
     emit("\n\n".join([*lines, prices_text(listed)]))
+
+
+class FailOn(StrEnum):
+    """From which severity on ``ca doctor`` exits with 5."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@app.command("doctor")
+def doctor_command(
+    ctx: typer.Context,
+    environment: Annotated[
+        str | None, typer.Argument(metavar="ENV", help="Environment: the stem of a file in the environments folder.")
+    ] = None,
+    list_checks: Annotated[
+        bool, option("--list-checks", help="Print every check there is, and look at nothing.")
+    ] = False,
+    fail_on: Annotated[
+        FailOn | None, option("--fail-on", help="Exit with 5 if anything of this severity, or worse, is found.")
+    ] = None,
+    probe: Annotated[
+        bool, option("--probe/--no-probe", help="Ask the CRL distribution points, as relying parties do.")
+    ] = True,
+    connect_to: Annotated[
+        str | None,
+        option("--connect-to", metavar="HOST:PORT", help="Connect there instead of to the distribution points' hosts."),
+    ] = None,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Look for what is wrong with the CAs, or will be: before AWS or a relying party says so. Reads only."""
+    from pkiops.cli import ca_findings
+
+    if list_checks:
+        ca_findings.show_catalogue(as_json=format_ is Format.JSON)
+        return
+    if environment is None:
+        raise InputError("which environment?", hint="pkiops ca doctor ENV, or --list-checks", code="usage.arguments")
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    found = ca_findings.examine(factory, probe=probe, connect_to=connect_to)
+    ca_findings.show(environment, found, factory.clock.now(), as_json=format_ is Format.JSON)
+    if fail_on is not None:
+        ca_findings.raise_found(environment, found, fail_on.value)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pkiops.aws import AwsClients
+from pkiops.backends.aws_private_ca.caller import Caller
 from pkiops.backends.aws_private_ca.crl_bucket import CrlBucket
 from pkiops.backends.aws_private_ca.prices import LISTED
 from pkiops.backends.interface import Prices
 from pkiops.clock import Clock
 
 
-class AwsPrivateCa(CrlBucket):
+class AwsPrivateCa(CrlBucket, Caller):
     """AWS Private CA in one account and region.
 
-    Implements ReadsAuthorities, CreatesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls, KeepsCrlsInBucket and HasPrices.
+    Implements ReadsAuthorities, CreatesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls, KeepsCrlsInBucket, HasPrices and
+    doctor's KnowsCaller.
     """
 
     def __init__(self, clients: AwsClients, clock: Clock, prices: Prices = LISTED) -> None:

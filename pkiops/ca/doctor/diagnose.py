@@ -1,0 +1,229 @@
+"""From what was read to findings. Pure and total: any world gives a list, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT, TAG_GENERATION, of_environment
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.ca.desired import DesiredAuthority
+from pkiops.ca.doctor.catalogue import Finding, finding
+from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.ca.unmanaged import unmanaged
+from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
+
+# Private CAs per account and region unless raised (AWS Private CA quotas); deleted ones count while they can be restored
+AUTHORITIES_QUOTA = 200
+_MOST = 0.8
+_MAX_REVOKED = 1_000_000
+# time to make a new generation, bring its anchor to everybody, and let the old certificates run out
+_NOTICE = timedelta(days=180)
+_LEAF_NOTICE = timedelta(days=60)
+# the service writes the next CRL at half of the validity and tries again every 15 minutes (User Guide)
+_LATE = timedelta(hours=6)
+
+_STATES = {
+    AuthorityStatus.CREATING: ("authority.creating", "wait, then run pkiops ca apply {environment}"),
+    AuthorityStatus.PENDING_CERTIFICATE: ("authority.pending", "pkiops ca apply {environment} gives it one"),
+    AuthorityStatus.DISABLED: (
+        "authority.disabled",
+        "pkiops ca enable {environment} {label}, or delete it if nobody needs it",
+    ),
+    AuthorityStatus.EXPIRED: (
+        "authority.expired",
+        "pkiops ca renew {environment} {label}, or declare a new generation",
+    ),
+    AuthorityStatus.FAILED: ("authority.failed", "pkiops ca delete {environment} {label}, then pkiops ca apply"),
+}
+
+
+def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
+    """Every finding, errors first, then by code and object."""
+    parts: tuple[Callable[[World, datetime], Iterator[Finding]], ...] = (
+        _access,
+        _buckets,
+        _authorities,
+        _issuing,
+        _crls,
+        _account,
+    )
+    found = [one for part in parts for one in part(world, now)]
+    return tuple(sorted(found, key=lambda one: (-one.check.severity, one.check.code, one.where)))
+
+
+def _access(world: World, now: datetime) -> Iterator[Finding]:
+    del now
+    for where, why in world.unread.items():
+        yield finding(
+            "access.denied", where, why, "grant it, or look with credentials that may (pkiops env iam-policy)"
+        )
+
+
+def _buckets(world: World, now: datetime) -> Iterator[Finding]:
+    del now
+    observed = {bucket.name: bucket for bucket in world.buckets}
+    for wanted in world.desired.buckets:
+        found = observed.get(wanted.name)
+        if found is not None:
+            yield from _bucket(world.environment.environment, wanted, found)
+
+
+def _bucket(environment: str, wanted: BucketSettings, found: ObservedBucket) -> Iterator[Finding]:
+    where = f"s3://{wanted.name}"
+    mend = f"pkiops ca apply {environment}"
+    if not found.exists:
+        yield finding("bucket.missing", where, "does not exist", mend)
+        return
+    if found.region not in {None, wanted.region}:
+        yield finding("bucket.region", where, f"is in {found.region}, not in {wanted.region}", "use another bucket")
+    have = {statement.get("Sid"): statement for statement in found.statements}
+    lacking = [one["Sid"] for one in wanted.statements if not same_statement(have.get(one["Sid"]), one)]
+    if lacking:
+        yield finding("bucket.policy", where, f"its policy lacks or changes {', '.join(lacking)}", mend)
+    if not found.public_access_blocked:
+        yield finding("bucket.public-access", where, "Block Public Access is not on in all four settings", mend)
+    if not found.owner_enforced:
+        yield finding("bucket.ownership", where, "object ownership is not BucketOwnerEnforced", mend)
+    if not found.versioning:
+        yield finding("bucket.versioning", where, "versioning is off", mend)
+    if found.encryption not in {None, "AES256"}:
+        message = f"is encrypted with {found.encryption}: nobody can read a CRL from it without the key"
+        yield finding("bucket.encryption", where, message, "use SSE-S3 (AES256) for what relying parties read")
+
+
+def _authorities(world: World, now: datetime) -> Iterator[Finding]:
+    environment = world.environment.environment
+    by_identity: dict[tuple[str, str], list[ObservedAuthority]] = {}
+    for one in of_environment(world.authorities, environment):
+        tags = one.tags or {}
+        by_identity.setdefault((tags.get(TAG_AUTHORITY, ""), tags.get(TAG_GENERATION, "")), []).append(one)
+    for (label, generation), several in by_identity.items():
+        if len(several) > 1:
+            names = ", ".join(one.reference for one in several)
+            hint = "decide which one is right, and remove the pkiops: tags from the others"
+            yield finding("authority.duplicate", f"{environment}/ca/{label}", f"generation {generation}: {names}", hint)
+        for one in several:
+            yield from _authority(environment, label, one, now)
+    for wanted in world.desired.authorities:
+        where = f"{environment}/ca/{wanted.label}"
+        if (wanted.label, str(wanted.generation)) not in by_identity and "authorities" not in world.unread:
+            message = f"generation {wanted.generation} does not exist"
+            yield finding("authority.missing", where, message, f"pkiops ca apply {environment}")
+        if wanted.issuer is None and wanted.sha256 is None:
+            message = "the file does not pin this root, so nobody can rely on the published index"
+            yield finding(
+                "authority.unpinned", where, message, f"pkiops ca show {environment} prints the sha256 to pin"
+            )
+    for other in unmanaged(world.desired, world.authorities):
+        hint = "adopt it (pkiops ca adopt), or delete it if nobody needs it"
+        yield finding("authority.unmanaged", other.reference, f"{other.what}; {other.why}", hint)
+
+
+def _authority(environment: str, label: str, one: ObservedAuthority, now: datetime) -> Iterator[Finding]:
+    where = f"{environment}/ca/{label}"
+    if one.status in _STATES:
+        code, hint = _STATES[one.status]
+        yield finding(
+            code, where, f"{one.reference} is {one.status.value}", hint.format(environment=environment, label=label)
+        )
+    if one.not_after is not None and one.status is AuthorityStatus.ACTIVE and one.not_after - now < _NOTICE:
+        days = (one.not_after - now).days
+        message = f"{one.reference} ends {one.not_after:%Y-%m-%d}, in {days} days"
+        yield finding(
+            "authority.expiring",
+            where,
+            message,
+            "declare a new generation now, so that its anchor is everywhere in time",
+        )
+
+
+def _issuing(world: World, now: datetime) -> Iterator[Finding]:
+    """From which day on a full-length certificate, or CA certificate, does not fit below its issuer."""
+    environment = world.environment
+    current = {one.label: _current(world, one) for one in world.desired.authorities}
+    for name, profile in environment.profiles.items():
+        issuer = current.get(profile.authority)
+        if issuer is None or issuer.not_after is None:
+            continue
+        last = issuer.not_after - timedelta(seconds=profile.validity.max.approximate_seconds())
+        if last - now < _LEAF_NOTICE:
+            message = (
+                f"from {last:%Y-%m-%d} on, certificates of profile {name} get less than their {profile.validity.max}"
+            )
+            hint = (
+                f"declare generation {environment.authorities[profile.authority].generation + 1} of {profile.authority}"
+            )
+            yield finding(
+                "authority.leaf-no-longer-fits", f"{environment.environment}/ca/{profile.authority}", message, hint
+            )
+
+
+def _current(world: World, wanted: DesiredAuthority) -> ObservedAuthority | None:
+    environment = world.environment.environment
+    tags = {TAG_ENVIRONMENT: environment, TAG_AUTHORITY: wanted.label, TAG_GENERATION: str(wanted.generation)}
+    matches = [
+        one for one in of_environment(world.authorities, environment) if tags.items() <= dict(one.tags or {}).items()
+    ]
+    return matches[0] if len(matches) == 1 and matches[0].status is AuthorityStatus.ACTIVE else None
+
+
+def _crls(world: World, now: datetime) -> Iterator[Finding]:
+    environment = world.environment.environment
+    for one in of_environment(world.authorities, environment):
+        where = f"{environment}/ca/{(one.tags or {}).get(TAG_AUTHORITY, '')}"
+        if one.not_after is None or one.status not in {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED}:
+            continue
+        if one.crl is None:
+            yield finding("crl.off", where, f"{one.reference} publishes no CRL", f"pkiops ca apply {environment}")
+        elif one.reference in world.crls:
+            yield from _crl(where, environment, world.crls[one.reference], now)
+        if world.acm_may_issue.get(one.reference) is False:
+            message = "acm_permission is declared, but the permission is not there"
+            yield finding("permission.acm", where, message, f"pkiops ca apply {environment}")
+
+
+def _crl(where: str, environment: str, crl: CrlHealth, now: datetime) -> Iterator[Finding]:
+    if not crl.present:
+        hint = "the service writes it with the first certificate: issue one"
+        yield finding("crl.missing", where, "wrote no CRL yet", hint)
+        return
+    if crl.problem is not None:
+        yield finding("crl.unreadable", where, crl.problem, "find out who else writes into the bucket")
+        return
+    if crl.next_update is not None and crl.this_update is not None:
+        half = crl.this_update + (crl.next_update - crl.this_update) / 2
+        hint = "look at the bucket's policy, Block Public Access and encryption: the service could not write"
+        if crl.next_update <= now:
+            yield finding("crl.expired", where, f"the CRL expired {crl.next_update:%Y-%m-%d %H:%M}Z", hint)
+        elif half + _LATE < now:
+            message = f"the CRL of {crl.this_update:%Y-%m-%d} was to be replaced {half:%Y-%m-%d}; it expires {crl.next_update:%Y-%m-%d}"
+            yield finding("crl.stale", where, message, hint)
+    if crl.entries > _MOST * _MAX_REVOKED:
+        message = f"{crl.entries} of {_MAX_REVOKED} entries"
+        yield finding("crl.large", where, message, "make a new generation, with a partitioned CRL")
+    if crl.serving_problem is not None:
+        hint = f"serve the CRL bucket at that host (docs/guides/crl.md), then run pkiops ca doctor {environment} again"
+        yield finding("cdp.unreachable", where, f"{crl.url}: {crl.serving_problem}", hint)
+    elif crl.served_number is not None and crl.number is not None and crl.served_number < crl.number:
+        message = f"{crl.url} serves CRL number {crl.served_number}, the bucket holds {crl.number}"
+        yield finding("cdp.other", where, message, "shorten what the CDN caches, or wait")
+
+
+def _account(world: World, now: datetime) -> Iterator[Finding]:
+    del now
+    environment = world.environment
+    count = len(world.authorities)
+    if count >= _MOST * AUTHORITIES_QUOTA:
+        message = f"{count} CAs exist in {environment.backend.region}, {AUTHORITIES_QUOTA} are allowed unless raised"
+        yield finding(
+            "quota.authorities", environment.backend.account, message, "ask Service Quotas for more (L-799883CD)"
+        )
+    if any(name.rpartition("/")[2] == "AWSPrivateCAUser" for name in world.caller_policies or ()):
+        message = "its explicit deny lets only the template EndEntityCertificate/V1 through, and no clientAuth template"
+        hint = f"detach it, and use the policy that pkiops env iam-policy {environment.environment} --persona issuer prints"
+        yield finding("caller.user-policy", "the caller", message, hint)
+    if world.index_is_current is False:
+        message = "does not name the authorities that exist"
+        hint = f"pkiops ca apply {environment.environment}"
+        yield finding("index.stale", f"{environment.environment}/index/authorities", message, hint)

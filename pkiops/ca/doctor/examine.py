@@ -1,0 +1,146 @@
+"""Reading everything ``ca doctor`` looks at; what one read refuses is said and does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from cryptography import x509
+
+from pkiops.backends.identity import of_environment
+from pkiops.backends.interface import KeepsCrlsInBucket, ObservedAuthority, PublishesOwnCrls, ReadsAuthorities
+from pkiops.ca.desired import desired_state
+from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.ca.index import IndexPublisher
+from pkiops.clock import Clock
+from pkiops.crl.check import parse_one
+from pkiops.crl.download import ConnectTo, download
+from pkiops.environment.models import Environment
+from pkiops.errors import BackendError, InputError, VerificationFailed
+from pkiops.stores.interface import Buckets, ObservedBucket, Store
+from pkiops.x509.crl import verify_crl, view_crl
+
+_T = TypeVar("_T")
+_READERS = 8
+_PROBE_TIMEOUT_S = 10.0
+
+
+class ExaminedBackend(ReadsAuthorities, PublishesOwnCrls, KeepsCrlsInBucket, Protocol):
+    """What an examination needs of a backend."""
+
+
+@runtime_checkable
+class KnowsCaller(Protocol):
+    """Knows which policies are attached to whoever runs this."""
+
+    def caller_policies(self) -> tuple[str, ...]:
+        """The ARNs of the managed policies attached to the caller. May raise a BackendError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The reads of one environment.
+
+    Args:
+        environment: the environment.
+        backend: the certificate authorities.
+        buckets: the publication buckets.
+        store: the trust bucket.
+        clock: for moments and timeouts.
+        probe: whether CRL distribution points are asked over HTTP.
+        connect_to: where to connect in their place.
+    """
+
+    environment: Environment
+    backend: ExaminedBackend
+    buckets: Buckets
+    store: Store
+    clock: Clock
+    probe: bool = True
+    connect_to: ConnectTo | None = None
+    _unread: dict[str, str] = field(default_factory=dict)
+
+    def read(self) -> World:
+        """Look at everything; never raises for what cannot be read."""
+        desired = desired_state(self.environment, self.backend, self.buckets)
+        with ThreadPoolExecutor(max_workers=_READERS) as pool:
+            looked = [pool.submit(self._bucket, settings.name) for settings in desired.buckets]
+            policies = pool.submit(self._caller_policies)
+            authorities = self._try("authorities", self.backend.list_authorities) or ()
+            ours = [
+                one for one in of_environment(authorities, self.environment.environment) if one.crl and one.not_after
+            ]
+            crls = dict(zip([one.reference for one in ours], pool.map(self._crl, ours), strict=True))
+            buckets = tuple(bucket for one in looked if (bucket := one.result()) is not None)
+        return World(
+            environment=self.environment,
+            desired=desired,
+            buckets=buckets,
+            authorities=authorities,
+            crls={reference: crl for reference, crl in crls.items() if crl is not None},
+            caller_policies=policies.result(),
+            index_is_current=self._index_is_current(buckets, authorities),
+            unread=dict(self._unread),
+        )
+
+    def _bucket(self, name: str) -> ObservedBucket | None:
+        return self._try(f"s3://{name}", lambda: self.buckets.observe_bucket(name))
+
+    def _caller_policies(self) -> tuple[str, ...] | None:
+        backend: object = self.backend
+        return self._try("the caller's policies", backend.caller_policies) if isinstance(backend, KnowsCaller) else None
+
+    def _index_is_current(
+        self, buckets: tuple[ObservedBucket, ...], authorities: tuple[ObservedAuthority, ...]
+    ) -> bool | None:
+        trust = self.environment.publication.trust.bucket
+        if not any(bucket.name == trust and bucket.exists for bucket in buckets) or "authorities" in self._unread:
+            return None
+        index = IndexPublisher(self.environment, self.backend, self.store)
+        published = self._try(f"s3://{trust}/{self.environment.environment}/index.json", lambda: (index.published(),))
+        return index.is_current(published[0], authorities) if published else None
+
+    def _crl(self, authority: ObservedAuthority) -> CrlHealth | None:
+        where = f"the CRL of {authority.reference}"
+        read = self._try(
+            where, lambda: (self.backend.authority_chain(authority.reference)[0], self.backend.fetch_crl(authority))
+        )
+        if read is None:
+            return None
+        issuer, data = read
+        if data is None:
+            return CrlHealth(present=False)
+        try:
+            crl = parse_one(data, where)
+            # as of its own beginning: whether it has expired since is a finding of its own
+            verify_crl(crl, x509.load_der_x509_certificate(issuer), at=crl.last_update_utc, name=where)
+        except (VerificationFailed, ValueError) as error:
+            return CrlHealth(present=True, problem=str(error))
+        view = view_crl(crl)
+        served = self._served(self.backend.crl_url(authority))
+        return CrlHealth(
+            present=True,
+            number=view.number,
+            this_update=view.this_update,
+            next_update=view.next_update,
+            entries=view.entries,
+            **served,
+        )
+
+    def _served(self, url: str | None) -> dict[str, Any]:
+        if url is None or not self.probe:
+            return {}
+        try:
+            data = download(url, self.clock, connect_to=self.connect_to, timeout=_PROBE_TIMEOUT_S)
+            return {"url": url, "served_number": view_crl(parse_one(data, url)).number}
+        except (BackendError, InputError, VerificationFailed) as error:
+            return {"url": url, "serving_problem": error.message}
+
+    def _try(self, what: str, read: Callable[[], _T]) -> _T | None:
+        try:
+            return read()
+        except BackendError as error:
+            self._unread[what] = error.message
+            return None

@@ -1,0 +1,48 @@
+"""What ``ca doctor`` decides from, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pkiops.backends.interface import ObservedAuthority
+from pkiops.ca.desired import Desired
+from pkiops.environment.models import Environment
+from pkiops.stores.interface import ObservedBucket
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrlHealth:
+    """The CRL of one CA: in its bucket, and as its distribution point serves it.
+
+    ``problem`` is why the one in the bucket is none of this CA's; ``served_number`` and ``serving_problem`` are None where nobody was asked.
+    """
+
+    present: bool
+    problem: str | None = None
+    number: int | None = None
+    this_update: datetime | None = None
+    next_update: datetime | None = None
+    entries: int = 0
+    url: str | None = None
+    served_number: int | None = None
+    serving_problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """Everything that was read; ``unread`` names what could not be, with why.
+
+    ``crls`` and ``acm_may_issue`` are by reference; ``caller_policies`` are the names of the policies attached to the caller, None where unknown.
+    """
+
+    environment: Environment
+    desired: Desired
+    buckets: tuple[ObservedBucket, ...]
+    authorities: tuple[ObservedAuthority, ...]
+    crls: Mapping[str, CrlHealth] = field(default_factory=dict)
+    acm_may_issue: Mapping[str, bool] = field(default_factory=dict)
+    caller_policies: tuple[str, ...] | None = None
+    index_is_current: bool | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,98 @@
+"""What ``ca doctor`` found, on stdout and by exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pkiops.ca.doctor.catalogue import CHECKS, Check, Finding, Severity, finding
+from pkiops.ca.doctor.diagnose import diagnose
+from pkiops.ca.doctor.examine import Examination
+from pkiops.cli.output import emit, emit_json, table
+from pkiops.clock import SystemClock
+from pkiops.errors import BackendError, ChangesPending, GuardRefused
+
+if TYPE_CHECKING:
+    from pkiops.factory import Factory
+
+
+def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[Finding, ...]:
+    """Look at an environment; that nobody may look at all is a finding too.
+
+    Raises:
+        InputError: ``connect_to`` is no address.
+    """
+    from pkiops.crl.download import ConnectTo
+    from pkiops.trust.handshake import Address
+
+    where = Address.parse(connect_to) if connect_to else None
+    try:
+        factory.check_account()
+    except GuardRefused as error:
+        return (finding("account.mismatch", factory.environment.backend.account, error.message, error.hint or ""),)
+    except BackendError as error:
+        return (finding("account.credentials", factory.environment.backend.account, error.message, error.hint or ""),)
+    examination = Examination(
+        factory.environment,
+        factory.backend,
+        factory.buckets,
+        factory.trust_store,
+        factory.clock,
+        probe=probe,
+        connect_to=ConnectTo(where.host, where.port) if where else None,
+    )
+    return diagnose(examination.read(), factory.clock.now())
+
+
+def show(environment: str, found: Sequence[Finding], at: datetime, *, as_json: bool) -> None:
+    """Write findings, the worst first."""
+    if as_json:
+        emit_json("ca-doctor", environment, at, {"findings": [_finding_json(one) for one in found]})
+        return
+    lines = []
+    for one in found:
+        lines.append(f"{one.check.severity.name.lower()} {one.check.code} {one.where}: {one.message}")
+        lines.append(f"    prevents: {one.check.prevents}")
+        lines.append(f"    hint: {one.hint}")
+    counts = [(severity, sum(one.check.severity is severity for one in found)) for severity in reversed(Severity)]
+    total = ", ".join(f"{count} {severity.name.lower()}" for severity, count in counts if count) or "nothing found"
+    emit("\n".join([*lines, f"{environment}: {total} ({len(CHECKS)} checks)"]))
+
+
+def show_catalogue(*, as_json: bool) -> None:
+    """Write every check there is."""
+    if as_json:
+        emit_json("ca-doctor-checks", None, SystemClock().now(), {"checks": [_check_json(one) for one in CHECKS]})
+        return
+    rows = [(one.code, one.severity.name.lower(), one.title, one.prevents, one.source) for one in CHECKS]
+    emit(table(("CODE", "SEVERITY", "WHAT", "PREVENTS", "SOURCE"), rows))
+
+
+def raise_found(environment: str, found: Sequence[Finding], fail_on: str) -> None:
+    """Say by exit code that something of that severity, or worse, was found.
+
+    Raises:
+        ChangesPending: it was.
+    """
+    worst = [one for one in found if one.check.severity >= Severity[fail_on.upper()]]
+    if worst:
+        raise ChangesPending(
+            f"{environment}: {len(worst)} findings of severity {fail_on} or worse",
+            hint="each has a hint above",
+            code="doctor.findings",
+        )
+
+
+def _finding_json(one: Finding) -> dict[str, Any]:
+    return {**_check_json(one.check), "where": one.where, "message": one.message, "hint": one.hint}
+
+
+def _check_json(check: Check) -> dict[str, Any]:
+    return {
+        "code": check.code,
+        "severity": check.severity.name.lower(),
+        "title": check.title,
+        "prevents": check.prevents,
+        "source": check.source,
+    }

@@ -1,0 +1,165 @@
+"""Every check of the doctor: a world in which it finds something, and the sound one in which nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.ca.doctor.catalogue import BY_CODE, CHECKS, Severity
+from pkiops.ca.doctor.diagnose import diagnose
+from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.environment.models import Environment
+from tests.unit.ca.worlds import NOW, authority_as, bucket_as, desired, dev
+
+PIN = "ab" * 32
+CLIENTS_REFERENCE = authority_as(desired().authorities[1]).reference
+
+
+def pinned() -> Environment:
+    return replace(dev(), authorities={**dev().authorities, "root": replace(dev().authorities["root"], sha256=PIN)})
+
+
+def a_crl(**changes: object) -> CrlHealth:
+    sound = CrlHealth(
+        present=True,
+        number=5,
+        this_update=NOW - timedelta(days=1),
+        next_update=NOW + timedelta(days=6),
+        entries=3,
+        url="http://pki.dev.example.com/crl/x.crl",
+        served_number=5,
+    )
+    return replace(sound, **changes)  # type: ignore[arg-type]
+
+
+def sound() -> World:
+    environment = pinned()
+    want = desired(environment)
+    authorities = tuple(authority_as(one) for one in want.authorities)
+    return World(
+        environment=environment,
+        desired=want,
+        buckets=tuple(bucket_as(one) for one in want.buckets),
+        authorities=authorities,
+        crls={one.reference: a_crl() for one in authorities},
+        caller_policies=("arn:aws:iam::aws:policy/ReadOnlyAccess",),
+        index_is_current=True,
+    )
+
+
+def with_bucket(**changes: object) -> Callable[[World], World]:
+    return lambda world: replace(world, buckets=(replace(world.buckets[0], **changes), *world.buckets[1:]))  # type: ignore[arg-type]
+
+
+def with_clients(**changes: object) -> Callable[[World], World]:
+    def change(world: World) -> World:
+        root, clients = world.authorities
+        return replace(world, authorities=(root, replace(clients, **changes)))  # type: ignore[arg-type]
+
+    return change
+
+
+def with_crl(**changes: object) -> Callable[[World], World]:
+    return lambda world: replace(world, crls={CLIENTS_REFERENCE: a_crl(**changes)})
+
+
+def many(world: World) -> World:
+    others = tuple(
+        replace(world.authorities[0], reference=f"arn:{n}", tags={"pkiops:environment": "x"}) for n in range(160)
+    )
+    return replace(world, authorities=(*world.authorities, *others))
+
+
+def twin(world: World) -> World:
+    return replace(world, authorities=(*world.authorities, replace(world.authorities[1], reference="arn:twin")))
+
+
+def stranger(world: World) -> World:
+    return replace(
+        world, authorities=(*world.authorities, replace(world.authorities[1], reference="arn:other", tags={}))
+    )
+
+
+def unpinned(world: World) -> World:
+    return replace(world, environment=dev(), desired=desired())
+
+
+SICK: dict[str, Callable[[World], World]] = {
+    "access.denied": lambda world: replace(world, unread={"s3://x": "GetBucketPolicy: AccessDenied"}),
+    "authority.creating": with_clients(status=AuthorityStatus.CREATING, not_after=None),
+    "authority.disabled": with_clients(status=AuthorityStatus.DISABLED),
+    "authority.duplicate": twin,
+    "authority.expired": with_clients(status=AuthorityStatus.EXPIRED),
+    "authority.expiring": with_clients(not_after=NOW + timedelta(days=100)),
+    "authority.failed": with_clients(status=AuthorityStatus.FAILED, not_after=None),
+    "authority.leaf-no-longer-fits": with_clients(not_after=NOW + timedelta(days=120)),
+    "authority.missing": lambda world: replace(world, authorities=world.authorities[:1]),
+    "authority.pending": with_clients(status=AuthorityStatus.PENDING_CERTIFICATE, not_after=None),
+    "authority.unmanaged": stranger,
+    "authority.unpinned": unpinned,
+    "bucket.encryption": with_bucket(encryption="aws:kms"),
+    "bucket.missing": with_bucket(exists=False),
+    "bucket.ownership": with_bucket(owner_enforced=False),
+    "bucket.policy": with_bucket(statements=()),
+    "bucket.public-access": with_bucket(public_access_blocked=False),
+    "bucket.region": with_bucket(region="us-east-1"),
+    "bucket.versioning": with_bucket(versioning=False),
+    "caller.user-policy": lambda world: replace(world, caller_policies=("arn:aws:iam::aws:policy/AWSPrivateCAUser",)),
+    "cdp.other": with_crl(served_number=4),
+    "cdp.unreachable": with_crl(serving_problem="cannot fetch: no such host", served_number=None),
+    "crl.expired": with_crl(this_update=NOW - timedelta(days=8), next_update=NOW - timedelta(days=1)),
+    "crl.large": with_crl(entries=900_000),
+    "crl.missing": with_crl(present=False),
+    "crl.off": with_clients(crl=None),
+    "crl.stale": with_crl(this_update=NOW - timedelta(days=6), next_update=NOW + timedelta(days=1)),
+    "crl.unreadable": with_crl(problem="signed by somebody else"),
+    "index.stale": lambda world: replace(world, index_is_current=False),
+    "permission.acm": lambda world: replace(world, acm_may_issue={CLIENTS_REFERENCE: False}),
+    "quota.authorities": many,
+}
+# decided where the account is asked, before anything else can be
+ELSEWHERE = {"account.credentials", "account.mismatch"}
+
+
+def test_a_sound_world_has_no_finding() -> None:
+    assert diagnose(sound(), NOW) == ()
+
+
+def test_every_check_is_tested() -> None:
+    assert SICK.keys() | ELSEWHERE == BY_CODE.keys()
+    assert len(BY_CODE) == len(CHECKS)
+    assert [check.code for check in CHECKS] == sorted(check.code for check in CHECKS)
+
+
+@pytest.mark.parametrize("code", SICK)
+def test_each_check_finds_what_it_is_for(code: str) -> None:
+    found = diagnose(SICK[code](sound()), NOW)
+    assert code in {one.check.code for one in found}
+    assert all(one.message and one.hint and one.where for one in found)
+
+
+def test_the_worst_comes_first() -> None:
+    world = SICK["crl.missing"](SICK["bucket.missing"](stranger(sound())))
+    severities = [one.check.severity for one in diagnose(world, NOW)]
+    assert severities == sorted(severities, reverse=True)
+    assert severities[0] is Severity.ERROR
+
+
+def test_what_could_not_be_listed_is_not_called_missing() -> None:
+    world = replace(
+        sound(), authorities=(), crls={}, unread={"authorities": "ListCertificateAuthorities: AccessDenied"}
+    )
+    assert {one.check.code for one in diagnose(world, NOW)} == {"access.denied"}
+
+
+def test_the_crl_of_a_deleted_or_pending_ca_is_nobody_s_business() -> None:
+    def sick(one: ObservedAuthority) -> ObservedAuthority:
+        return replace(one, status=AuthorityStatus.PENDING_CERTIFICATE, not_after=None, crl=None)
+
+    world = sound()
+    world = replace(world, authorities=(world.authorities[0], sick(world.authorities[1])))
+    assert not any(one.check.code.startswith("crl.") for one in diagnose(world, NOW))
