@@ -121,6 +121,7 @@ _ERRORS: dict[str, type[BackendError]] = {
     "BucketAlreadyExists": AlreadyExists,
     "BucketAlreadyOwnedByYou": AlreadyExists,
     "RequestAlreadyProcessedException": AlreadyExists,
+    "PermissionAlreadyExistsException": AlreadyExists,
     "Throttling": Throttled,
     "ThrottlingException": Throttled,
     "TooManyRequestsException": Throttled,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from pkiops.x509.algorithms import KeyAlgorithm, SigningAlgorithm
 
 if TYPE_CHECKING:
+    from pkiops.x509.name_constraints import NameConstraints
     from pkiops.x509.san import SubjectAltName
 
 
@@ -57,9 +58,41 @@ class CrlSettings:
     complete: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class OcspSettings:
+    """Whether the CA's OCSP responder is on, and the host that stands in for it in certificates."""
+
+    enabled: bool
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InformationAccess:
+    """An entry of SubjectInformationAccess: the method's dotted OID, and a location of form ``uri``, ``dns``, ``email``, ``ip`` or ``registered_id``.
+
+    A form of the service's that we do not write keeps the service's name.
+    """
+
+    method: str
+    form: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class CsrExtensions:
+    """What a CA's certification request asks for: key usages by RFC 5280 name, sorted, and information access in order."""
+
+    key_usage: tuple[str, ...] = ()
+    information_access: tuple[InformationAccess, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorityRequest:
-    """A certificate authority to create. Its CRL configuration is part of the creating call."""
+    """A certificate authority to create. Its CRL configuration is part of the creating call.
+
+    ``subject_attributes`` are (OID, value) in the order of the name; empty where the order is the service's, and ``subject`` says it all.
+    ``ocsp`` None leaves the responder as it is (off, when created), ``key_storage_security_standard`` None takes the region's default.
+    """
 
     type: AuthorityType
     subject: Mapping[str, str]
@@ -68,6 +101,10 @@ class AuthorityRequest:
     usage_mode: str
     crl: CrlSettings
     tags: Mapping[str, str]
+    subject_attributes: tuple[tuple[str, str], ...] = ()
+    csr_extensions: CsrExtensions = CsrExtensions()
+    key_storage_security_standard: str | None = None
+    ocsp: OcspSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +131,10 @@ class ObservedAuthority:
     owner_account: str | None = None
     failure_reason: str | None = None
     restorable_until: datetime | None = None
+    subject_attributes: tuple[tuple[str, str], ...] = ()
+    csr_extensions: CsrExtensions = CsrExtensions()
+    key_storage_security_standard: str | None = None
+    ocsp_host: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +151,7 @@ class AuthorityCertificateRequest:
     path_length: int | None
     not_before: datetime
     not_after: datetime
+    name_constraints: NameConstraints | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,8 +244,36 @@ class CreatesAuthorities(Protocol):
     def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
         """Install a CA's certificate (first) with those above it, and wait until the CA is ACTIVE."""
 
-    def configure_crl(self, reference: str, crl: CrlSettings) -> None:
-        """Change where and for how long a CA writes its CRL; everything else about it stays."""
+    def configure_revocation(self, reference: str, crl: CrlSettings, ocsp: OcspSettings | None = None) -> None:
+        """Change how a CA publishes revocation; ``ocsp`` None keeps the responder. Everything we have no word for stays."""
+
+
+@runtime_checkable
+class TagsAuthorities(Protocol):
+    """Tags certificate authorities."""
+
+    def tag_authority(self, reference: str, tags: Mapping[str, str]) -> None:
+        """Add tags, or change the values of those that are there; others stay."""
+
+
+@runtime_checkable
+class SharesAuthorities(Protocol):
+    """Lets others use a certificate authority."""
+
+    def authority_policy(self, reference: str) -> Mapping[str, Any] | None:
+        """The CA's resource policy, None without one."""
+
+    def put_authority_policy(self, reference: str, policy: Mapping[str, Any]) -> None:
+        """Put a resource policy in the place of whatever is there."""
+
+    def delete_authority_policy(self, reference: str) -> None:
+        """Remove the resource policy; none is a success."""
+
+    def acm_permission(self, reference: str) -> tuple[str, ...]:
+        """The actions that AWS Certificate Manager may do with the CA, sorted; empty without a permission."""
+
+    def set_acm_permission(self, reference: str, *, allowed: bool) -> None:
+        """Give AWS Certificate Manager the permission to renew certificates of the CA, or take it away."""
 
 
 @runtime_checkable

@@ -191,7 +191,7 @@ class Hierarchy:
         authority = self._require(wanted.label, wanted.generation)
         if authority.crl == wanted.request.crl:
             return False
-        self.backend.configure_crl(authority.reference, wanted.request.crl)
+        self.backend.configure_revocation(authority.reference, wanted.request.crl)
         return True
 
     def _issuer_of(self, wanted: DesiredAuthority, authority: ObservedAuthority) -> ObservedAuthority:

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pkiops.backends.identity import TAG_ENVIRONMENT, identity_tags
-from pkiops.backends.interface import AuthorityRequest, AuthorityType, CrlSettings, KeepsCrlsInBucket
+from pkiops.backends.interface import (
+    AuthorityRequest,
+    AuthorityType,
+    CrlSettings,
+    CsrExtensions,
+    InformationAccess,
+    KeepsCrlsInBucket,
+    OcspSettings,
+)
+from pkiops.environment import models
 from pkiops.environment.hierarchy import effective_path_length, issuers_first
-from pkiops.environment.models import Authority, Environment
+from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
+from pkiops.environment.settings_checks import ACCESS_FORMS, ACCESS_METHODS
+from pkiops.environment.subjects import ordered_attributes, subject_fields
 from pkiops.stores.interface import Buckets, BucketSettings
 from pkiops.x509.algorithms import default_signing_algorithm
 from pkiops.x509.duration import Duration
-
-_SUBJECT_FIELDS = ("country", "organization", "organizational_unit", "state", "locality", "common_name")
+from pkiops.x509.name_constraints import NO_CONSTRAINTS, NameConstraints
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DesiredAuthority:
-    """One authority as the file asks for it; ``issuer`` is a label, None for a root."""
+    """One authority as the file asks for it; ``issuer`` is a label, None for a root, ``arn`` the CA that the file says it is.
+
+    Of ``enabled``, ``policy`` and ``acm_permission``, None means that it is left as it is; an empty policy that there is none. Empty name constraints
+    mean that the certificate has none.
+    """
 
     label: str
     issuer: str | None
@@ -27,6 +42,11 @@ class DesiredAuthority:
     validity: Duration
     path_length: int | None
     sha256: str | None
+    arn: str | None = None
+    enabled: bool | None = None
+    name_constraints: NameConstraints = NO_CONSTRAINTS
+    policy: Mapping[str, Any] | None = None
+    acm_permission: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,29 +88,58 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
     )
 
 
-def subject_of(subject: object) -> dict[str, str]:
-    """The given attributes of a subject model, by field."""
-    found = ((name, getattr(subject, name)) for name in _SUBJECT_FIELDS)
-    return {name: value for name, value in found if value}
+def subject_of(subject: AuthoritySubject) -> dict[str, str]:
+    """The given attributes of a subject model, by name."""
+    return subject_fields(subject)
 
 
 def crl_settings(environment: Environment, authority: Authority) -> CrlSettings:
     """Where and how an authority publishes its CRL."""
-    publication = environment.publication.crl
-    days = authority.crl.validity.approximate_seconds() // 86_400
-    return CrlSettings(bucket=publication.bucket, host=publication.host, validity_days=days)
+    publication, crl = environment.publication.crl, authority.crl
+    return CrlSettings(
+        bucket=publication.bucket,
+        host=None if crl.omit_cdp else crl.host or publication.host,
+        validity_days=crl.validity.approximate_seconds() // 86_400,
+        path=crl.path,
+        named=not crl.omit_cdp,
+        complete=crl.type is CrlType.COMPLETE,
+    )
+
+
+def csr_extensions(authority: Authority) -> CsrExtensions:
+    """What the authority's request asks for, in the one order that compares."""
+    if authority.csr is None:
+        return CsrExtensions()
+    return CsrExtensions(
+        tuple(sorted(usage.value for usage in authority.csr.key_usage)),
+        tuple(_access(one) for one in authority.csr.subject_information_access),
+    )
+
+
+def _access(given: models.InformationAccess) -> InformationAccess:
+    form = next(form for form in ACCESS_FORMS if getattr(given, form) is not None)
+    return InformationAccess(ACCESS_METHODS.get(given.method, given.method), form, getattr(given, form))
 
 
 def _desired_authority(environment: Environment, label: str) -> DesiredAuthority:
     authority = environment.authorities[label]
+    standard = authority.key_storage_security_standard
     request = AuthorityRequest(
         type=AuthorityType.SUBORDINATE if authority.issuer else AuthorityType.ROOT,
         subject=subject_of(authority.subject),
+        subject_attributes=ordered_attributes(authority.subject),
         key_algorithm=authority.key_algorithm,
         signing_algorithm=authority.signing_algorithm or default_signing_algorithm(authority.key_algorithm),
         usage_mode=authority.usage_mode.value,
         crl=crl_settings(environment, authority),
-        tags=identity_tags(environment.environment, label, authority.generation),
+        tags={
+            **environment.tags,
+            **authority.tags,
+            **identity_tags(environment.environment, label, authority.generation),
+        },
+        csr_extensions=csr_extensions(authority),
+        key_storage_security_standard=standard.value if standard else None,
+        ocsp=OcspSettings(authority.ocsp.enabled, authority.ocsp.host) if authority.ocsp else None,
     )
     return DesiredAuthority(
         label=label,
@@ -100,4 +149,8 @@ def _desired_authority(environment: Environment, label: str) -> DesiredAuthority
         validity=authority.validity,
         path_length=effective_path_length(environment, label),
         sha256=authority.sha256,
+        arn=authority.arn,
+        enabled=authority.enabled,
+        policy=authority.policy,
+        acm_permission=authority.acm_permission,
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest
 from pkiops.environment.models import Authority, Environment, UsageMode
+from pkiops.environment.subjects import common_name
 from pkiops.x509.algorithms import signing_algorithms
 from pkiops.x509.duration import Duration
 
@@ -34,7 +35,9 @@ def check_authorities(environment: Environment) -> Iterator[Finding]:
     for label, authority in authorities.items():
         path: KeyPath = ("authorities", label)
         yield from _check_alone(authority, path)
-        name = authority.subject.common_name
+        name = common_name(authority.subject)
+        if name is None:
+            continue
         if name in names:
             message = f"authority {names[name]} has this name too; two keys under one name break chain building"
             yield Finding((*path, "subject", "common_name"), message, "env.common-name")

@@ -15,6 +15,7 @@ from pkiops.environment.endpoints import endpoint_problem
 from pkiops.environment.finding import Finding, KeyPath, listed
 from pkiops.environment.models import Bundle, Environment, TargetKind
 from pkiops.environment.profile_checks import check_profiles
+from pkiops.environment.settings_checks import check_settings
 
 # Kinds of later versions: known here so that a file written for one is told the truth.
 FUTURE_KINDS = frozenset({
@@ -29,6 +30,7 @@ def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
     return (
         *_check_top(environment, stem),
         *check_authorities(environment),
+        *check_settings(environment),
         *check_profiles(environment),
         *_check_bundles(environment),
     )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkiops.environment.hierarchy import root_of
 from pkiops.environment.models import Environment
+from pkiops.environment.subjects import common_name
 from pkiops.errors import VerificationFailed
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     declared = environment.authorities[label]
     if declared.sha256 is not None and _digest(entry.chain[0]) != declared.sha256:
         raise _refused("index.pin", f"the index's certificate of {label} is not the one that the file pins")
-    if _common_name(own) != declared.subject.common_name:
+    if _common_name(own) != common_name(declared.subject):
         raise _refused("index.subject", f"the index's certificate of {label} is of another subject")
     return entry
 
@@ -171,7 +172,7 @@ def _common_name(certificate: x509.Certificate) -> str | None:
     from cryptography.x509.oid import NameOID
 
     found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(found[0].value) if len(found) == 1 else None
+    return str(found[-1].value) if found else None
 
 
 def _require_home(reference: str, account: str, region: str) -> None:

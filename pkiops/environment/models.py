@@ -11,15 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from pkiops.policy.declared import declared
-from pkiops.policy.rules import DurationField, Profile
+from pkiops.policy.rules import DurationField, Pattern, Profile
 from pkiops.x509.algorithms import KeyAlgorithm, SigningAlgorithm
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+
+
+class PATTERNS:
+    """The spelling of values whose mistakes are explained in words of their own (``translate.py``)."""
+
+    arn = (
+        r"^arn:aws[a-z-]*:acm-pca:[a-z0-9-]+:[0-9]{12}:certificate-authority/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+    )
+    crl_path = r"^(/|[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)$"  # no segment starts with a dot
+    day = r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
+    tag_key = r"^[A-Za-z0-9 _.:/=+@-]+$"
+    tag_value = r"^[A-Za-z0-9 _.:/=+@-]*$"
+    type = r"^[A-Za-z0-9.]+$"
+
+
 EnvironmentName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
 Label = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]$")]
@@ -28,6 +43,18 @@ HostName = Annotated[
     Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$", max_length=253),
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+RegionName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", max_length=40)]
+AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=2048)]
+AuthorityArn = Annotated[str, Field(pattern=PATTERNS.arn, max_length=200)]
+CrlPath = Annotated[str, Field(pattern=PATTERNS.crl_path, max_length=253)]  # CustomPath of CrlConfiguration
+Switch = Annotated[bool, Field(strict=True)]
+Text64 = Annotated[str, Field(min_length=1, max_length=64)]
+Text128 = Annotated[str, Field(min_length=1, max_length=128)]
+TagKey = Annotated[str, Field(pattern=PATTERNS.tag_key, max_length=128)]
+TagValue = Annotated[str, Field(pattern=PATTERNS.tag_value, max_length=256)]
+# the service takes 50 tags on a CA, and three are ours
+Tags = Annotated[Mapping[TagKey, TagValue], Field(max_length=47)]
 
 
 def _no_truth_value(value: object) -> object:
@@ -52,13 +79,13 @@ class AwsPrivateCaBackend:
     """
 
     type: Literal["aws-private-ca"]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
-    account: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
-    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=2048)] | None = None
+    region: RegionName
+    account: AccountId
+    role_arn: RoleArn | None = None
     endpoint_urls: Mapping[Literal["acm-pca", "s3", "sts"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]] = (
         field(default_factory=dict)
     )
-    sandbox: Annotated[bool, Field(strict=True)] = False
+    sandbox: Switch = False
 
 
 @declared
@@ -71,17 +98,19 @@ class SqliteLedger:
 
 @declared
 class CrlPublication:
-    """Where the service writes CRLs, and the host that goes into certificates for ever."""
+    """Where the service writes CRLs, and the host that goes into certificates for ever. Not managed: checked, never changed."""
 
     bucket: BucketName
     host: HostName
+    manage: Switch = True
 
 
 @declared
 class TrustPublication:
-    """Where pkiops writes bundles and chain-complete CRL sets."""
+    """Where pkiops writes bundles and chain-complete CRL sets. Not managed: checked, never changed."""
 
     bucket: BucketName
+    manage: Switch = True
 
 
 @declared
@@ -92,39 +121,159 @@ class Publication:
     trust: TrustPublication
 
 
+class KeyStorageSecurityStandard(StrEnum):
+    """KeyStorageSecurityStandard of CreateCertificateAuthority."""
+
+    FIPS_140_2_LEVEL_2_OR_HIGHER = "FIPS_140_2_LEVEL_2_OR_HIGHER"
+    FIPS_140_2_LEVEL_3_OR_HIGHER = "FIPS_140_2_LEVEL_3_OR_HIGHER"
+    CCPC_LEVEL_1_OR_HIGHER = "CCPC_LEVEL_1_OR_HIGHER"
+
+
+class KeyUsage(StrEnum):
+    """KeyUsage of a certificate request, by RFC 5280 name (section 4.2.1.3)."""
+
+    DIGITAL_SIGNATURE = "digitalSignature"
+    NON_REPUDIATION = "nonRepudiation"
+    KEY_ENCIPHERMENT = "keyEncipherment"
+    DATA_ENCIPHERMENT = "dataEncipherment"
+    KEY_AGREEMENT = "keyAgreement"
+    KEY_CERT_SIGN = "keyCertSign"
+    CRL_SIGN = "cRLSign"
+    ENCIPHER_ONLY = "encipherOnly"
+    DECIPHER_ONLY = "decipherOnly"
+
+
+@declared
+class SubjectAttribute:
+    """One attribute of a subject: ``type`` by RFC name or as a dotted OID."""
+
+    type: Annotated[str, Field(pattern=PATTERNS.type, max_length=64)]
+    value: Annotated[str, Field(min_length=1, max_length=256)]
+
+
 @declared
 class AuthoritySubject:
-    """The subject of a CA; lengths as in the service's ASN1Subject."""
+    """The subject of a CA, by field in the service's order, or as ``attributes`` in the order given; lengths as in the service's ASN1Subject."""
 
-    common_name: Annotated[str, Field(min_length=1, max_length=64)]
-    organization: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    organizational_unit: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    common_name: Text64 | None = None
+    organization: Text64 | None = None
+    organizational_unit: Text64 | None = None
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    state: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    locality: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    state: Text128 | None = None
+    locality: Text128 | None = None
+    title: Text64 | None = None
+    surname: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    given_name: Annotated[str, Field(min_length=1, max_length=16)] | None = None
+    initials: Annotated[str, Field(min_length=1, max_length=5)] | None = None
+    pseudonym: Text128 | None = None
+    generation_qualifier: Annotated[str, Field(min_length=1, max_length=3)] | None = None
+    serial_number: Text64 | None = None
+    distinguished_name_qualifier: Text64 | None = None
+    attributes: Annotated[tuple[SubjectAttribute, ...], Field(max_length=150)] = ()
+
+
+@declared
+class InformationAccess:
+    """One entry of SubjectInformationAccess: how (``caRepository`` or a dotted OID) and where, in exactly one form."""
+
+    method: Annotated[str, Field(pattern=PATTERNS.type, max_length=64)]
+    uri: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    dns: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    email: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    ip: Annotated[str, Field(min_length=1, max_length=39)] | None = None
+    registered_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+@declared
+class CsrExtensions:
+    """CsrExtensions of CreateCertificateAuthority: what the CA's request asks of whoever signs it."""
+
+    key_usage: Annotated[tuple[KeyUsage, ...], Field(max_length=9)] = ()
+    subject_information_access: Annotated[tuple[InformationAccess, ...], Field(max_length=50)] = ()
+
+
+@declared
+class NameForms:
+    """Name constraints by form: DNS domains, hosts of URIs, CIDR blocks, mailboxes or their hosts."""
+
+    dns: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
+    uri: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
+    ip: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
+    email: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
+
+
+@declared
+class NameConstraints:
+    """Names that certificates below a CA may and may not hold; permitted ones given, or derived ``from: profiles``."""
+
+    source: Annotated[Literal["profiles"] | None, Field(alias="from")] = None
+    permitted: NameForms = field(default_factory=NameForms)
+    excluded: NameForms = field(default_factory=NameForms)
+
+
+class CrlType(StrEnum):
+    """CrlType of CrlConfiguration."""
+
+    COMPLETE = "COMPLETE"
+    PARTITIONED = "PARTITIONED"
 
 
 @declared
 class CrlSettings:
-    """How long a CRL of this CA is valid, in days as the service counts (1-5000)."""
+    """How a CA publishes its CRL: valid for whole days (1-5000), where in the bucket, under which host, named in certificates or not."""
 
     validity: DurationField
+    type: CrlType = CrlType.COMPLETE
+    path: CrlPath = "crl"
+    host: HostName | None = None
+    omit_cdp: Switch = False
+
+
+@declared
+class OcspSettings:
+    """The service's OCSP responder; ``host`` stands in for its own in certificates and has to forward to it."""
+
+    enabled: Switch
+    host: HostName | None = None
+
+
+@declared
+class AuthorityHome:
+    """Where an authority is, if not where ``backend`` says; what is left out is as there."""
+
+    region: RegionName | None = None
+    account: AccountId | None = None
+    role_arn: RoleArn | None = None
 
 
 @declared
 class Authority:
-    """One CA that should exist; ``issuer`` names its parent, none means a root."""
+    """One CA that should exist; ``issuer`` names its parent, none means a root.
+
+    Of ``enabled``, ``ocsp``, ``policy`` and ``acm_permission``, what is not given is left as it is. An empty ``policy`` means that there is none.
+    """
 
     subject: AuthoritySubject
     issuer: Label | None = None
     generation: Annotated[int, Field(ge=1, le=999, strict=True)] = 1
     sha256: Sha256 | None = None
+    arn: AuthorityArn | None = None
+    backend: AuthorityHome | None = None
+    enabled: Switch | None = None
     key_algorithm: KeyAlgorithm = KeyAlgorithm.EC_prime256v1
     signing_algorithm: SigningAlgorithm | None = None
     usage_mode: UsageMode = UsageMode.GENERAL_PURPOSE
+    key_storage_security_standard: KeyStorageSecurityStandard | None = None
+    csr: CsrExtensions | None = None
     validity: DurationField
+    renew_from: Annotated[str, Field(pattern=PATTERNS.day)] | None = None
     path_length: Annotated[int, Field(ge=0, le=3, strict=True)] | None = None
+    name_constraints: NameConstraints | None = None
     crl: CrlSettings
+    ocsp: OcspSettings | None = None
+    tags: Tags = field(default_factory=dict)
+    policy: Mapping[str, Any] | None = None
+    acm_permission: Switch | None = None
 
 
 class Revocation(StrEnum):
@@ -164,7 +313,7 @@ class Bundle:
 
     anchors: Annotated[tuple[Label, ...], Field(min_length=1)]
     targets: Annotated[Mapping[Label, Target], Field(min_length=1)]
-    include_intermediates: Annotated[bool, Field(strict=True)] = False
+    include_intermediates: Switch = False
     revocation: Revocation = Revocation.CHAIN
 
 
@@ -184,6 +333,7 @@ class Environment:
     backend: AwsPrivateCaBackend
     ledger: SqliteLedger
     publication: Publication
+    tags: Tags = field(default_factory=dict)
     authorities: Annotated[Mapping[Label, Authority], Field(min_length=1)]
     profiles: Mapping[Label, Profile] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)

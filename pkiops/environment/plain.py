@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from pkiops.environment.models import Environment
+from pkiops.environment.models import Environment, NameConstraints
 from pkiops.policy.rules import FromRequest
 from pkiops.x509.duration import Duration
 
@@ -40,6 +40,8 @@ def _without_nulls(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, Duration):
         return str(value)
+    if isinstance(value, NameConstraints):
+        return {"from": value.source, "permitted": _plain(value.permitted), "excluded": _plain(value.excluded)}
     if isinstance(value, FromRequest):
         return {"from": value.source, "patterns": list(value.patterns)}
     if isinstance(value, Enum):

@@ -100,7 +100,7 @@ def test_crl_settings_wait_for_the_policy_of_a_new_bucket(backend: AwsPrivateCa,
     service.add_client_error("update_certificate_authority", "ValidationException", SETTLING)
     service.add_client_error("update_certificate_authority", BUSY)
     service.add_response("update_certificate_authority", {})
-    backend.configure_crl(ARN, CrlSettings(bucket="example-new", host="pki.example.com", validity_days=7))
+    backend.configure_revocation(ARN, CrlSettings(bucket="example-new", host="pki.example.com", validity_days=7))
 
 
 def test_an_issuer_activated_a_moment_ago_is_asked_again(backend: AwsPrivateCa, service: Stubber) -> None:

@@ -242,7 +242,7 @@ def test_a_ca_that_never_issued_has_no_crl_yet(backend: AwsPrivateCa, hierarchy:
 
 def test_crl_settings_change_and_the_rest_stays(backend: AwsPrivateCa, hierarchy: tuple[str, str]) -> None:
     changed = CrlSettings(bucket=BUCKET, host="crl.example.com", validity_days=30)
-    backend.configure_crl(hierarchy[0], changed)
+    backend.configure_revocation(hierarchy[0], changed)
     assert backend.describe_authority(hierarchy[0]).crl == changed
 
 

@@ -192,7 +192,7 @@ class FakeAuthorities:
             reference=reference_of(label),
             type=AuthorityType.SUBORDINATE if declared.issuer else AuthorityType.ROOT,
             status=self.status[label],
-            subject={"common_name": declared.subject.common_name},
+            subject={"common_name": declared.subject.common_name or ""},
             key_algorithm="EC_prime256v1",
             signing_algorithm="SHA256WITHECDSA",
             usage_mode="GENERAL_PURPOSE",
@@ -268,7 +268,7 @@ def _authorities(env: Environment, at: datetime) -> dict[str, builders.Issued]:
     made: dict[str, builders.Issued] = {}
     for label in issuers_first(env):
         declared = env.authorities[label]
-        name = {"organization": declared.subject.organization or "", "common_name": declared.subject.common_name}
+        name = {"organization": declared.subject.organization or "", "common_name": declared.subject.common_name or ""}
         ends = declared.validity.after(at)
         if declared.issuer is None:
             made[label] = builders.root_ca(name, at=at, not_after=ends)

@@ -19,11 +19,11 @@ from pkiops.backends.interface import (
     AuthorityCertificateRequest,
     AuthorityRequest,
     AuthorityStatus,
-    CrlSettings,
     ObservedAuthority,
 )
 from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState
 from pkiops.x509 import pem
+from pkiops.x509.name_constraints import encode_name_constraints
 
 _T = TypeVar("_T")
 
@@ -35,7 +35,7 @@ _SETTLING_S = 60.0
 
 
 class Authorities(Calls):
-    """Certificate authorities of one account and region (ReadsAuthorities, CreatesAuthorities)."""
+    """Certificate authorities of one account and region (ReadsAuthorities, and CreatesAuthorities but for what ``configuration.py`` changes)."""
 
     def list_authorities(self) -> tuple[ObservedAuthority, ...]:
         """Every CA with its tags (ListCertificateAuthorities, then ListTags of each that still has tags)."""
@@ -77,7 +77,7 @@ class Authorities(Calls):
                 answer = self._clients.private_ca().create_certificate_authority(**parameters, IdempotencyToken=token)
             return answer["CertificateAuthorityArn"]
 
-        reference = self._while_settling(create, _is_bucket_permission)
+        reference = self._while_settling(create, is_bucket_permission)
         # the next call may not know it yet
         self._wait_for(lambda: self.describe_authority(reference), f"{reference} to be known")
         return reference
@@ -103,7 +103,11 @@ class Authorities(Calls):
     def sign_authority(self, request: AuthorityCertificateRequest) -> tuple[bytes, ...]:
         """Have a CA certificate signed (IssueCertificate, GetCertificate)."""
         is_root = request.authority == request.issuer
-        template = root_template(request.path_length) if is_root else subordinate_template(request.path_length or 0)
+        constraints = encode_name_constraints(request.name_constraints) if request.name_constraints else None
+        if is_root:
+            template = root_template(request.path_length)
+        else:
+            template = subordinate_template(request.path_length or 0, passthrough=constraints is not None)
         parameters = shapes.issue_parameters(
             authority=request.issuer,
             csr_pem=pem.encode(request.csr_der, pem.CERTIFICATE_REQUEST),
@@ -111,7 +115,7 @@ class Authorities(Calls):
             template_arn=template.arn(shapes.partition_of_arn(request.issuer)),
             not_before=request.not_before,
             not_after=request.not_after,
-            api_passthrough=shapes.key_usage_passthrough(template) if template.passthrough else None,
+            api_passthrough=shapes.authority_passthrough(template, constraints),
         )
         # an issuer that became ACTIVE a moment ago may not issue yet (terraform-provider-aws retries for a minute too)
         certificate = self._while_settling(
@@ -141,23 +145,6 @@ class Authorities(Calls):
                 self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
             return
         self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
-
-    def configure_crl(self, reference: str, crl: CrlSettings) -> None:
-        """Change the CRL settings (UpdateCertificateAuthority), keeping every field of the configuration we do not set."""
-        client = self._clients.private_ca()
-        with translated("DescribeCertificateAuthority", reference):
-            answer: Mapping[str, Any] = client.describe_certificate_authority(CertificateAuthorityArn=reference)
-        revocation = dict(answer["CertificateAuthority"].get("RevocationConfiguration") or {})
-        revocation["CrlConfiguration"] = shapes.changed_crl(revocation.get("CrlConfiguration") or {}, crl)
-
-        def update() -> None:
-            with translated("UpdateCertificateAuthority", reference):
-                client.update_certificate_authority(
-                    CertificateAuthorityArn=reference,
-                    RevocationConfiguration=revocation,  # type: ignore[arg-type]
-                )
-
-        self._while_settling(lambda: self._when_free(update), _is_bucket_permission)
 
     def _tags_of(self, reference: str) -> Mapping[str, str] | None:
         """The tags of a CA; waits while it is CREATING, because until then nobody can say whose it is."""
@@ -226,6 +213,7 @@ class Authorities(Calls):
         return self._wait_for(ask, f"certificate {certificate}")
 
 
-def _is_bucket_permission(error: BackendError) -> bool:
+def is_bucket_permission(error: BackendError) -> bool:
+    """Whether the service could not write into the CRL bucket, perhaps because a policy of a moment ago is not seen yet."""
     # the only sign the service gives is this text (terraform-provider-aws retries on it too)
     return error.details.get("aws_error") == "ValidationException" and "S3 bucket" in error.message

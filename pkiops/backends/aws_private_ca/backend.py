@@ -13,8 +13,8 @@ from pkiops.clock import Clock
 class AwsPrivateCa(CrlBucket, Caller):
     """AWS Private CA in one account and region.
 
-    Implements ReadsAuthorities, CreatesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls, KeepsCrlsInBucket, HasPrices and
-    doctor's KnowsCaller.
+    Implements ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls,
+    KeepsCrlsInBucket, HasPrices and doctor's KnowsCaller.
     """
 
     def __init__(self, clients: AwsClients, clock: Clock, prices: Prices = LISTED) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
-from pkiops.backends.aws_private_ca.authorities import Authorities
 from pkiops.backends.aws_private_ca.calls import is_another_change
+from pkiops.backends.aws_private_ca.configuration import Configuration
 from pkiops.backends.aws_private_ca.templates import Template, end_entity_template
 from pkiops.backends.interface import (
     ExpectedCertificate,
@@ -42,7 +42,7 @@ _SHORT_NAMES = {
 }
 
 
-class Issuance(Authorities):
+class Issuance(Configuration):
     """End entity certificates (IssuesCertificates, RevokesCertificates)."""
 
     def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:

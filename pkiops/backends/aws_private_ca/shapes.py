@@ -6,11 +6,20 @@ Source: CreateCertificateAuthority, IssueCertificate, DescribeCertificateAuthori
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pkiops.backends.aws_private_ca.subject_shapes import (
+    attributes_from_api,
+    csr_extensions_from_api,
+    csr_extensions_to_api,
+    key_usage_to_api,
+    subject_from_api,
+    subject_to_api,
+)
 from pkiops.backends.aws_private_ca.templates import Template
 from pkiops.backends.interface import (
     AuthorityRequest,
@@ -18,6 +27,7 @@ from pkiops.backends.interface import (
     AuthorityType,
     CrlSettings,
     ObservedAuthority,
+    OcspSettings,
 )
 from pkiops.errors import BackendError
 
@@ -26,32 +36,15 @@ if TYPE_CHECKING:
 
 _E = TypeVar("_E", bound=StrEnum)
 
-_SUBJECT_KEYS = {
-    "country": "Country",
-    "organization": "Organization",
-    "organizational_unit": "OrganizationalUnit",
-    "state": "State",
-    "locality": "Locality",
-    "common_name": "CommonName",
-}
-_SUBJECT_NAMES = {value: key for key, value in _SUBJECT_KEYS.items()}
+NAME_CONSTRAINTS = "2.5.29.30"
+_DEFAULT_CRL_PATH = "crl"
+
 _SAN_KEYS = {
     "dns": "DnsName",
     "uri": "UniformResourceIdentifier",
     "ip": "IpAddress",
     "email": "Rfc822Name",
 }
-_KEY_USAGE_KEYS = {"digitalSignature": "DigitalSignature", "keyCertSign": "KeyCertSign", "cRLSign": "CRLSign"}
-
-
-def subject_to_api(subject: Mapping[str, str]) -> dict[str, str]:
-    """A subject as ASN1Subject."""
-    return {_SUBJECT_KEYS[name]: value for name, value in subject.items() if value}
-
-
-def subject_from_api(subject: Mapping[str, Any]) -> dict[str, str]:
-    """An ASN1Subject by our names; attributes we have no name for keep the service's."""
-    return {_SUBJECT_NAMES.get(key, key): str(value) for key, value in subject.items()}
 
 
 def crl_to_api(crl: CrlSettings) -> dict[str, Any]:
@@ -65,8 +58,15 @@ def crl_to_api(crl: CrlSettings) -> dict[str, Any]:
         "S3BucketName": crl.bucket,
         "S3ObjectAcl": "BUCKET_OWNER_FULL_CONTROL",
     }
-    if crl.host:
+    if not crl.named:
+        # the service refuses a host beside it
+        configuration["CrlDistributionPointExtensionConfiguration"] = {"OmitExtension": True}
+    elif crl.host:
         configuration["CustomCname"] = crl.host
+    if not crl.complete:
+        configuration["CrlType"] = "PARTITIONED"
+    if crl.path != _DEFAULT_CRL_PATH:
+        configuration["CustomPath"] = crl.path
     return configuration
 
 
@@ -78,7 +78,7 @@ def crl_from_api(configuration: Mapping[str, Any] | None) -> CrlSettings | None:
         bucket=configuration.get("S3BucketName", ""),
         host=configuration.get("CustomCname"),
         validity_days=int(configuration.get("ExpirationInDays", 0)),
-        path=configuration.get("CustomPath", "crl"),
+        path=configuration.get("CustomPath") or _DEFAULT_CRL_PATH,
         named=not (configuration.get("CrlDistributionPointExtensionConfiguration") or {}).get("OmitExtension"),
         complete=configuration.get("CrlType", "COMPLETE") == "COMPLETE",
     )
@@ -86,27 +86,41 @@ def crl_from_api(configuration: Mapping[str, Any] | None) -> CrlSettings | None:
 
 def changed_crl(before: Mapping[str, Any], crl: CrlSettings) -> dict[str, Any]:
     """The CrlConfiguration that turns one into ``crl``: what we have no word for stays, what contradicts it does not."""
-    changed = {**before, **crl_to_api(crl)}
+    changed = {key: value for key, value in before.items() if key not in {"CustomCname", "CustomPath"}}
     if crl.named and changed.get("CrlDistributionPointExtensionConfiguration"):
         changed["CrlDistributionPointExtensionConfiguration"] = {"OmitExtension": False}
     if crl.complete and "CrlType" in changed:
         changed["CrlType"] = "COMPLETE"
-    return changed
+    return {**changed, **crl_to_api(crl)}
+
+
+def changed_ocsp(before: Mapping[str, Any], ocsp: OcspSettings) -> dict[str, Any]:
+    """The OcspConfiguration that turns one into ``ocsp``; a responder that is off takes no other member."""
+    if not ocsp.enabled:
+        return {"Enabled": False}
+    changed = {key: value for key, value in before.items() if key != "OcspCustomCname"}
+    host = {"OcspCustomCname": ocsp.host} if ocsp.host else {}
+    return {**changed, "Enabled": True, **host}
 
 
 def create_parameters(request: AuthorityRequest, partition: str = "aws") -> dict[str, Any]:
     """The CreateCertificateAuthority request, without its token."""
     # regions in China have no FIPS hardware, and refuse the default
-    standard = {"KeyStorageSecurityStandard": "CCPC_LEVEL_1_OR_HIGHER"} if partition == "aws-cn" else {}
+    standard = request.key_storage_security_standard or ("CCPC_LEVEL_1_OR_HIGHER" if partition == "aws-cn" else None)
+    revocation: dict[str, Any] = {"CrlConfiguration": crl_to_api(request.crl)}
+    if request.ocsp is not None and request.ocsp.enabled:
+        revocation["OcspConfiguration"] = changed_ocsp({}, request.ocsp)
+    extensions = csr_extensions_to_api(request.csr_extensions)
     return {
-        **standard,
+        **({"KeyStorageSecurityStandard": standard} if standard else {}),
         "CertificateAuthorityType": request.type.value,
         "CertificateAuthorityConfiguration": {
             "KeyAlgorithm": request.key_algorithm.value,
             "SigningAlgorithm": request.signing_algorithm.value,
-            "Subject": subject_to_api(request.subject),
+            "Subject": subject_to_api(request.subject, request.subject_attributes),
+            **({"CsrExtensions": extensions} if extensions else {}),
         },
-        "RevocationConfiguration": {"CrlConfiguration": crl_to_api(request.crl)},
+        "RevocationConfiguration": revocation,
         "UsageMode": request.usage_mode,
         "Tags": [{"Key": key, "Value": request.tags[key]} for key in sorted(request.tags)],
     }
@@ -148,10 +162,20 @@ def names_passthrough(subject: Mapping[str, str], sans: Sequence[SubjectAltName]
     return passthrough
 
 
-def key_usage_passthrough(template: Template) -> dict[str, Any]:
-    """The key usage that a blank CA template leaves to the caller."""
-    usage = {_KEY_USAGE_KEYS[name]: True for name in template.key_usage}
-    return {"Extensions": {"KeyUsage": usage}}
+def authority_passthrough(template: Template, name_constraints: bytes | None) -> dict[str, Any] | None:
+    """What a CA template leaves to the caller: the key usage of a blank one, and name constraints (critical, RFC 5280 section 4.2.1.10).
+
+    None for a template that takes nothing.
+    """
+    if not template.passthrough:
+        return None
+    extensions: dict[str, Any] = {}
+    if template.blank:
+        extensions["KeyUsage"] = key_usage_to_api(template.key_usage)
+    if name_constraints is not None:
+        value = base64.b64encode(name_constraints).decode("ascii")
+        extensions["CustomExtensions"] = [{"ObjectIdentifier": NAME_CONSTRAINTS, "Value": value, "Critical": True}]
+    return {"Extensions": extensions}
 
 
 def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None) -> ObservedAuthority:
@@ -161,11 +185,16 @@ def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None
     """
     configuration = answer.get("CertificateAuthorityConfiguration", {})
     revocation = answer.get("RevocationConfiguration") or {}
+    subject = configuration.get("Subject", {})
+    ocsp = revocation.get("OcspConfiguration") or {}
     return ObservedAuthority(
         reference=answer["Arn"],
         type=_known(AuthorityType, answer, "Type"),
         status=_known(AuthorityStatus, answer, "Status"),
-        subject=subject_from_api(configuration.get("Subject", {})),
+        subject=subject_from_api(subject),
+        subject_attributes=attributes_from_api(subject),
+        csr_extensions=csr_extensions_from_api(configuration.get("CsrExtensions")),
+        key_storage_security_standard=answer.get("KeyStorageSecurityStandard"),
         key_algorithm=configuration.get("KeyAlgorithm", ""),
         signing_algorithm=configuration.get("SigningAlgorithm", ""),
         usage_mode=answer.get("UsageMode", "GENERAL_PURPOSE"),
@@ -173,7 +202,8 @@ def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None
         not_before=_moment_or_none(answer.get("NotBefore")),
         not_after=_moment_or_none(answer.get("NotAfter")),
         crl=crl_from_api(revocation.get("CrlConfiguration")),
-        ocsp=bool((revocation.get("OcspConfiguration") or {}).get("Enabled")),
+        ocsp=bool(ocsp.get("Enabled")),
+        ocsp_host=ocsp.get("OcspCustomCname") if ocsp.get("Enabled") else None,
         tags=tags,
         owner_account=answer.get("OwnerAccount"),
         failure_reason=answer.get("FailureReason"),

@@ -1,8 +1,8 @@
 """The issuing templates pkiops uses, and the extensions each fixes.
 
 What this module decides: which template serves which intent. Base templates take subject and SAN from the CSR as they stand;
-the API passthrough forms take them from the call, and are chosen when the approved names differ from the CSR's. No template
-that copies extensions from a CSR is ever used.
+the API passthrough forms take them from the call, and are chosen when the approved names differ from the CSR's, and for a CA that gets name
+constraints. No template that copies extensions from a CSR is ever used.
 
 Source: AWS Private CA User Guide, template definitions; ``keyEncipherment`` is set for EC keys too.
 """
@@ -17,7 +17,7 @@ from pkiops.errors import NotSupported
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template and what it fixes; usages are RFC 5280 names."""
+    """A template and what it fixes; usages are RFC 5280 names. ``blank`` is one that fixes none: the caller has to give ``key_usage``."""
 
     name: str
     key_usage: tuple[str, ...]
@@ -25,6 +25,7 @@ class Template:
     is_ca: bool = False
     path_length: int | None = None
     passthrough: bool = False
+    blank: bool = False
 
     def arn(self, partition: str) -> str:
         """The template's ARN: no region, no account, the partition of the CA."""
@@ -59,10 +60,10 @@ def root_template(path_length: int | None) -> Template:
     if path_length is None:
         return Template("RootCACertificate", _CA_KEY_USAGE, is_ca=True)
     name = f"BlankRootCACertificate_PathLen{path_length}_APIPassthrough"
-    return Template(name, _CA_KEY_USAGE, is_ca=True, path_length=path_length, passthrough=True)
+    return Template(name, _CA_KEY_USAGE, is_ca=True, path_length=path_length, passthrough=True, blank=True)
 
 
-def subordinate_template(path_length: int) -> Template:
-    """The template for a subordinate CA."""
-    name = f"SubordinateCACertificate_PathLen{path_length}"
-    return Template(name, _CA_KEY_USAGE, is_ca=True, path_length=path_length)
+def subordinate_template(path_length: int, *, passthrough: bool = False) -> Template:
+    """The template for a subordinate CA; ``passthrough`` for one that takes custom extensions (name constraints) from the call."""
+    name = f"SubordinateCACertificate_PathLen{path_length}" + ("_APIPassthrough" if passthrough else "")
+    return Template(name, _CA_KEY_USAGE, is_ca=True, path_length=path_length, passthrough=passthrough)

@@ -55,7 +55,7 @@ def test_ca_templates() -> None:
     assert root_template(None).name == "RootCACertificate"
     assert root_template(1).name == "BlankRootCACertificate_PathLen1_APIPassthrough"
     assert subordinate_template(0).name == "SubordinateCACertificate_PathLen0"
-    assert shapes.key_usage_passthrough(root_template(1)) == {
+    assert shapes.authority_passthrough(root_template(1), None) == {
         "Extensions": {"KeyUsage": {"DigitalSignature": True, "KeyCertSign": True, "CRLSign": True}}
     }
 
@@ -168,7 +168,7 @@ def test_an_answer_becomes_an_observed_authority() -> None:
             "CertificateAuthorityConfiguration": {
                 "KeyAlgorithm": "RSA_2048",
                 "SigningAlgorithm": "SHA256WITHRSA",
-                "Subject": {"CommonName": "x", "CustomAttributes": "odd"},
+                "Subject": {"CommonName": "x", "Odd": "odd"},
             },
             "RevocationConfiguration": {
                 "CrlConfiguration": {"Enabled": True, "ExpirationInDays": 3, "S3BucketName": "b"},
@@ -179,7 +179,7 @@ def test_an_answer_becomes_an_observed_authority() -> None:
     )
     assert observed.status is AuthorityStatus.ACTIVE
     assert observed.created_at == NOW
-    assert observed.subject == {"common_name": "x", "CustomAttributes": "odd"}
+    assert observed.subject == {"common_name": "x", "Odd": "odd"}
     assert observed.crl == CrlSettings(bucket="b", host=None, validity_days=3)
     assert observed.ocsp
 
@@ -197,6 +197,7 @@ def test_a_changed_crl_keeps_what_we_have_no_word_for_and_drops_what_contradicts
         "CrlType": "PARTITIONED",
         "CustomPath": "lists",
         "CrlDistributionPointExtensionConfiguration": {"OmitExtension": True},
+        "FieldOfNextYear": 1,
     }
     found = shapes.crl_from_api(before)
     assert found is not None
@@ -205,8 +206,8 @@ def test_a_changed_crl_keeps_what_we_have_no_word_for_and_drops_what_contradicts
     assert changed == {
         **shapes.crl_to_api(CRL),
         "CrlType": "COMPLETE",
-        "CustomPath": "lists",
         "CrlDistributionPointExtensionConfiguration": {"OmitExtension": False},
+        "FieldOfNextYear": 1,
     }
     assert shapes.changed_crl({}, CRL) == shapes.crl_to_api(CRL)
 

@@ -34,8 +34,9 @@ def der(issued: builders.Issued) -> bytes:
     return issued.certificate.public_bytes(Encoding.DER)
 
 
-ROOT = builders.root_ca(BASE.authorities["root"].subject.common_name)
-CLIENTS = builders.subordinate_ca(ROOT, BASE.authorities["clients"].subject.common_name)
+ROOT_NAME, CLIENTS_NAME = (str(BASE.authorities[label].subject.common_name) for label in ("root", "clients"))
+ROOT = builders.root_ca(ROOT_NAME)
+CLIENTS = builders.subordinate_ca(ROOT, CLIENTS_NAME)
 PIN = hashlib.sha256(der(ROOT)).hexdigest()
 
 
@@ -94,8 +95,8 @@ def test_an_index_of_another_file_is_stale_but_a_pin_makes_none_so() -> None:
 
 
 def test_a_forged_chain_is_refused() -> None:
-    other = builders.root_ca(BASE.authorities["root"].subject.common_name)
-    forged = builders.subordinate_ca(other, BASE.authorities["clients"].subject.common_name)
+    other = builders.root_ca(ROOT_NAME)
+    forged = builders.subordinate_ca(other, CLIENTS_NAME)
     (entry,) = an_index().authorities
     own_root = an_index(authorities=(replace(entry, chain=(der(forged), der(other))),))
     assert refused(own_root, pinned()) == "index.pin"

@@ -1,0 +1,246 @@
+"""Does what a file says about one authority fit together, and would the service take it?
+
+Pure. Here are the subject, the request's extensions, revocation, tags, sharing and the authority's home; name constraints are
+``constraint_checks.py``, lifetimes and hierarchies ``authority_checks.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from pkiops.environment.finding import Finding, KeyPath, listed, nearest
+from pkiops.environment.models import Authority, AwsPrivateCaBackend, Environment, InformationAccess, Tags
+from pkiops.environment.subjects import common_name, ordered_attributes
+from pkiops.x509.attribute_types import ATTRIBUTE_NAMES, COMMON_NAME, COUNTRY, FIELD_OIDS, attribute_oid, is_oid
+
+ACCESS_METHODS = {
+    "caRepository": "1.3.6.1.5.5.7.48.5",
+    "resourcePkiManifest": "1.3.6.1.5.5.7.48.10",
+    "resourcePkiNotify": "1.3.6.1.5.5.7.48.13",
+}
+ACCESS_FORMS = ("uri", "dns", "email", "ip", "registered_id")
+MAX_POLICY = 20_480  # the size of resource policies in general; PutPolicy takes more, and nobody reviews that
+_MAX_TAGS = 47
+_STATEMENT_KEYS = ("Sid", "Effect", "Principal", "Action", "Condition")
+
+
+def check_settings(environment: Environment) -> Iterator[Finding]:
+    """Every finding about what single authorities say, and about the tags of the environment."""
+    yield from _check_tags(environment.tags, ("tags",))
+    for label, authority in environment.authorities.items():
+        path: KeyPath = ("authorities", label)
+        yield from _check_subject(authority, (*path, "subject"))
+        yield from _check_csr(authority, (*path, "csr"))
+        yield from _check_revocation(authority, path)
+        yield from _check_tags(authority.tags, (*path, "tags"))
+        if len({**environment.tags, **authority.tags}) > _MAX_TAGS:
+            message = (
+                f"with those of the environment these are more than the {_MAX_TAGS} tags a CA can have beside ours"
+            )
+            yield Finding((*path, "tags"), message, "env.tags")
+        if authority.policy:
+            yield from _check_policy(authority.policy, (*path, "policy"))
+        yield from _check_home(authority, environment.backend, path)
+        yield from _check_standard(authority, environment.backend, path)
+        if authority.renew_from is not None and not _is_date(authority.renew_from):
+            yield Finding((*path, "renew_from"), "there is no such day; write 2026-11-25", "env.date")
+
+
+def _check_subject(authority: Authority, path: KeyPath) -> Iterator[Finding]:
+    subject = authority.subject
+    fields = [name for name in FIELD_OIDS if getattr(subject, name) is not None]
+    if subject.attributes and fields:
+        message = "the service takes fields or attributes, never both; write this as an attribute"
+        yield from (Finding((*path, name), message, "env.subject", at_key=True) for name in fields)
+    for index, attribute in enumerate(subject.attributes):
+        where = (*path, "attributes", index)
+        oid = attribute_oid(attribute.type)
+        if oid is None:
+            close = nearest(attribute.type, ATTRIBUTE_NAMES)
+            advice = f"did you mean {close}?" if close else f"write {listed(ATTRIBUTE_NAMES)}, or a dotted OID"
+            yield Finding((*where, "type"), f"there is no such attribute type; {advice}", "env.subject")
+        elif oid == COUNTRY and not (
+            len(attribute.value) == 2 and attribute.value.isascii() and attribute.value.isupper()
+        ):
+            yield Finding((*where, "value"), "write a country code of two capitals, such as GB", "env.subject")
+        elif oid == COMMON_NAME and len(attribute.value) > 64:
+            yield Finding((*where, "value"), "is too long; a common name has at most 64 characters", "env.subject")
+    known = all(oid for oid, _ in ordered_attributes(subject))
+    if known and common_name(subject) is None:
+        at = (*path, "attributes") if subject.attributes else (*path, "common_name")
+        what = "no attribute is a commonName; add one" if subject.attributes else "this key is required; add it"
+        yield Finding(at, f"{what}: bundles, plans and generations tell CAs apart by it", "env.missing-key")
+
+
+def _check_csr(authority: Authority, path: KeyPath) -> Iterator[Finding]:
+    if authority.csr is None:
+        return
+    usages = [usage.value for usage in authority.csr.key_usage]
+    for index, usage in enumerate(usages):
+        if usage in usages[:index]:
+            yield Finding((*path, "key_usage", index), "this usage is listed twice; keep one", "env.csr")
+        elif usage in {"encipherOnly", "decipherOnly"} and "keyAgreement" not in usages:
+            message = "has no meaning without keyAgreement (RFC 5280 section 4.2.1.3); add that, or remove this"
+            yield Finding((*path, "key_usage", index), message, "env.csr")
+    for index, access in enumerate(authority.csr.subject_information_access):
+        where = (*path, "subject_information_access", index)
+        if access.method not in ACCESS_METHODS and not is_oid(access.method):
+            yield Finding((*where, "method"), f"write {listed(ACCESS_METHODS)}, or a dotted OID", "env.csr")
+        given = [form for form in ACCESS_FORMS if getattr(access, form) is not None]
+        if len(given) != 1:
+            yield Finding(where, f"write exactly one of {listed(ACCESS_FORMS)}", "env.csr", at_key=True)
+        elif problem := _location_problem(access, given[0]):
+            yield Finding((*where, given[0]), problem, "env.csr")
+
+
+def _location_problem(access: InformationAccess, form: str) -> str | None:
+    value: str = getattr(access, form)
+    if not value.isascii() or not value.isprintable() or " " in value:
+        return "write printable ASCII characters without spaces"
+    if form == "uri" and "://" not in value:
+        return "write an absolute URI, such as http://pki.example.com/repository"
+    if form == "registered_id" and not is_oid(value):
+        return "write a dotted OID"
+    if form == "ip" and not _is_address(value):
+        return "write one IP address"
+    return None
+
+
+def _is_address(text: str) -> bool:
+    import ipaddress  # only files with addresses pay for it
+
+    try:
+        return "%" not in text and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
+def _check_revocation(authority: Authority, path: KeyPath) -> Iterator[Finding]:
+    crl, ocsp = authority.crl, authority.ocsp
+    if crl.omit_cdp and crl.host is not None:
+        message = "with omit_cdp no certificate names a host, and the service refuses one; remove host"
+        yield Finding((*path, "crl", "host"), message, "env.crl-host", at_key=True)
+    if crl.path == "audit-report" or crl.path.startswith("audit-report/"):
+        yield Finding(
+            (*path, "crl", "path"), "audit reports are there, and nobody may serve them; write another", "env.crl-path"
+        )
+    if ocsp is not None and ocsp.host is not None and not ocsp.enabled:
+        yield Finding(
+            (*path, "ocsp", "host"),
+            "the responder is off; write enabled: true, or remove host",
+            "env.ocsp",
+            at_key=True,
+        )
+
+
+def _check_tags(tags: Tags, path: KeyPath) -> Iterator[Finding]:
+    for key in tags:
+        if key.lower().startswith(("aws:", "pkiops:")):
+            message = "tags that start with aws: belong to AWS, and those with pkiops: to pkiops; write another key"
+            yield Finding((*path, key), message, "env.tags", at_key=True)
+
+
+def _check_policy(policy: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
+    """The shape of a resource policy. Its resource is the CA, whose ARN nobody knows before it exists: pkiops writes it."""
+    for key in policy:
+        if key not in {"Version", "Statement"}:
+            yield Finding((*path, key), "here may stand Version or Statement", "env.policy", at_key=True)
+    if policy.get("Version", "2012-10-17") != "2012-10-17":
+        yield Finding((*path, "Version"), 'write "2012-10-17", or leave it out', "env.policy")
+    statements = policy.get("Statement")
+    if not isinstance(statements, list) or not statements:
+        yield Finding((*path, "Statement"), "write a list of statements", "env.policy")
+        return
+    if len(repr(policy)) > MAX_POLICY:
+        yield Finding(path, f"is too large; at most {MAX_POLICY} characters", "env.policy", at_key=True)
+    for index, statement in enumerate(statements):
+        where = (*path, "Statement", index)
+        if not isinstance(statement, dict):
+            yield Finding(where, "write a mapping here", "env.policy")
+        else:
+            yield from _check_statement(statement, where)
+
+
+def _check_statement(statement: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
+    for key in statement:
+        if key == "Resource":
+            yield Finding(
+                (*path, key),
+                "the resource is the CA itself, and pkiops writes it; remove this",
+                "env.policy",
+                at_key=True,
+            )
+        elif key not in _STATEMENT_KEYS:
+            yield Finding((*path, key), f"here may stand {listed(_STATEMENT_KEYS)}", "env.policy", at_key=True)
+    missing = [key for key in ("Effect", "Principal", "Action") if key not in statement]
+    yield from (Finding((*path, key), "this key is required; add it", "env.missing-key") for key in missing)
+    if statement.get("Effect", "Allow") not in {"Allow", "Deny"}:
+        yield Finding((*path, "Effect"), "write Allow or Deny", "env.policy")
+    principal = statement.get("Principal", "*")
+    named = principal.get("AWS") if isinstance(principal, dict) and len(principal) == 1 else principal
+    if named != "*" and not (isinstance(principal, dict) and _texts(named)):
+        yield Finding((*path, "Principal"), "write {AWS: account or role} with texts, or *", "env.policy")
+    elif named == "*" and statement.get("Effect") == "Allow" and not statement.get("Condition"):
+        yield Finding(
+            (*path, "Principal"),
+            "this lets every AWS account use the CA; name accounts, or add a Condition",
+            "env.policy",
+        )
+    actions = statement.get("Action", "acm-pca:")
+    for action in actions if isinstance(actions, list) else [actions]:
+        if not isinstance(action, str) or not action.startswith("acm-pca:"):
+            yield Finding((*path, "Action"), "write actions such as acm-pca:IssueCertificate", "env.policy")
+            break
+    condition = statement.get("Condition", {})
+    if not isinstance(condition, dict) or not all(
+        isinstance(tests, dict) and all(_texts(value) for value in tests.values()) for tests in condition.values()
+    ):
+        yield Finding((*path, "Condition"), "write operators, each with condition keys and texts", "env.policy")
+
+
+def _texts(value: object) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return bool(values) and all(isinstance(one, str) and one for one in values)
+
+
+def _check_home(authority: Authority, default: AwsPrivateCaBackend, path: KeyPath) -> Iterator[Finding]:
+    home = authority.backend
+    account = (home.account if home else None) or default.account
+    region = (home.region if home else None) or default.region
+    if home is not None:
+        role = home.role_arn
+        if role is None and home.account not in {None, default.account}:
+            message = "another account needs a role to be assumed there; add role_arn"
+            yield Finding((*path, "backend", "role_arn"), message, "env.account")
+        if role is not None and role.split(":")[4] != account:
+            message = "this role is in another account than the authority; apply would refuse to run"
+            yield Finding((*path, "backend", "role_arn"), message, "env.account")
+        if _partition(region) != _partition(default.region):
+            message = "this region is in another partition of AWS, whose accounts cannot be reached from here"
+            yield Finding((*path, "backend", "region"), message, "env.region")
+    if authority.arn is not None:
+        parts = authority.arn.split(":")
+        if (parts[3], parts[4]) != (region, account):
+            message = f"this CA is not in account {account} and region {region}, where the authority should be"
+            yield Finding((*path, "arn"), message, "env.arn")
+
+
+def _check_standard(authority: Authority, default: AwsPrivateCaBackend, path: KeyPath) -> Iterator[Finding]:
+    standard = authority.key_storage_security_standard
+    region = (authority.backend.region if authority.backend else None) or default.region
+    if standard is not None and region.startswith("cn-") and not standard.value.startswith("CCPC"):
+        message = "regions in China have CCPC_LEVEL_1_OR_HIGHER only; write that, or leave it out"
+        yield Finding((*path, "key_storage_security_standard"), message, "env.key-storage")
+
+
+def _partition(region: str) -> str:
+    return next((prefix for prefix in ("cn-", "us-gov-", "us-iso") if region.startswith(prefix)), "aws")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
