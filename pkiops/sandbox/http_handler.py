@@ -43,7 +43,16 @@ class Handler(MotoRequestHandler):
         return go_on
 
     def run_wsgi(self) -> None:
-        environ = self.make_environ()
+        try:
+            environ = self.make_environ()
+        except ValueError:  # a request target that is no URI
+            self.close_connection = True
+            self.send_response(400, "Bad Request")
+            self.send_header("Content-Length", "0")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.flush()
+            return
         if environ.get("wsgi.input_terminated"):
             environ["wsgi.input"] = self.rfile  # not werkzeug's reader of chunks; see request_body
         try:

@@ -12,7 +12,7 @@ import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from botocore.exceptions import ConnectionClosedError
 from moto.acmpca.models import acmpca_backends
 from moto.acmpca.responses import ACMPCAResponse
 from moto.acmpca.urls import url_paths
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import JsonRESTError
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, get_canned_acl, s3_backends
@@ -247,6 +248,11 @@ class Sandbox:
     def _elsewhere(self, account: str, region_name: str) -> list[Region]:
         """The state of the other accounts in a Region."""
         return [region for region in self.regions() if region.name == region_name and region.account != account]
+
+    @cached_property
+    def region_names(self) -> frozenset[str]:
+        """The Regions in which Private CA exists, as moto knows them."""
+        return frozenset(acmpca_backends[DEFAULT_ACCOUNT_ID].regions)
 
     def adopt(self, region: Region) -> None:
         """Take a state that was kept elsewhere for that of its account and Region."""

@@ -29,6 +29,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
+from pkiops.sandbox import gate
 from pkiops.sandbox.calls import Call, Refused, identify
 from pkiops.sandbox.control import Control
 from pkiops.sandbox.engine import crl, crl_locations
@@ -103,6 +104,11 @@ class Application:
         Raises:
             Dropped: the connection is to be closed.
         """
+        unreadable = gate.refusal(
+            _header(environ, "Authorization"), _header(environ, "X-Amz-Target"), body, self._sandbox.region_names
+        )
+        if unreadable is not None:
+            return unreadable
         call = identify(
             environ.get("REQUEST_METHOD", ""),
             environ.get("HTTP_HOST", ""),

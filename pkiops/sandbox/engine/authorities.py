@@ -135,7 +135,7 @@ def _description(authority: Authority, region: Region, now: datetime) -> dict[st
         "UsageMode": authority.usage_mode,
     }
     if authority.certificate is not None:
-        answer["Serial"] = f"{authority.certificate.serial_number:032x}"
+        answer["Serial"] = str(authority.certificate.serial_number)
         answer["NotBefore"] = int(authority.certificate.not_valid_before_utc.timestamp())
         answer["NotAfter"] = int(authority.certificate.not_valid_after_utc.timestamp())
     if authority.status is Status.FAILED:

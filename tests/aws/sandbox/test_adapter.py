@@ -73,7 +73,7 @@ def refusals(pca: Any, root: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     unknown = root[:-12] + "000000000000"
     tags = [{"Key": f"k{i}"} for i in range(50)]
     pca.tag_certificate_authority(CertificateAuthorityArn=root, Tags=tags)
-    own = scene.describe(pca, root)["Serial"]
+    own = f"{int(scene.describe(pca, root)['Serial']):x}"
     yield "MalformedCSRException", lambda: pca.issue_certificate(**{**issue, "Csr": b"x"})
     yield "InvalidArgsException", lambda: pca.issue_certificate(**{**issue, "SigningAlgorithm": "SHA256WITHRSA"})
     yield "InvalidStateException", lambda: pca.issue_certificate(**{**issue, "CertificateAuthorityArn": pending})
