@@ -144,7 +144,7 @@ def _authority_actions(
     if found is None:
         return _missing_actions(where, wanted, observed, prices)
     not_after[wanted.label] = found.not_after or ends
-    fixed = _immutable_changes(wanted, found)
+    fixed = immutable_changes(wanted, found)
     if fixed:
         reason = (
             f"the service cannot change this on {found.reference}: needs a new generation "
@@ -197,7 +197,8 @@ def _activate(where: str, wanted: DesiredAuthority) -> Action:
     return Action(ActionKind.ACTIVATE, where, f"has no certificate yet; {signer}", changes)
 
 
-def _immutable_changes(wanted: DesiredAuthority, found: ObservedAuthority) -> tuple[Change, ...]:
+def immutable_changes(wanted: DesiredAuthority, found: ObservedAuthority) -> tuple[Change, ...]:
+    """What the service can never change about a CA and what is not as declared."""
     request = wanted.request
     pairs = (
         ("type", found.type.value, request.type.value),
