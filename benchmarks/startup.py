@@ -28,7 +28,8 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[1]
-AWSCLI = "awscli==1.46.3"
+# one pin: what the live tests run against
+AWSCLI = (Path(__file__).parents[1] / "tests" / "live" / "awscli.txt").read_text(encoding="utf-8").split()[0]
 LEAST_ROUNDS = 9
 PKIOPS = (sys.executable, "-m", "pkiops")
 SCRIPT = (sys.executable, "-c", "import sys; from pkiops.__main__ import main; sys.exit(main())")

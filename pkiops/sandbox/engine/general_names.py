@@ -51,7 +51,7 @@ def _general_name(value: Mapping[str, Any]) -> x509.GeneralName:
         "DnsName": lambda: x509.DNSName(content),
         "UniformResourceIdentifier": lambda: x509.UniformResourceIdentifier(content),
         "Rfc822Name": lambda: x509.RFC822Name(content),
-        "IpAddress": lambda: x509.IPAddress(ipaddress.ip_address(content)),
+        "IpAddress": lambda: x509.IPAddress(_address(content)),
         "RegisteredId": lambda: x509.RegisteredID(object_identifier(content)),
         "DirectoryName": lambda: x509.DirectoryName(name(content)),
         "OtherName": lambda: x509.OtherName(object_identifier(content["TypeId"]), _text(content["Value"])),
@@ -60,6 +60,12 @@ def _general_name(value: Mapping[str, Any]) -> x509.GeneralName:
         return makers[choice]()
     except ValueError as error:
         raise invalid_args(f"{choice} cannot be encoded: {error}") from error
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if "%" in text:
+        raise ValueError("a scope means nothing outside of one machine, and has no place in four or sixteen octets")
+    return ipaddress.ip_address(text)
 
 
 def _choice(value: Mapping[str, Any]) -> tuple[str, Any]:

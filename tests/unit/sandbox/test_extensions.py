@@ -236,6 +236,7 @@ def test_every_kind_of_general_name(choice: dict[str, Any], kind: type[x509.Gene
         ("InvalidArgsException", {"SubjectAlternativeNames": [{"DnsName": "a", "IpAddress": "192.0.2.1"}]}),
         ("InvalidArgsException", {"SubjectAlternativeNames": [{}]}),
         ("InvalidArgsException", {"SubjectAlternativeNames": [{"IpAddress": "not an address"}]}),
+        ("InvalidArgsException", {"SubjectAlternativeNames": [{"IpAddress": "fe80::1%eth0"}]}),
         ("InvalidArgsException", {"SubjectAlternativeNames": [{"DnsName": "b\u00fccher.example"}]}),
         ("InvalidArgsException", {"SubjectAlternativeNames": [{"EdiPartyName": {"PartyName": "x"}, "DnsName": "a"}]}),
         ("InvalidArgsException", {"KeyUsage": {"EncipherOnly": True}}),
