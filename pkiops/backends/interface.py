@@ -181,8 +181,9 @@ class IssuanceRequest:
 class ExpectedCertificate:
     """The certificate a backend will make of a request: what comes back is compared with it field by field.
 
-    ``key_usage`` and ``extended_key_usage`` are RFC 5280 names; ``crl_url`` is None when no distribution point is written. ``template`` is the
-    backend's own name of the recipe, for people and permissions.
+    ``key_usage`` and ``extended_key_usage`` are RFC 5280 names; ``crl_url`` is None when no distribution point is written, and a folder
+    (ending in ``/``) where the CRL has parts whose names nobody knows before. ``template`` is the backend's own name of the recipe, for people
+    and permissions.
     """
 
     template: str
@@ -246,6 +247,14 @@ class CreatesAuthorities(Protocol):
 
     def configure_revocation(self, reference: str, crl: CrlSettings, ocsp: OcspSettings | None = None) -> None:
         """Change how a CA publishes revocation; ``ocsp`` None keeps the responder. Everything we have no word for stays."""
+
+
+@runtime_checkable
+class RetiresAuthorities(Protocol):
+    """Takes certificate authorities out of service, and back."""
+
+    def set_enabled(self, reference: str, *, enabled: bool) -> None:
+        """Make a DISABLED CA ACTIVE, or an ACTIVE one DISABLED."""
 
 
 @runtime_checkable
@@ -323,7 +332,7 @@ class PublishesOwnCrls(Protocol):
     """The CA writes its CRLs itself; pkiops fetches and checks them."""
 
     def crl_url(self, authority: ObservedAuthority) -> str | None:
-        """The URL that goes into certificates as their CRL distribution point."""
+        """The URL that goes into certificates as their CRL distribution point; None without one, or where it differs by certificate."""
 
     def fetch_crl(self, authority: ObservedAuthority) -> bytes | None:
         """The CRL as the service wrote it (DER), or None when there is none yet."""

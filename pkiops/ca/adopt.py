@@ -13,8 +13,8 @@ from typing import Protocol
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT, TAG_GENERATION, Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
+from pkiops.ca.drift import immutable_changes
 from pkiops.ca.index import IndexPublisher
-from pkiops.ca.plan import immutable_changes
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan

@@ -27,13 +27,18 @@ from pkiops.backends.interface import (
     KeepsCrlsInBucket,
     ObservedAuthority,
     ReadsAuthorities,
+    RetiresAuthorities,
+    SharesAuthorities,
+    TagsAuthorities,
 )
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
 from pkiops.ca.claims import Claims, inputs_digest, shown_caller
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
+from pkiops.ca.drift import same_subject, subject_text
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.observe import observe
 from pkiops.ca.plan import plan
+from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
@@ -47,7 +52,16 @@ from pkiops.x509.algorithms import SigningAlgorithm
 _BACKDATING = timedelta(hours=1)
 
 
-class AuthorityBackend(ReadsAuthorities, CreatesAuthorities, KeepsCrlsInBucket, HasPrices, Protocol):
+class AuthorityBackend(
+    ReadsAuthorities,
+    CreatesAuthorities,
+    TagsAuthorities,
+    SharesAuthorities,
+    RetiresAuthorities,
+    KeepsCrlsInBucket,
+    HasPrices,
+    Protocol,
+):
     """What a backend must be able to do for its hierarchies to be applied."""
 
 
@@ -125,7 +139,9 @@ class Hierarchy:
                 return self._create(wanted)
             if action.kind is ActionKind.ACTIVATE:
                 return self._activate(wanted)
-            return self._update(wanted)
+            if action.kind in {ActionKind.ENABLE, ActionKind.DISABLE}:
+                return self._switch(wanted, enabled=action.kind is ActionKind.ENABLE)
+            return update_authority(self.backend, wanted, self._require(wanted.label, wanted.generation))
 
         return run_plan(
             current,
@@ -147,9 +163,9 @@ class Hierarchy:
         reference = self.backend.create_authority(wanted.request)
         claims.fulfil(hold, reference)
         created = self.backend.describe_authority(reference)
-        if dict(created.subject) != dict(wanted.request.subject):
+        if not same_subject(wanted.request, created):
             raise GuardRefused(
-                f"creating {wanted.label} returned {reference}, which is another CA ({dict(created.subject)})",
+                f"creating {wanted.label} returned {reference}, which is another CA ({subject_text(created)})",
                 hint="do not use it; run pkiops ca plan and look at the account",
                 code="ca.foreign-reference",
             )
@@ -169,6 +185,7 @@ class Hierarchy:
             path_length=wanted.path_length,
             not_before=authority.created_at - _BACKDATING,
             not_after=wanted.validity.after(authority.created_at),
+            name_constraints=wanted.name_constraints or None,
         )
         if (
             issuer.not_after is not None
@@ -187,11 +204,11 @@ class Hierarchy:
         self.backend.install_authority(authority.reference, chain)
         return True
 
-    def _update(self, wanted: DesiredAuthority) -> bool:
+    def _switch(self, wanted: DesiredAuthority, *, enabled: bool) -> bool:
         authority = self._require(wanted.label, wanted.generation)
-        if authority.crl == wanted.request.crl:
+        if (authority.status is AuthorityStatus.ACTIVE) == enabled:
             return False
-        self.backend.configure_revocation(authority.reference, wanted.request.crl)
+        self.backend.set_enabled(authority.reference, enabled=enabled)
         return True
 
     def _issuer_of(self, wanted: DesiredAuthority, authority: ObservedAuthority) -> ObservedAuthority:

@@ -19,6 +19,7 @@ from pkiops.backends.interface import (
 from pkiops.environment import models
 from pkiops.environment.hierarchy import effective_path_length, issuers_first
 from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
+from pkiops.environment.name_constraints import name_constraints
 from pkiops.environment.settings_checks import ACCESS_FORMS, ACCESS_METHODS
 from pkiops.environment.subjects import ordered_attributes, subject_fields
 from pkiops.stores.interface import Buckets, BucketSettings
@@ -66,12 +67,17 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
         keeper: knows what the CRL bucket's policy must say.
         buckets: knows what the trust bucket's policy must say.
     """
-    crl, trust = environment.publication.crl.bucket, environment.publication.trust.bucket
-    tags = {TAG_ENVIRONMENT: environment.environment}
+    crl, trust = environment.publication.crl, environment.publication.trust
+    tags = {**environment.tags, TAG_ENVIRONMENT: environment.environment}
 
-    def settings(name: str, purpose: str, statements: tuple[Mapping[str, object], ...]) -> BucketSettings:
+    def settings(
+        bucket: models.CrlPublication | models.TrustPublication,
+        purpose: str,
+        statements: tuple[Mapping[str, object], ...],
+    ) -> BucketSettings:
         return BucketSettings(
-            name=name,
+            name=bucket.bucket,
+            manage=bucket.manage,
             region=environment.backend.region,
             owner=environment.backend.account,
             statements=statements,
@@ -81,8 +87,8 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
     return Desired(
         environment=environment.environment,
         buckets=(
-            settings(crl, "crl", keeper.crl_bucket_policy(crl)),
-            settings(trust, "trust", buckets.trust_bucket_policy(trust)),
+            settings(crl, "crl", keeper.crl_bucket_policy(crl.bucket)),
+            settings(trust, "trust", buckets.trust_bucket_policy(trust.bucket)),
         ),
         authorities=tuple(_desired_authority(environment, label) for label in issuers_first(environment)),
     )
@@ -151,6 +157,7 @@ def _desired_authority(environment: Environment, label: str) -> DesiredAuthority
         sha256=authority.sha256,
         arn=authority.arn,
         enabled=authority.enabled,
+        name_constraints=name_constraints(environment, label),
         policy=authority.policy,
         acm_permission=authority.acm_permission,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired
+from pkiops.ca.details import Details, read_details
 from pkiops.ca.index import IndexPublisher
 from pkiops.stores.interface import Buckets, ObservedBucket
 
@@ -18,13 +19,12 @@ from pkiops.stores.interface import Buckets, ObservedBucket
 class Observed:
     """The buckets that the file names, and every authority of the account and region.
 
-    ``fingerprints`` holds the SHA-256 (hex) of the certificate of each authority that the file pins, by reference; ``index_is_current`` is whether
-    the published index names what exists.
+    ``details`` holds by reference what the file speaks of and no list tells; ``index_is_current`` is whether the published index names what exists.
     """
 
     buckets: tuple[ObservedBucket, ...]
     authorities: tuple[ObservedAuthority, ...]
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Details] = field(default_factory=dict)
     index_is_current: bool = True
 
 
@@ -33,7 +33,7 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index:
 
     Raises:
         BackendError: something could not be read.
-        GuardRefused: an identity that the file pins exists twice.
+        GuardRefused: an identity exists twice.
     """
     with ThreadPoolExecutor(max_workers=len(desired.buckets) + 1) as pool:
         published = pool.submit(index.published)
@@ -42,7 +42,7 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index:
         return Observed(
             buckets=tuple(one.result() for one in found),
             authorities=authorities,
-            fingerprints=_pinned_fingerprints(desired, reader, authorities),
+            details=_details(desired, reader, authorities),
             index_is_current=index.is_current(published.result(), authorities),
         )
 
@@ -56,9 +56,8 @@ def fingerprint(reader: ReadsAuthorities, reference: str) -> str:
     return hashlib.sha256(reader.authority_chain(reference)[0]).hexdigest()
 
 
-def _pinned_fingerprints(
+def _details(
     desired: Desired, reader: ReadsAuthorities, authorities: Iterable[ObservedAuthority]
-) -> dict[str, str]:
+) -> dict[str, Details]:
     identities = Identities(authorities, desired.environment)
-    found = [identities.find(one.label, one.generation) for one in desired.authorities if one.sha256 is not None]
-    return {one.reference: fingerprint(reader, one.reference) for one in found if one and one.not_after}
+    return read_details(reader, [(one, identities.find(one.label, one.generation)) for one in desired.authorities])

@@ -3,30 +3,44 @@
 Rules:
 
 - identity is the tags; two matches are an error (``pkiops.backends.identity``), never a guess;
-- what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation";
+- what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation", or, of a certificate, a new one;
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
-- a DELETED authority of the same subject and type blocks its place until a person says what is meant;
-- a bucket is changed only if it carries our tag, or is empty and carries none (a run that was killed right after creating it);
+- a DELETED authority of the same subject and type blocks its place until a person says what is meant, and a DISABLED one until the file does;
+- resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
 - the published index is rewritten last, whenever an authority changes or it does not name what exists.
 
-How an action is carried out is ``apply.py``.
+How an action is carried out is ``apply.py``; what differs is found by ``drift.py`` and ``bucket_drift.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
-from pkiops.backends.identity import TAG_ENVIRONMENT, Identities
-from pkiops.backends.interface import AuthorityStatus, CrlSettings, HasPrices, ObservedAuthority
+from pkiops.backends.identity import Identities
+from pkiops.backends.interface import AuthorityStatus, CsrExtensions, HasPrices, ObservedAuthority
+from pkiops.ca.bucket_drift import bucket_action
 from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.ca.details import NO_DETAILS, Details
+from pkiops.ca.drift import (
+    certificate_changes,
+    crl_text,
+    csr_text,
+    immutable_changes,
+    lasts_as_declared,
+    revocation_changes,
+    same_subject,
+    sharing_changes,
+    subject_text,
+    tag_changes,
+)
 from pkiops.ca.observe import Observed
 from pkiops.ca.unmanaged import unmanaged
+from pkiops.environment.finding import listed
 from pkiops.plan import Action, ActionKind, Change, Plan
-from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
 
+_WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
 _WAITS_FOR_PERSON = {
-    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it",
+    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it; write enabled: true or false",
     AuthorityStatus.EXPIRED: "is EXPIRED: its certificate must be renewed, or a new generation declared",
     AuthorityStatus.FAILED: "is FAILED and never recovers: delete it, then apply again",
 }
@@ -39,17 +53,23 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
         GuardRefused: an identity exists twice.
     """
     buckets = {bucket.name: bucket for bucket in observed.buckets}
-    actions = [_bucket_action(desired.environment, one, buckets[one.name]) for one in desired.buckets]
+    actions = [bucket_action(desired.environment, one, buckets[one.name]) for one in desired.buckets]
     identities = Identities(observed.authorities, desired.environment)
     authorities: list[Action] = []
+    disabled: list[Action] = []
     unusable: set[str] = set()
+    silent: set[str] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
-        planned = _authority_actions(desired, authority, found, observed, prices, unusable, not_after, now)
+        planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
         if any(action.kind is ActionKind.BLOCKED for action in planned):
             unusable.add(authority.label)
-        authorities.extend(planned)
+        if found is not None and found.status is AuthorityStatus.DISABLED and authority.enabled is False:
+            silent.add(authority.label)
+        authorities.extend(action for action in planned if action.kind is not ActionKind.DISABLE)
+        disabled.extend(action for action in planned if action.kind is ActionKind.DISABLE)
+    authorities.extend(disabled)
     index = _index_actions(desired.environment, observed, Plan(desired.environment, tuple(authorities)))
     return Plan(
         environment=desired.environment,
@@ -72,53 +92,6 @@ def _index_actions(environment: str, observed: Observed, authorities: Plan) -> l
     return []
 
 
-def _bucket_action(environment: str, wanted: BucketSettings, found: ObservedBucket) -> Action:
-    where = f"{environment}/bucket/{wanted.name}"
-    if not found.exists:
-        return Action(ActionKind.CREATE, where, f"does not exist; holds {wanted.tags['pkiops:purpose']}")
-    if found.region not in {None, wanted.region}:
-        change = Change("region", found.region, wanted.region)
-        return Action(ActionKind.BLOCKED, where, "a bucket never moves: use another name", (change,))
-    changes = _bucket_changes(wanted, found)
-    if not changes:
-        return Action(ActionKind.NO_OP, where, "as declared")
-    ours = found.tags.get(TAG_ENVIRONMENT) == wanted.tags[TAG_ENVIRONMENT]
-    if ours:
-        return Action(ActionKind.UPDATE, where, "differs from what pkiops made", changes)
-    if found.empty and not found.tags:
-        return Action(ActionKind.UPDATE, where, "empty and untagged: taken over", changes)
-    reason = (
-        "belongs to other tooling (no tag of this environment) and does not fit: change it there, or use another name"
-    )
-    return Action(ActionKind.BLOCKED, where, reason, changes)
-
-
-def _bucket_changes(wanted: BucketSettings, found: ObservedBucket) -> tuple[Change, ...]:
-    changes = []
-    if not wanted.tags.items() <= dict(found.tags).items():
-        changes.append(Change("tags", _tags(found.tags), _tags(wanted.tags)))
-    for name, is_right in (
-        ("block public access", found.public_access_blocked),
-        ("bucket owner enforced", found.owner_enforced),
-        ("versioning", found.versioning),
-    ):
-        if not is_right:
-            changes.append(Change(name, "off", "on"))
-    if found.encryption != "AES256":
-        changes.append(Change("encryption", found.encryption, "AES256"))
-    have = {statement.get("Sid"): statement for statement in found.statements}
-    changes.extend(
-        Change(f"policy statement {statement['Sid']}", "differs" if statement["Sid"] in have else None, "as declared")
-        for statement in wanted.statements
-        if not same_statement(have.get(statement["Sid"]), statement)
-    )
-    return tuple(changes)
-
-
-def _tags(tags: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in sorted(tags.items())) or "none"
-
-
 def _authority_actions(
     desired: Desired,
     wanted: DesiredAuthority,
@@ -126,15 +99,22 @@ def _authority_actions(
     observed: Observed,
     prices: HasPrices | None,
     unusable: set[str],
+    silent: set[str],
     not_after: dict[str, datetime],
     now: datetime,
 ) -> list[Action]:
     where = address(desired.environment, wanted.label)
+    if wanted.issuer in silent and (found is None or found.status in _WITHOUT_CERTIFICATE):
+        return [
+            Action(
+                ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} is DISABLED, and the file says enabled: false"
+            )
+        ]
     if wanted.issuer in unusable:
         return [Action(ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} waits for a decision")]
     ends = wanted.validity.after(found.created_at if found else now)
     limit = not_after.get(wanted.issuer or "")
-    if found is None or found.status in {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}:
+    if found is None or found.status in _WITHOUT_CERTIFICATE:
         if limit is not None and ends > limit:
             reason = (
                 f"would outlive its issuer {wanted.issuer}, whose certificate ends {limit:%Y-%m-%d}: shorten validity"
@@ -151,18 +131,66 @@ def _authority_actions(
             f"(generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, fixed)]
-    if found.status in _WAITS_FOR_PERSON:
+    if found.status in _WAITS_FOR_PERSON and not (
+        found.status is AuthorityStatus.DISABLED and wanted.enabled is not None
+    ):
         return [Action(ActionKind.BLOCKED, where, f"{found.reference} {_WAITS_FOR_PERSON[found.status]}")]
-    fingerprint = observed.fingerprints.get(found.reference)
+    details = observed.details.get(found.reference, NO_DETAILS)
+    fingerprint = details.certificate.sha256 if details.certificate else None
     if wanted.sha256 is not None and wanted.sha256 != fingerprint:
         return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
-    if found.status in {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}:
-        return [_activate(where, wanted)]
-    changes = _crl_changes(wanted.request.crl, found.crl)
-    if changes:
-        reason = "CRL settings differ; certificates already issued keep their distribution point"
-        return [Action(ActionKind.UPDATE, where, reason, changes)]
-    return [Action(ActionKind.NO_OP, where, f"{found.reference} is ACTIVE, as declared")]
+    signed = certificate_changes(wanted, details)
+    if signed:
+        reason = (
+            f"the certificate of {found.reference} says otherwise: it needs a new one (renew_from and "
+            f"pkiops ca renew {desired.environment} {wanted.label}), or a new generation"
+        )
+        return [Action(ActionKind.BLOCKED, where, reason, signed)]
+    return _existing_actions(where, wanted, found, details)
+
+
+def _existing_actions(where: str, wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> list[Action]:
+    """What brings a sound authority to what the file says."""
+    actions = []
+    if found.status in _WITHOUT_CERTIFICATE:
+        actions.append(_activate(where, wanted))
+    if found.status is AuthorityStatus.DISABLED and wanted.enabled:
+        actions.append(Action(ActionKind.ENABLE, where, f"{found.reference} is DISABLED, and the file enables it"))
+    actions += _update(where, wanted, found, details)
+    if found.status is not AuthorityStatus.DISABLED and wanted.enabled is False:
+        actions.append(_disable(where, wanted))
+    if actions:
+        return actions
+    return [
+        Action(
+            ActionKind.NO_OP, where, f"{found.reference} is {found.status.value}, as declared{_later(wanted, found)}"
+        )
+    ]
+
+
+def _update(where: str, wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> list[Action]:
+    revocation = revocation_changes(wanted.request, found)
+    others = (*tag_changes(wanted.request, found), *sharing_changes(wanted, found.reference, details))
+    reasons = []
+    if revocation:
+        reasons.append("CRL or OCSP settings differ; certificates already issued keep their distribution point")
+    if others:
+        reasons.append(f"{listed(dict.fromkeys(change.field.split()[0] for change in others))} not as declared")
+    changes = (*revocation, *others)
+    return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes)] if changes else []
+
+
+def _disable(where: str, wanted: DesiredAuthority) -> Action:
+    warnings = (
+        "it issues nothing more, and nothing can be signed by it; revoking, CRL and OCSP go on, and so does the bill",
+    )
+    return Action(ActionKind.DISABLE, where, f"{wanted.label} is enabled: false in the file", warnings=warnings)
+
+
+def _later(wanted: DesiredAuthority, found: ObservedAuthority) -> str:
+    if lasts_as_declared(wanted, found) or found.not_after is None:
+        return ""
+    return f"; its certificate ends {found.not_after:%Y-%m-%d}, and the next one lasts {wanted.validity}"
 
 
 def _missing_actions(
@@ -173,71 +201,52 @@ def _missing_actions(
         return [_blocked_by_deleted(where, deleted)]
     if wanted.sha256 is not None:
         return [_blocked_by_pin(where, wanted.sha256, None, None)]
-    return [_create(where, wanted, prices), _activate(where, wanted)]
+    actions = [_create(where, wanted, prices), _activate(where, wanted)]
+    changes = sharing_changes(wanted, None, NO_DETAILS)
+    if changes:
+        actions.append(Action(ActionKind.UPDATE, where, "shared once it is ACTIVE", changes))
+    return [*actions, _disable(where, wanted)] if wanted.enabled is False else actions
 
 
 def _create(where: str, wanted: DesiredAuthority, prices: HasPrices | None) -> Action:
     request = wanted.request
     usd = prices.monthly_cost_usd(request.usage_mode) if prices else 0.0
-    changes = (
-        Change("subject", None, ", ".join(f"{name}={value}" for name, value in request.subject.items())),
+    changes = [
+        Change("subject", None, subject_text(request)),
         Change("key algorithm", None, request.key_algorithm.value),
+        Change("signing algorithm", None, request.signing_algorithm.value),
         Change("usage mode", None, request.usage_mode),
-        Change("crl", None, _crl_text(request.crl)),
-    )
+        Change("crl", None, crl_text(request.crl)),
+    ]
+    if request.csr_extensions != CsrExtensions():
+        changes.append(Change("csr extensions", None, csr_text(request.csr_extensions)))
+    if request.key_storage_security_standard:
+        changes.append(Change("key storage security standard", None, request.key_storage_security_standard))
+    if request.ocsp is not None and request.ocsp.enabled:
+        changes.append(Change("ocsp", None, f"on, at {request.ocsp.host or 'the host of the service'}"))
+    own = {key: value for key, value in request.tags.items() if not key.startswith("pkiops:")}
+    changes += [Change(f"tag {key}", None, value) for key, value in sorted(own.items())]
     warnings = ("its key cannot leave the region, and deleting it takes at least 7 days",)
     reason = "does not exist"
-    return Action(ActionKind.CREATE, where, reason, changes, irreversible=True, monthly_cost_usd=usd, warnings=warnings)
+    return Action(
+        ActionKind.CREATE, where, reason, tuple(changes), irreversible=True, monthly_cost_usd=usd, warnings=warnings
+    )
 
 
 def _activate(where: str, wanted: DesiredAuthority) -> Action:
     signer = f"signed by {wanted.issuer}" if wanted.issuer else "self-signed"
     limit = "unlimited" if wanted.path_length is None else str(wanted.path_length)
-    changes = (Change("validity", None, str(wanted.validity)), Change("path length", None, limit))
-    return Action(ActionKind.ACTIVATE, where, f"has no certificate yet; {signer}", changes)
-
-
-def immutable_changes(wanted: DesiredAuthority, found: ObservedAuthority) -> tuple[Change, ...]:
-    """What the service can never change about a CA and what is not as declared."""
-    request = wanted.request
-    pairs = (
-        ("type", found.type.value, request.type.value),
-        ("key algorithm", found.key_algorithm, request.key_algorithm.value),
-        ("signing algorithm", found.signing_algorithm, request.signing_algorithm.value),
-        ("usage mode", found.usage_mode, request.usage_mode),
-    )
-    changes = [Change(name, before, after) for name, before, after in pairs if before != after]
-    if dict(found.subject) != dict(request.subject):
-        changes.append(Change("subject", _tags(found.subject), _tags(request.subject)))
-    return tuple(changes)
-
-
-def _crl_changes(wanted: CrlSettings, found: CrlSettings | None) -> tuple[Change, ...]:
-    if found is None:
-        return (Change("crl", None, _crl_text(wanted)),)
-    pairs = (
-        ("crl bucket", found.bucket, wanted.bucket),
-        ("crl host", found.host, wanted.host),
-        ("crl validity", f"{found.validity_days}d", f"{wanted.validity_days}d"),
-        ("crl named in certificates", _yes(found.named), _yes(wanted.named)),
-        ("crl complete", _yes(found.complete), _yes(wanted.complete)),
-    )
-    return tuple(Change(name, before, after) for name, before, after in pairs if before != after)
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _crl_text(crl: CrlSettings) -> str:
-    return f"{crl.validity_days}d in s3://{crl.bucket}, served at http://{crl.host}/{crl.path}/"
+    changes = [Change("validity", None, str(wanted.validity)), Change("path length", None, limit)]
+    if wanted.name_constraints:
+        changes.append(Change("name constraints", None, str(wanted.name_constraints)))
+    return Action(ActionKind.ACTIVATE, where, f"has no certificate yet; {signer}", tuple(changes))
 
 
 def _deleted_twin(wanted: DesiredAuthority, observed: Observed) -> ObservedAuthority | None:
     """A CA without readable tags that takes the place of the wanted one: DELETED, or FAILED before it could be tagged."""
     untagged = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
     for one in observed.authorities:
-        same = dict(one.subject) == dict(wanted.request.subject) and one.type is wanted.request.type
+        same = same_subject(wanted.request, one) and one.type is wanted.request.type
         if one.status in untagged and not one.tags and same:
             return one
     return None

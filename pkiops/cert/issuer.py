@@ -18,7 +18,7 @@ from pkiops.backends.identity import require_authority
 from pkiops.backends.interface import AuthorityStatus, IssuesCertificates, ObservedAuthority, ReadsAuthorities
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import chain as labels_upwards
-from pkiops.environment.models import Environment
+from pkiops.environment.models import CrlType, Environment
 from pkiops.errors import GuardRefused, InvalidState, NotSupported, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
@@ -100,20 +100,21 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
 
 
 def _require_declared_crl(environment: Environment, label: str, observed: ObservedAuthority) -> None:
-    declared, found = environment.publication.crl, observed.crl
+    publication, crl, found = environment.publication.crl, environment.authorities[label].crl, observed.crl
+    host = None if crl.omit_cdp else crl.host or publication.host
     if found is None:
         what = "publishes no CRL"
-    elif not found.named:
-        what = "leaves the address of its CRL out of certificates"
-    elif (found.bucket, found.host) != (declared.bucket, declared.host):
-        what = f"writes http://{found.host or found.bucket}/ into certificates, for its CRL in s3://{found.bucket}"
-    elif not found.complete:
-        what = "publishes its CRL in parts"
+    elif found.named == crl.omit_cdp:
+        what = f"{'names' if found.named else 'leaves'} the address of its CRL {'in' if found.named else 'out of'} certificates"
+    elif (found.bucket, found.path) != (publication.bucket, crl.path) or (found.named and found.host != host):
+        what = f"writes http://{found.host or found.bucket}/ into certificates, for its CRL in s3://{found.bucket}/{found.path}"
+    elif found.complete != (crl.type is CrlType.COMPLETE):
+        what = f"publishes its CRL {'whole' if found.complete else 'in parts'}"
     else:
         return
     raise GuardRefused(
         f"{environment.environment}/ca/{label} ({observed.reference}) {what}; the file says "
-        f"http://{declared.host}/ and s3://{declared.bucket}, and a certificate cannot be changed later",
+        f"{f'http://{host}/' if host else 'no address'} and s3://{publication.bucket}/{crl.path}, and a certificate cannot be changed later",
         hint=f"bring the CA to what the file says: pkiops ca apply {environment.environment}",
         code="ca.crl-differs",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pkiops.environment.constraint_checks import check_name_constraints
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest
 from pkiops.environment.models import Authority, Environment, UsageMode
 from pkiops.environment.subjects import common_name
@@ -46,7 +47,9 @@ def check_authorities(environment: Environment) -> Iterator[Finding]:
         yield Finding(
             ("authorities",), "no authority is a root; leave out the issuer of one", "env.no-root", at_key=True
         )
-    yield from _check_hierarchy(authorities)
+    levels = _levels(authorities)
+    yield from _check_hierarchy(authorities, levels)
+    yield from check_name_constraints(environment, levels)
 
 
 def _check_alone(authority: Authority, path: KeyPath) -> Iterator[Finding]:
@@ -63,8 +66,7 @@ def _check_alone(authority: Authority, path: KeyPath) -> Iterator[Finding]:
         yield Finding((*path, "crl", "validity"), message, "env.crl-validity")
 
 
-def _check_hierarchy(authorities: Mapping[str, Authority]) -> Iterator[Finding]:
-    levels = _levels(authorities)
+def _check_hierarchy(authorities: Mapping[str, Authority], levels: Mapping[str, int | None]) -> Iterator[Finding]:
     for label, authority in authorities.items():
         path: KeyPath = ("authorities", label, "issuer")
         if authority.issuer is not None and authority.issuer not in authorities:

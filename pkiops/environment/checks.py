@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator
 from pkiops.environment.authority_checks import check_authorities
 from pkiops.environment.endpoints import endpoint_problem
 from pkiops.environment.finding import Finding, KeyPath, listed
-from pkiops.environment.models import Bundle, Environment, TargetKind
+from pkiops.environment.hierarchy import is_below
+from pkiops.environment.models import Bundle, CrlType, Environment, Revocation, TargetKind
 from pkiops.environment.profile_checks import check_profiles
 from pkiops.environment.settings_checks import check_settings
 
@@ -76,6 +77,7 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
     for name, bundle in environment.trust.bundles.items():
         path: KeyPath = ("trust", "bundles", name)
         yield from _check_anchors(environment, bundle, path, roots)
+        yield from _check_crls(environment, name, bundle)
         for target, settings in bundle.targets.items():
             if settings.kind is not None or target in SUPPORTED_KINDS:
                 continue
@@ -90,6 +92,16 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
                     "env.target-kind",
                 )
             yield Finding((*path, "targets", target), message, code, at_key=True)
+
+
+def _check_crls(environment: Environment, name: str, bundle: Bundle) -> Iterator[Finding]:
+    """A bundle with CRLs needs whole ones: nobody could list the parts of a partitioned CRL (its names are made up by the service)."""
+    if bundle.revocation is Revocation.NONE:
+        return
+    for label, authority in environment.authorities.items():
+        if authority.crl.type is CrlType.PARTITIONED and is_below(environment, label, bundle.anchors):
+            message = f"bundle {name} needs a complete CRL; write COMPLETE, or revocation: none there"
+            yield Finding(("authorities", label, "crl", "type"), message, "env.crl-type")
 
 
 def _check_anchors(

@@ -1,10 +1,12 @@
 """The tree of authorities of one environment: who is below whom, and how deep.
 
-Pure. Every function expects an environment that passed ``checks.py``: each issuer exists, nothing is its own
+Pure. Every function but ``is_below`` expects an environment that passed ``checks.py``: each issuer exists, nothing is its own
 ancestor, and there are at most five levels.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from pkiops.environment.models import Environment
 from pkiops.errors import InternalError
@@ -38,6 +40,18 @@ def chain(environment: Environment, label: str) -> tuple[str, ...]:
 def root_of(environment: Environment, label: str) -> str:
     """The root above ``label``; a root is its own."""
     return chain(environment, label)[-1]
+
+
+def is_below(environment: Environment, label: str, tops: Collection[str]) -> bool:
+    """Whether ``label`` or an authority above it is one of ``tops``; of a broken chain, as far as it goes."""
+    seen: set[str] = set()
+    step: str | None = label
+    while step is not None and step in environment.authorities and step not in seen:
+        if step in tops:
+            return True
+        seen.add(step)
+        step = environment.authorities[step].issuer
+    return False
 
 
 def issuers_first(environment: Environment) -> tuple[str, ...]:

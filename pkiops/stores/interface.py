@@ -96,7 +96,7 @@ class Store(Protocol):
 class BucketSettings:
     """How a bucket of ours should be: private, versioned, encrypted, owned by the bucket's owner, with these policy statements.
 
-    ``statements`` each carry a Sid of their own; statements of others in the same policy stay as they are.
+    ``statements`` each carry a Sid of their own; statements of others in the same policy stay as they are. ``manage`` False: it is checked only.
     """
 
     name: str
@@ -104,6 +104,7 @@ class BucketSettings:
     owner: str
     statements: tuple[Mapping[str, Any], ...]
     tags: Mapping[str, str]
+    manage: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ _MAX_POLICY = 81_920
 
 
 class Configuration(Authorities):
-    """What can be changed about a CA (the rest of CreatesAuthorities, TagsAuthorities, SharesAuthorities)."""
+    """What can be changed about a CA (the rest of CreatesAuthorities, TagsAuthorities, SharesAuthorities, RetiresAuthorities)."""
 
     def configure_revocation(self, reference: str, crl: CrlSettings, ocsp: OcspSettings | None = None) -> None:
         """Change CRL and OCSP settings (UpdateCertificateAuthority), keeping every field of the configuration we do not set.
@@ -45,6 +45,17 @@ class Configuration(Authorities):
                 )
 
         self._while_settling(lambda: self._when_free(update), is_bucket_permission)
+
+    def set_enabled(self, reference: str, *, enabled: bool) -> None:
+        """Make a CA ACTIVE or DISABLED (UpdateCertificateAuthority with Status alone, which keeps the revocation configuration)."""
+
+        def update() -> None:
+            with translated("UpdateCertificateAuthority", reference):
+                self._clients.private_ca().update_certificate_authority(
+                    CertificateAuthorityArn=reference, Status="ACTIVE" if enabled else "DISABLED"
+                )
+
+        self._when_free(update)
 
     def tag_authority(self, reference: str, tags: Mapping[str, str]) -> None:
         """Add or change tags (TagCertificateAuthority); others stay."""

@@ -48,6 +48,7 @@ class Issuance(Configuration):
     def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
         """What the chosen template will make of the request."""
         template = _template_for(request)
+        region = self._clients.access.region
         return ExpectedCertificate(
             template=template.arn(shapes.partition_of_arn(request.authority)),
             subject=dict(request.subject),
@@ -56,7 +57,7 @@ class Issuance(Configuration):
             extended_key_usage=template.extended_key_usage,
             is_ca=False,
             path_length=None,
-            crl_url=crl_url(authority, self._clients.access.region),
+            crl_url=crl_url(authority, region) or crl_folder(authority, region),
             not_before=request.not_before,
             not_after=request.not_after,
         )
@@ -103,14 +104,21 @@ class Issuance(Configuration):
 
 
 def crl_url(authority: ObservedAuthority, region: str) -> str | None:
-    """The distribution point the service writes into certificates of this CA (User Guide, planning a CRL)."""
-    if authority.crl is None or not authority.crl.named:
+    """The distribution point the service writes into every certificate of this CA (User Guide, planning a CRL); None where there is no one such."""
+    folder = crl_folder(authority, region)
+    if folder is None or authority.crl is None or not authority.crl.complete:
         return None
-    name = f"{authority.crl.path.strip('/')}/{shapes.authority_id(authority.reference)}.crl".lstrip("/")
-    if authority.crl.host:
-        return f"http://{authority.crl.host}/{name}"
+    return f"{folder}{shapes.authority_id(authority.reference)}.crl"
+
+
+def crl_folder(authority: ObservedAuthority, region: str) -> str | None:
+    """The URL of the folder in which the CRL, or each part of it, is; ends in ``/``. None where certificates name no CRL."""
+    crl = authority.crl
+    if crl is None or not crl.named:
+        return None
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"http://{authority.crl.bucket}.s3.{region}.{suffix}/{name}"
+    path = crl.path.strip("/")
+    return f"http://{crl.host or f'{crl.bucket}.s3.{region}.{suffix}'}/{path + '/' if path else ''}"
 
 
 def _template_for(request: IssuanceRequest) -> Template:

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
+from pkiops.ca.details import CertificateFacts, Details
 from pkiops.ca.observe import Observed
 from pkiops.ca.plan import plan
 from pkiops.ca.report import render_plan
 from pkiops.errors import GuardRefused
 from pkiops.plan import ActionKind, Plan
+from pkiops.x509.name_constraints import NO_CONSTRAINTS
 from tests.seeded import seeded
 from tests.unit.ca.worlds import NOW, Prices, authority_as, bucket_as, desired, nothing, observed
 
@@ -242,18 +244,23 @@ def test_the_planner_is_total_and_never_creates_what_exists(
             assert ActionKind.ACTIVATE not in planned
 
 
+def certified(sha256: str) -> dict[str, Details]:
+    facts = CertificateFacts(sha256, ROOT.path_length, NO_CONSTRAINTS)
+    return {authority_as(ROOT).reference: Details(facts)}
+
+
 def pinned() -> Any:
     return replace(WANT, authorities=(replace(ROOT, sha256="ab" * 32), CLIENTS))
 
 
 def test_a_root_with_the_pinned_certificate_is_as_declared() -> None:
-    world = replace(observed(WANT), fingerprints={authority_as(ROOT).reference: "ab" * 32})
+    world = replace(observed(WANT), details=certified("ab" * 32))
     assert not plan(pinned(), world, Prices(), NOW).blocked
 
 
 @pytest.mark.parametrize("found", ["cd" * 32, None])
 def test_a_root_without_the_pinned_certificate_blocks_everything_below(found: str | None) -> None:
-    world = replace(observed(WANT), fingerprints={authority_as(ROOT).reference: found} if found else {})
+    world = replace(observed(WANT), details=certified(found) if found else {})
     result = plan(pinned(), world, Prices(), NOW)
     assert kinds(result)[-2:] == [("blocked", "dev/ca/root"), ("blocked", "dev/ca/clients")]
     assert [(c.field, c.before, c.after) for c in result.actions[-2].changes] == [("sha256", found, "ab" * 32)]
