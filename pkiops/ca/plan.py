@@ -149,8 +149,8 @@ def _authority_actions(
     signed = certificate_changes(wanted, details)
     if signed:
         reason = (
-            f"the certificate of {found.reference} says otherwise: it needs a new one (renew_from and "
-            f"pkiops ca renew {desired.environment} {wanted.label}), or a new generation"
+            f"the certificate of {found.reference} says otherwise: needs a new generation "
+            f"(generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, signed)]
     return _existing_actions(where, wanted, found, details)
