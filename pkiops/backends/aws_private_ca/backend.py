@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pkiops.aws import AwsClients
+from pkiops.backends.aws_private_ca.access import Permissions
 from pkiops.backends.aws_private_ca.caller import Caller
 from pkiops.backends.aws_private_ca.crl_bucket import CrlBucket
 from pkiops.backends.aws_private_ca.prices import LISTED
@@ -10,11 +11,11 @@ from pkiops.backends.interface import Prices
 from pkiops.clock import Clock
 
 
-class AwsPrivateCa(CrlBucket, Caller):
+class AwsPrivateCa(CrlBucket, Caller, Permissions):
     """AWS Private CA in one account and region.
 
     Implements ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls,
-    KeepsCrlsInBucket, HasPrices and doctor's KnowsCaller.
+    KeepsCrlsInBucket, StatesPermissions, HasPrices and doctor's KnowsCaller.
     """
 
     def __init__(self, clients: AwsClients, clock: Clock, prices: Prices = LISTED) -> None:

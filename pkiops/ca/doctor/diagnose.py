@@ -57,8 +57,9 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
 
 def _access(world: World, now: datetime) -> Iterator[Finding]:
     del now
+    hint = f"pkiops env iam-policy {world.environment.environment} --persona auditor prints what it takes to look at everything"
     for where, why in world.unread.items():
-        yield finding("access.denied", where, why, "grant it, or look with credentials that may")
+        yield finding("access.denied", where, why, hint)
 
 
 def _buckets(world: World, now: datetime) -> Iterator[Finding]:
@@ -222,7 +223,9 @@ def _account(world: World, now: datetime) -> Iterator[Finding]:
         )
     if any(name.rpartition("/")[2] == "AWSPrivateCAUser" for name in world.caller_policies or ()):
         message = "its explicit deny lets only the template EndEntityCertificate/V1 through, and no clientAuth template"
-        hint = "detach it, and allow acm-pca:IssueCertificate with the templates that the profiles need"
+        hint = (
+            f"detach it, and attach what this prints: pkiops env iam-policy {environment.environment} --persona issuer"
+        )
         yield finding("caller.user-policy", "the caller", message, hint)
     if world.index_is_current is False:
         message = "does not name the authorities that exist"
