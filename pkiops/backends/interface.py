@@ -265,6 +265,10 @@ class TagsAuthorities(Protocol):
         """Add tags, or change the values of those that are there; others stay."""
 
 
+# what AWS Certificate Manager needs, sorted: all three, or it cannot renew (CreatePermission)
+ACM_ACTIONS = ("GetCertificate", "IssueCertificate", "ListPermissions")
+
+
 @runtime_checkable
 class SharesAuthorities(Protocol):
     """Lets others use a certificate authority."""
@@ -344,107 +348,3 @@ class KeepsCrlsInBucket(Protocol):
 
     def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         """The policy statements, each with a Sid of its own, that let the CA write and nobody else."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SigningRight:
-    """CA certificates that somebody may have signed: of roots for themselves, or of what is below; ``constrained`` with name constraints."""
-
-    is_root: bool
-    path_length: int | None
-    constrained: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IssuingRight:
-    """End entity certificates that somebody may have issued: from one authority (by ``reference`` if the file pins it), with exactly these usages."""
-
-    authority: str
-    usages: tuple[str, ...]
-    reference: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuthorityRights:
-    """What somebody may do with the certificate authorities of one environment; what is not said is not allowed.
-
-    Args:
-        environment: whose.
-        find: list what exists, and tell which are the environment's.
-        read: their certificates and chains; ``read_untagged`` those of CAs that are nobody's yet, too.
-        keep: make, tag, install, enable and disable them, and change their revocation settings.
-        retag: change tags that do not identify them.
-        share: read and change their resource policies.
-        serve_acm: read and change what ACM may do with them; ``see_acm`` only read it.
-        signs: have CA certificates signed.
-        issues: have end entity certificates issued.
-        revokes: have certificates revoked.
-        crl_bucket: the bucket they publish in; the service wants whoever keeps a CA or revokes to have rights there.
-        retires: delete and restore them.
-        knows_caller: ask which policies roles of the account have.
-    """
-
-    environment: str
-    find: bool = True
-    read: bool = True
-    read_untagged: bool = False
-    keep: bool = False
-    retag: bool = False
-    share: bool = False
-    serve_acm: bool = False
-    see_acm: bool = False
-    signs: tuple[SigningRight, ...] = ()
-    issues: tuple[IssuingRight, ...] = ()
-    revokes: bool = False
-    crl_bucket: str | None = None
-    retires: bool = False
-    knows_caller: bool = False
-
-
-@runtime_checkable
-class StatesPermissions(Protocol):
-    """Knows which permissions its calls need."""
-
-    def authority_permissions(self, rights: AuthorityRights) -> tuple[dict[str, Any], ...]:
-        """The statements of an identity-based policy, each with a Sid of its own. Makes no call."""
-
-
-@dataclass(frozen=True, slots=True)
-class PriceTier:
-    """USD for each certificate of a calendar month up to a number of them, None for those beyond every other tier."""
-
-    up_to: int | None
-    usd: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prices:
-    """What certificate authorities cost: USD per CA and month by usage mode, and once for each certificate; where the figures are from, and when."""
-
-    source: str
-    checked: str
-    authority_month: Mapping[str, float]
-    certificate_tiers: tuple[PriceTier, ...]
-    short_lived_certificate: float
-    unverified: tuple[str, ...] = ()
-
-    def certificates(self, count: int) -> float:
-        """USD for ``count`` certificates of general purpose CAs in one month."""
-        total, below = 0.0, 0
-        for tier in self.certificate_tiers:
-            upper = count if tier.up_to is None else min(count, tier.up_to)
-            total += max(0, upper - below) * tier.usd
-            below = max(below, upper)
-        return total
-
-
-@runtime_checkable
-class HasPrices(Protocol):
-    """A CA that costs money while it exists."""
-
-    @property
-    def prices(self) -> Prices:
-        """What everything costs."""
-
-    def monthly_cost_usd(self, usage_mode: str) -> float:
-        """The price of one CA of this usage mode, USD per month."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pkiops.backends.interface import AuthorityRights, IssuingRight, SigningRight, StatesPermissions
+from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight, StatesPermissions
 from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
 from pkiops.environment.models import Environment, Persona

@@ -178,3 +178,19 @@ def test_keys_of_later_versions_are_told_so(pkiops: Any, folder: Path, key: str)
     result = pkiops("env", "validate", "dev")
     assert result.exit_code == 3
     assert "not supported by this version" in result.output
+
+
+def test_adopting_before_anything_was_applied_needs_no_bucket(
+    pkiops: Any, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    s3 = sandbox.client("s3")
+    bucket = "example-pki-dev-trust"
+    versions = s3.list_object_versions(Bucket=bucket)["Versions"]
+    for one in versions:
+        s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
+    result = pkiops("ca", "adopt", "dev", "root", strays["root"], "--yes")
+    assert result.exit_code == 0, result.stderr
+    assert pkiops("ca", "adopt", "dev", "clients", strays["clients"], "--yes").exit_code == 0
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
+    assert s3.get_object(Bucket=bucket, Key="dev/index.json")["Body"].read()

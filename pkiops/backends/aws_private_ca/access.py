@@ -17,7 +17,7 @@ from pkiops.aws import partition_of
 from pkiops.backends.aws_private_ca.calls import Calls
 from pkiops.backends.aws_private_ca.templates import end_entity_template, root_template, subordinate_template
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT
-from pkiops.backends.interface import AuthorityRights, IssuingRight, SigningRight
+from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight
 
 _FIND = ("DescribeCertificateAuthority", "ListTags")
 _KEEP = ("GetCertificateAuthorityCsr", "ImportCertificateAuthorityCertificate", "UpdateCertificateAuthority")

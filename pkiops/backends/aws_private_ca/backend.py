@@ -7,7 +7,7 @@ from pkiops.backends.aws_private_ca.access import Permissions
 from pkiops.backends.aws_private_ca.caller import Caller
 from pkiops.backends.aws_private_ca.crl_bucket import CrlBucket
 from pkiops.backends.aws_private_ca.prices import LISTED
-from pkiops.backends.interface import Prices
+from pkiops.backends.prices import Prices
 from pkiops.clock import Clock
 
 
