@@ -155,7 +155,7 @@ def _hierarchy(factory: Factory) -> Hierarchy:
 def _unpinned(factory: Factory) -> list[str]:
     """The lines that pin roots which the file does not pin yet."""
     from pkiops.backends.identity import require_authority
-    from pkiops.ca.observe import fingerprint
+    from pkiops.ca.fingerprints import fingerprint
 
     environment = factory.environment
     loose = [name for name, one in environment.authorities.items() if one.issuer is None and one.sha256 is None]

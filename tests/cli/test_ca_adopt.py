@@ -194,3 +194,14 @@ def test_adopting_before_anything_was_applied_needs_no_bucket(
     assert pkiops("ca", "adopt", "dev", "clients", strays["clients"], "--yes").exit_code == 0
     assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
     assert s3.get_object(Bucket=bucket, Key="dev/index.json")["Body"].read()
+
+
+def test_an_adoption_that_ended_before_the_index_was_written_is_finished_by_the_next(
+    pkiops: Any, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    assert pkiops("ca", "adopt", "dev", "root", strays["root"], "--yes").exit_code == 0
+    s3 = sandbox.client("s3")
+    s3.delete_object(Bucket="example-pki-dev-trust", Key="dev/index.json")
+    assert pkiops("ca", "adopt", "dev", "root", strays["root"]).exit_code == 0
+    index = json.loads(s3.get_object(Bucket="example-pki-dev-trust", Key="dev/index.json")["Body"].read())
+    assert [one["reference"] for one in index["authorities"]] == [strays["root"]]

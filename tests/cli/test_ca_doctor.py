@@ -76,7 +76,6 @@ def test_time_goes_by(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> Non
     # the clock alone: the service was asleep, so nothing regenerated the CRLs
     sandbox.clock.advance(timedelta(days=5 * 365 - 100))
     found = codes(pkiops, "--connect-to", address)
-    assert "crl.expired" in found or "crl.stale" in found or "authority.expiring" in found
     assert found["authority.expiring"] == "dev/ca/clients"
     assert found["authority.leaf-no-longer-fits"] == "dev/ca/clients"
 

@@ -11,13 +11,15 @@ ListCertificateAuthorities and CreateCertificateAuthority know no resources, Iss
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkiops.aws import partition_of
 from pkiops.backends.aws_private_ca.calls import Calls
 from pkiops.backends.aws_private_ca.templates import end_entity_template, root_template, subordinate_template
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT
-from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight
+
+if TYPE_CHECKING:
+    from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight
 
 _FIND = ("DescribeCertificateAuthority", "ListTags")
 _KEEP = ("GetCertificateAuthorityCsr", "ImportCertificateAuthorityCertificate", "UpdateCertificateAuthority")
