@@ -134,7 +134,7 @@ class Case:
 
 def test_the_table_holds_every_operation_and_every_state() -> None:
     assert {operation.partition(" ")[0] for operation in TABLE} == set(operation_names())
-    assert set(STATES) == set(service_model().shape_for("CertificateAuthorityStatus").enum)
+    assert set(STATES) == set(service_model().shape_for("CertificateAuthorityStatus").metadata["enum"])
     assert {len(row) for row in TABLE.values()} == {len(STATES)}
 
 
