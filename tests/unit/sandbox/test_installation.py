@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from tests.unit.sandbox.world import START, TEMPLATE, World, csr
 
@@ -128,6 +128,13 @@ def test_text_that_is_no_certificate() -> None:
         pending.refused(MALFORMED, bad, text(root.certificate))
     for bad in ("x", text(root.certificate)[:200]):
         pending.refused(MALFORMED, text(certificate), bad)
+
+
+def test_an_edi_party_name_cannot_be_read() -> None:
+    pending, root = Pending(), Offline("Offline Root")
+    party = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3007a505a1030c0161"))
+    certificate = root.sign_request(pending.csr, [(_CONSTRAINTS, True), (party, False)])
+    assert "parsed" in pending.refused(MALFORMED, text(certificate), text(root.certificate))
 
 
 def test_it_must_be_for_this_key_and_this_subject() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import SignatureAlgorithmOID
+from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 
 from tests.unit.sandbox.world import World, csr
 
@@ -141,6 +141,20 @@ def test_every_field_of_a_subject_is_in_the_csr() -> None:
         assert part in text.split(",")
 
 
+def test_fields_of_a_subject_stand_in_the_order_of_the_model() -> None:
+    text = subject_of(
+        {
+            "Locality": "L",
+            "CommonName": "CN",
+            "State": "S",
+            "OrganizationalUnit": "OU",
+            "Organization": "O",
+            "Country": "GB",
+        }
+    )
+    assert text.split(",")[::-1] == ["C=GB", "O=O", "OU=OU", "ST=S", "CN=CN", "L=L"]
+
+
 def test_custom_attributes_keep_their_order() -> None:
     text = subject_of(
         {
@@ -188,6 +202,9 @@ def test_csr_extensions_are_in_the_csr() -> None:
     extensions = {"KeyUsage": {"KeyCertSign": True, "CRLSign": True}, "SubjectInformationAccess": [access]}
     arn = world.create("SUBORDINATE", configuration={"CsrExtensions": extensions})
     request = x509.load_pem_x509_csr(world.authority_csr(arn).encode())
+    critical = {extension.oid: extension.critical for extension in request.extensions}
+    assert critical[ExtensionOID.KEY_USAGE]
+    assert not critical[ExtensionOID.SUBJECT_INFORMATION_ACCESS]
     usage = request.extensions.get_extension_for_class(x509.KeyUsage).value
     assert (usage.key_cert_sign, usage.crl_sign, usage.digital_signature) == (True, True, False)
     (description,) = request.extensions.get_extension_for_class(x509.SubjectInformationAccess).value
