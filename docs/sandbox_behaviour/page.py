@@ -12,12 +12,18 @@ from collections.abc import Iterable, Sequence
 from sandbox_behaviour.aws_run import AwsRun, Confirmation, Outcome, confirmation
 from sandbox_behaviour.rules import Lack, Rule, Standing, subjects
 
-_WORDS = {Standing.DOCUMENTED: "documented", Standing.OBSERVED: "observed", Standing.GUESS: "*unverified*"}
+_WORDS = {
+    Standing.DOCUMENTED: "documented",
+    Standing.OBSERVED: "observed",
+    Standing.GUESS: "*unverified*",
+    Standing.CHOICE: "the sandbox's",
+}
 _LEGEND = """| Standing | |
 | --- | --- |
-| documented | AWS's documentation or the service's model says so; what the source calls silent is ours |
+| documented | AWS's documentation or the service's model says so, but for what the source calls not said |
 | observed | users or clients of AWS have seen it, as their public issues or source code say |
 | *unverified* | the documentation is silent or contradicts itself: a choice, and no test that depends on it proves anything about AWS |
+| the sandbox's | what a sandbox adds or leaves out on purpose; it says nothing of AWS |
 """
 
 
@@ -65,8 +71,8 @@ def unverified_page(note: str, rules: tuple[Rule, ...], run: AwsRun | None) -> s
 def summary(rules: tuple[Rule, ...], run: AwsRun | None) -> str:
     """For docs/sandbox.md: the verdict, and the numbers of rules by operation."""
     rows = [
-        "| | Rules | Documented | Observed | *Unverified* | Confirmed on AWS | Different on AWS |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| | Rules | Documented | Observed | *Unverified* | The sandbox's | Confirmed on AWS | Different on AWS |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     rows += [
         f"| [{subject}](reference/sandbox-behaviour.md#{_anchor(subject)}) | {_numbers(chosen, run)} |"
@@ -121,11 +127,11 @@ def replaced(text: str, parts: dict[str, str]) -> str:
         ValueError: a mark is not there, or more than once.
     """
     for name, part in parts.items():
-        begin, end = f"<!-- {name}: written by docs/generate.py -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name}: written by docs/generate.py -->\n", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
             raise ValueError(f"the marks of {name} must be there once, in order")
         before, after = text.partition(begin)[0], text.partition(end)[2]
-        text = f"{before}{begin}{part}{end}{after}"
+        text = f"{before}{begin}{part}\n{end}{after}"
     return text
 
 

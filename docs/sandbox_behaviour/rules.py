@@ -1,7 +1,7 @@
 """The rules of the sandbox, read from ``rules/*.toml``.
 
 What this module decides: the form of a rule. Each file holds arrays of tables; the name of an array is an operation, or a subject that several
-operations share. ``does-not.toml`` says what the sandbox lacks. That the tests and cases a rule names exist is tested (tests/test_behaviour_rules.py).
+operations share. ``does-not.toml`` says what the sandbox lacks. tests/test_behaviour_rules.py holds all of it to the tests and cases that are named.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ _ID = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class Standing(StrEnum):
-    """How well a rule is known before anybody has looked at AWS itself."""
+    """How well a rule is known before anybody has looked at AWS itself; ``CHOICE``: it says nothing of AWS."""
 
     DOCUMENTED = "documented"
     OBSERVED = "observed"
     GUESS = "guess"
+    CHOICE = "choice"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +38,7 @@ class Rule:
         subject: an operation, or what several of them share.
         says: one sentence: what the sandbox does; Markdown.
         source: where it is documented or was seen, and on what the documentation is silent.
-        standing: documented; seen by others than us; or inferred, because the documentation is silent or contradicts itself.
+        standing: documented; seen by others than us; inferred, because the documentation is silent or contradicts itself; or the sandbox's own.
         test: the pytest node that proves that the sandbox does so.
         cases: the canary cases whose answers on AWS confirm it.
         errors: the error codes that it explains.
