@@ -15,7 +15,7 @@ import pytest
 
 from pkiops.sandbox.engine.request_model import operation_names, service_model
 from sandbox_behaviour import page
-from sandbox_behaviour.aws_run import AwsRun, Confirmation, confirmation, parse_run, read_run
+from sandbox_behaviour.aws_run import AwsRun, Confirmation, confirmation, outdated, parse_run, read_run
 from sandbox_behaviour.rules import Lack, Rule, Standing, read_lacks, read_rules
 
 REPOSITORY = Path(__file__).parents[1]
@@ -114,12 +114,27 @@ def test_a_rule_speaks_of_the_errors_it_explains() -> None:
             assert f"`{code}`" in rule.says, f"{rule.id} does not name {code}"
 
 
-def test_every_case_of_the_canary_is_named_by_a_rule_and_the_other_way_round() -> None:
+def cases_of_the_canary() -> tuple[Any, ...]:
     if importlib.util.find_spec("tests.canary") is None:
         pytest.skip("the canary is not here yet")
-    cases = importlib.import_module("tests.canary.cases").CASES
-    named = {case for rule in RULES for case in rule.cases}
-    assert named == {case.name for case in cases}
+    cases: tuple[Any, ...] = importlib.import_module("tests.canary.cases").CASES
+    return cases
+
+
+def test_every_case_of_the_canary_is_named_by_a_rule_and_the_other_way_round() -> None:
+    assert {case for rule in RULES for case in rule.cases} == {case.name for case in cases_of_the_canary()}
+
+
+def test_the_recorded_run_is_about_the_sandbox_of_today() -> None:
+    """Once ``docs/canary.json`` is there, a changed expectation needs another run, or its case taken out of the file."""
+    run = read_run(REPOSITORY / "docs" / "canary.json")
+    assert outdated(run, {case.name: case.expected for case in cases_of_the_canary()}) == []
+
+
+def test_answers_of_other_days_are_found_out() -> None:
+    run = parsed(a=SAME, b=SAME, c=SAME)
+    assert outdated(run, {"a": 1, "b": 2}) == ["b", "c"]
+    assert outdated(None, {"a": 1}) == []
 
 
 def test_there_is_a_rule_for_everything_that_is_lacking() -> None:

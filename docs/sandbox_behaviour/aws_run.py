@@ -38,10 +38,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One case: ``observed`` is what AWS answered: JSON of one line, shortened, with nothing in it that Markdown or HTML would read."""
+    """One case: ``observed`` is what AWS answered: JSON of one line, shortened, with nothing in it that Markdown or HTML would read;
+    ``expected`` is what the sandbox was expected to answer when the case was run.
+    """
 
     outcome: Outcome
     observed: str = ""
+    expected: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,14 @@ def confirmation(cases: Iterable[str], run: AwsRun | None) -> Confirmation:
     return Confirmation.IN_PART if Outcome.SAME in outcomes else Confirmation.NEVER
 
 
+def outdated(run: AwsRun | None, expectations: Mapping[str, Any]) -> list[str]:
+    """The cases of a run that say nothing of the sandbox of today: unknown by now, or expected to be answered otherwise."""
+    answers = run.answers if run else {}
+    return sorted(
+        name for name, answer in answers.items() if name not in expectations or answer.expected != expectations[name]
+    )
+
+
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
 
@@ -132,4 +143,4 @@ def _answer(name: str, given: Any) -> Answer:
     if outcome is not Outcome.NOT_RUN and "observed" not in given:
         raise ValueError(f"{name} was run, but says nothing of what was observed")
     text = json.dumps(given.get("observed"), ensure_ascii=True, sort_keys=True).translate(_INERT)
-    return Answer(outcome, text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    return Answer(outcome, text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...", given.get("expected"))
