@@ -25,7 +25,7 @@ _LEGEND = """| Standing | |
 | *unverified* | the documentation is silent or contradicts itself: a choice, and no test that depends on it proves anything about AWS |
 | the sandbox's | what a sandbox adds or leaves out on purpose; it says nothing of AWS |
 
-"Confirmed on AWS" means that AWS has answered every question that `make canary` asks about a rule as the sandbox does; a rule may say more than is asked.
+"Confirmed on AWS": AWS has answered all that `make canary` asks about a rule as the sandbox does; a rule may say more than is asked.
 """
 
 
