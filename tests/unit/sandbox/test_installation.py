@@ -190,6 +190,10 @@ def test_expired_certificates() -> None:
     pending, root = Pending(), Offline("Offline Root")
     certificate = root.sign_request(pending.csr, days=-1)
     assert "expired" in pending.refused(MALFORMED, text(certificate), text(root.certificate))
+    old = Offline("Old Root")
+    old.certificate = old.sign(old.subject, old.key.public_key(), [(x509.BasicConstraints(True, None), True)], days=-1)
+    refusal = pending.refused(MALFORMED, text(old.sign_request(pending.csr)), text(old.certificate))
+    assert "certificate 1 of the chain has expired" in refusal
 
 
 def test_chains_that_do_not_hold() -> None:

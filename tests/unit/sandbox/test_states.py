@@ -286,3 +286,18 @@ def test_what_describe_says() -> None:
     assert described["KeyStorageSecurityStandard"] == "FIPS_140_2_LEVEL_3_OR_HIGHER"
     assert described["UsageMode"] == "GENERAL_PURPOSE"
     assert described["OwnerAccount"] == "111122223333"
+
+
+def test_the_last_change_is_of_the_status_that_was_set() -> None:
+    world = World()
+    arn = world.root(years=1)
+    changed = []
+    for status in ("DISABLED", "ACTIVE"):
+        world.advance(hours=1)
+        world.call("UpdateCertificateAuthority", CertificateAuthorityArn=arn, Status=status)
+        changed.append(world.describe(arn)["LastStateChangeAt"])
+    assert changed == [int((START + timedelta(hours=hours)).timestamp()) for hours in (1, 2)]
+    world.call("UpdateCertificateAuthority", CertificateAuthorityArn=arn, Status="ACTIVE")
+    world.advance(days=366)
+    described = world.describe(arn)
+    assert (described["Status"], described["LastStateChangeAt"]) == ("EXPIRED", changed[1])
