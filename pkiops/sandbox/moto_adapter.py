@@ -41,7 +41,7 @@ from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
 from pkiops.sandbox.engine.settings import Settings
-from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
+from pkiops.sandbox.engine.state import BucketAccess, BucketMissing, BucketRefused, Pace, Region
 from pkiops.sandbox.traffic import Dropped, Hindrances, Traffic
 
 _PATH = "{0}/$"
@@ -151,7 +151,7 @@ class MotoBuckets:
     @staticmethod
     def _bucket(name: str) -> Any:
         if name not in s3_backends.bucket_accounts:
-            raise BucketRefused("it does not exist")
+            raise BucketMissing("it does not exist")
         partition, account = s3_backends.bucket_accounts[name]
         return s3_backends[account][partition].get_bucket(name)
 

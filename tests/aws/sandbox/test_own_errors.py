@@ -162,8 +162,10 @@ def of_sharing(pca: Any, s3: Any, root: str) -> Iterator[Refusal]:
     yield "ListPermissions", "InvalidNextTokenException", {**ca, "NextToken": "bogus"}
     reporting = "CreateCertificateAuthorityAuditReport"
     report = sound_request(reporting, root)
-    yield reporting, "InvalidArgsException", report  # no such bucket yet
-    scene.make_bucket(s3)
+    yield reporting, "ResourceNotFoundException", report  # no such bucket yet
+    scene.make_bucket(s3, scene.bucket_policy(StringEquals={"aws:SourceAccount": OTHER_ACCOUNT}))
+    yield reporting, "InvalidArgsException", report
+    s3.put_bucket_policy(Bucket=scene.BUCKET, Policy=scene.bucket_policy())
     identifier = pca.create_certificate_authority_audit_report(**report)["AuditReportId"]
     yield reporting, "RequestInProgressException", report
     for _ in range(2):

@@ -230,6 +230,27 @@ def test_path_lengths_of_the_chain() -> None:
     assert "does not fit" in pending.refused(INVALID, text(wide), text(narrow.certificate))
 
 
+@pytest.mark.parametrize(
+    ("extensions", "code", "why"),
+    [
+        (
+            [(x509.BasicConstraints(ca=True, path_length=None), False)],
+            INVALID,
+            "certificate 1 of the chain must be critical",
+        ),
+        (
+            [(x509.BasicConstraints(ca=True, path_length=None), True), (x509.PolicyConstraints(0, None), True)],
+            MALFORMED,
+            "certificate 1 of the chain: its extension 2.5.29.36 must not be critical",
+        ),
+    ],
+)
+def test_what_must_be_critical_in_a_chain_and_what_must_not(extensions: Extensions, code: str, why: str) -> None:
+    pending, root = Pending(), Offline("Offline Root")
+    root.certificate = root.sign(root.subject, root.key.public_key(), extensions)
+    assert why in pending.refused(code, text(root.sign_request(pending.csr)), text(root.certificate))
+
+
 def test_an_issuer_that_is_no_ca() -> None:
     pending = Pending()
     fake = Offline("Fake", Offline("Root"), ca=False)

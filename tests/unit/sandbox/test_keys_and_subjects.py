@@ -211,17 +211,17 @@ def test_csr_extensions_are_in_the_csr() -> None:
     assert description.access_method.dotted_string == "1.3.6.1.5.5.7.48.5"
 
 
-def test_the_security_standard_of_china() -> None:
+@pytest.mark.parametrize("given", [{}, {"KeyStorageSecurityStandard": "FIPS_140_2_LEVEL_3_OR_HIGHER"}])
+def test_the_security_standard_of_china(given: dict[str, str]) -> None:
     world = World(partition="aws-cn", region="cn-north-1")
-    assert world.describe(world.create())["KeyStorageSecurityStandard"] == "CCPC_LEVEL_1_OR_HIGHER"
-    world.refused(
-        "InvalidArgsException",
-        "CreateCertificateAuthority",
-        CertificateAuthorityConfiguration={
-            "KeyAlgorithm": "EC_prime256v1",
-            "SigningAlgorithm": "SHA256WITHECDSA",
-            "Subject": {"CommonName": "a"},
-        },
-        CertificateAuthorityType="ROOT",
-        KeyStorageSecurityStandard="FIPS_140_2_LEVEL_3_OR_HIGHER",
-    )
+    configuration = {
+        "KeyAlgorithm": "EC_prime256v1",
+        "SigningAlgorithm": "SHA256WITHECDSA",
+        "Subject": {"CommonName": "a"},
+    }
+    request = {"CertificateAuthorityConfiguration": configuration, "CertificateAuthorityType": "ROOT"}
+    message = world.refused("InvalidArgsException", "CreateCertificateAuthority", **request, **given)
+    assert message == "A certificate authority cannot be created in this region with the specified security standard."
+    standard = "CCPC_LEVEL_1_OR_HIGHER"
+    made = world.call("CreateCertificateAuthority", **request, KeyStorageSecurityStandard=standard)
+    assert world.describe(made["CertificateAuthorityArn"])["KeyStorageSecurityStandard"] == standard
