@@ -36,6 +36,7 @@ from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
 from pkiops.sandbox.bucket_encryption import encryption_refusal
 from pkiops.sandbox.bucket_policy import SERVICE_NAME, refusal, service_principal, verdict_for_anyone
 from pkiops.sandbox.calls import Call, Refused, identify
+from pkiops.sandbox.engine import crl_locations
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
@@ -256,6 +257,8 @@ class Sandbox:
 
     def adopt(self, region: Region) -> None:
         """Take a state that was kept elsewhere for that of its account and Region."""
+        for authority in region.authorities.values():
+            crl_locations.remember_hosts(authority, region)  # a state from before they were kept
         acmpca_backends[region.account][region.name].__dict__[_ATTRIBUTE] = region
 
     def regions(self) -> list[Region]:

@@ -4,8 +4,7 @@ What this module decides:
 
 - one request at a time reaches moto: its conditional writes are not atomic, AWS's are;
 - every answer carries the sandbox's time in ``Date``, so that clients can follow a clock that was moved;
-- an unsigned GET for the host of a CA's CRL is answered out of the bucket, as the CDN in front of it would, and unsigned
-  requests for the host of a CA's OCSP responder by ``ocsp_http``;
+- unsigned requests for the host of a CA's CRL are answered by ``crl_hosts``, for that of its OCSP responder by ``ocsp_http``;
 - what hinders calls (``traffic``) is passed before that, and what they changed is kept (``state_file``) before they are answered;
 - ``/_pkiops/sandbox`` is for its owner (``control``).
 """
@@ -32,7 +31,7 @@ from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.sandbox import gate
 from pkiops.sandbox.calls import Call, Refused, identify
 from pkiops.sandbox.control import Control
-from pkiops.sandbox.engine import crl, crl_locations
+from pkiops.sandbox.crl_hosts import crl_answer
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.http_handler import Answer, Handler, run_application
@@ -161,10 +160,7 @@ class Application:
         if self._sandbox.clock.now() != self._swept_at:
             self._sweep()
         answered = ocsp_answer(self._sandbox, environ, body)
-        if answered is not None:
-            return answered
-        published = self._published(environ)
-        return None if published is None else self._crl(*published)
+        return crl_answer(self._sandbox, environ) if answered is None else answered
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> _Answer:
         def respond(status: str, headers: list[tuple[str, str]], data: bytes) -> list[bytes]:
@@ -180,25 +176,6 @@ class Application:
             return [] if is_head else [data]
 
         return respond
-
-    def _published(self, environ: WSGIEnvironment) -> tuple[str, str] | None:
-        """Bucket and key, if this is an unsigned GET for a host that CRLs are served under."""
-        signed = "HTTP_AUTHORIZATION" in environ or "X-Amz-Signature" in environ.get("QUERY_STRING", "")
-        if signed or environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
-            return None
-        host = environ.get("HTTP_HOST", "").partition(":")[0].lower()
-        for region in self._sandbox.regions():
-            for authority in region.authorities.values():
-                if host in crl_locations.hosts(authority, region):
-                    bucket = str(authority.crl_configuration["S3BucketName"])
-                    return bucket, environ.get("PATH_INFO", "").lstrip("/")
-        return None
-
-    def _crl(self, bucket: str, key: str) -> Answer:
-        data = self._sandbox.buckets.read(bucket, key) if key.endswith(".crl") else None
-        if data is None:
-            return "404 Not Found", [("Content-Type", "text/plain")], b"no such CRL\n"
-        return "200 OK", [("Content-Type", crl.CONTENT_TYPE), ("Content-Length", str(len(data)))], data
 
 
 def _header(environ: WSGIEnvironment, name: str) -> str:

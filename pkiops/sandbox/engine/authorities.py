@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import SubjectInformationAccessOID
 
-from pkiops.sandbox.engine import crl, keys, revocation, tags
+from pkiops.sandbox.engine import crl, crl_locations, keys, revocation, tags
 from pkiops.sandbox.engine.certificates import pem, pem_chain
 from pkiops.sandbox.engine.errors import ServiceError, in_progress, invalid_args, limit_exceeded
 from pkiops.sandbox.engine.extensions import key_usage
@@ -68,6 +68,7 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
     region.creations += 1
     authority.failure_reason = context.settings.failed_creations.get(region.creations)
     region.authorities[authority.arn] = authority
+    crl_locations.remember_hosts(authority, region)
     region.tokens.remember(token_key, authority.arn, now)
     return {"CertificateAuthorityArn": authority.arn}
 
@@ -214,6 +215,7 @@ def update(context: Context, region: Region, request: dict[str, Any]) -> dict[st
         except BaseException:
             authority.revocation = previous
             raise
+        crl_locations.remember_hosts(authority, region)
         if authority.crl is not None and authority.crl_configuration["Enabled"] and authority.revocation != previous:
             crl.publish(context, region, authority)
     if wanted is not None and wanted != authority.status:

@@ -30,12 +30,20 @@ def key_of_url(address: str) -> str:
     return address.split("/", 3)[3]
 
 
-def hosts(authority: Authority, region: Region) -> tuple[str, ...]:
-    """The host names under which this CA's CRLs are asked for: the custom one, if any, and the bucket's; lower case."""
-    configuration = authority.crl_configuration
-    if not configuration["Enabled"]:
-        return ()
-    return tuple({_host(authority, region).lower(), _bucket_host(authority, region).lower()})
+def remember_hosts(authority: Authority, region: Region) -> None:
+    """Note the hosts under which this CA's CRLs are asked for: the custom one, if any, and the bucket's; the newest bucket of a host first."""
+    if not authority.crl_configuration["Enabled"]:
+        return
+    bucket = str(authority.crl_configuration["S3BucketName"])
+    for name in {_host(authority, region), _bucket_host(authority, region)}:
+        host = name.partition(":")[0].lower()
+        others = [each for each in region.crl_hosts.get(host, ()) if each != bucket]
+        region.crl_hosts[host] = [bucket, *others]
+
+
+def regional_host(region: Region) -> str:
+    """The host of S3 in a Region, under which the path begins with the bucket."""
+    return f"s3.{region.name}.{domain(region)}"
 
 
 def _host(authority: Authority, region: Region) -> str:
@@ -43,4 +51,4 @@ def _host(authority: Authority, region: Region) -> str:
 
 
 def _bucket_host(authority: Authority, region: Region) -> str:
-    return f"{authority.crl_configuration['S3BucketName']}.s3.{region.name}.{domain(region)}"
+    return f"{authority.crl_configuration['S3BucketName']}.{regional_host(region)}"

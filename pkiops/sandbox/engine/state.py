@@ -253,7 +253,11 @@ class Authority:
 
 @dataclass(slots=True)
 class Region:
-    """Everything of one account in one Region; ``creations`` and ``issuances`` count accepted calls."""
+    """Everything of one account in one Region.
+
+    ``creations`` and ``issuances`` count accepted calls. ``crl_hosts``: every host that CRLs were ever configured under, with its
+    buckets, the newest first; it outlives the CAs, as their certificates do.
+    """
 
     partition: str
     account: str
@@ -262,6 +266,7 @@ class Region:
     tokens: TokenWindow = field(default_factory=TokenWindow)
     creations: int = 0
     issuances: int = 0
+    crl_hosts: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
