@@ -123,8 +123,8 @@ def csr_extensions(authority: Authority) -> CsrExtensions:
 
 
 def _access(given: models.InformationAccess) -> InformationAccess:
-    form = next(form for form in ACCESS_FORMS if getattr(given, form) is not None)
-    return InformationAccess(ACCESS_METHODS.get(given.method, given.method), form, getattr(given, form))
+    method, form = given["method"], next(form for form in ACCESS_FORMS if form in given)
+    return InformationAccess(ACCESS_METHODS.get(method, method), form, given[form])
 
 
 def _desired_authority(environment: Environment, label: str) -> DesiredAuthority:

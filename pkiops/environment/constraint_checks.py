@@ -60,7 +60,7 @@ def _check_alone(declared: NameConstraints, path: KeyPath) -> Iterator[Finding]:
     for side in ("permitted", "excluded"):
         forms: NameForms = getattr(declared, side)
         for form in FORMS:
-            for index, value in enumerate(getattr(forms, form)):
+            for index, value in enumerate(forms.get(form, ())):
                 problem = _problem(form, value)
                 if problem:
                     yield Finding((*path, side, form, index), problem, "env.name-constraints")
@@ -136,4 +136,4 @@ def _broken_patterns(environment: Environment) -> Iterator[str]:
 
 
 def _count(forms: NameForms) -> int:
-    return sum(len(getattr(forms, form)) for form in FORMS)
+    return sum(len(values) for values in forms.values())

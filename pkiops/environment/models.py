@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field
 from pkiops.policy.declared import declared
 from pkiops.policy.rules import DurationField, Pattern, Profile
 from pkiops.x509.algorithms import KeyAlgorithm, SigningAlgorithm
+from pkiops.x509.name_constraints import Form
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 
@@ -32,7 +33,6 @@ class PATTERNS:
     day = r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
     tag_key = r"^[A-Za-z0-9 _.:/=+@-]+$"
     tag_value = r"^[A-Za-z0-9 _.:/=+@-]*$"
-    type = r"^[A-Za-z0-9.]+$"
 
 
 EnvironmentName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
@@ -143,12 +143,17 @@ class KeyUsage(StrEnum):
     DECIPHER_ONLY = "decipherOnly"
 
 
-@declared
-class SubjectAttribute:
-    """One attribute of a subject: ``type`` by RFC name or as a dotted OID."""
-
-    type: Annotated[str, Field(pattern=PATTERNS.type, max_length=64)]
-    value: Annotated[str, Field(min_length=1, max_length=256)]
+# Mappings with known keys instead of classes of their own: every class costs a millisecond at start-up (docs/adr/0003).
+# An attribute of a subject: its type by RFC name or as a dotted OID, and its value.
+SubjectAttribute = Mapping[Literal["type", "value"], Annotated[str, Field(min_length=1, max_length=256)]]
+# An entry of SubjectInformationAccess: how (``caRepository`` or a dotted OID) and where, in exactly one form.
+AccessForm = Literal["uri", "dns", "email", "ip", "registered_id"]
+InformationAccess = Mapping[
+    Literal["method", "uri", "dns", "email", "ip", "registered_id"],
+    Annotated[str, Field(min_length=1, max_length=256)],
+]
+# Name constraints by form: DNS domains, hosts of URIs, CIDR blocks, mailboxes or their hosts.
+NameForms = Mapping[Form, Annotated[tuple[Pattern, ...], Field(max_length=100)]]
 
 
 @declared
@@ -173,18 +178,6 @@ class AuthoritySubject:
 
 
 @declared
-class InformationAccess:
-    """One entry of SubjectInformationAccess: how (``caRepository`` or a dotted OID) and where, in exactly one form."""
-
-    method: Annotated[str, Field(pattern=PATTERNS.type, max_length=64)]
-    uri: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    dns: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    email: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    ip: Annotated[str, Field(min_length=1, max_length=39)] | None = None
-    registered_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-
-
-@declared
 class CsrExtensions:
     """CsrExtensions of CreateCertificateAuthority: what the CA's request asks of whoever signs it."""
 
@@ -193,22 +186,12 @@ class CsrExtensions:
 
 
 @declared
-class NameForms:
-    """Name constraints by form: DNS domains, hosts of URIs, CIDR blocks, mailboxes or their hosts."""
-
-    dns: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
-    uri: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
-    ip: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
-    email: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
-
-
-@declared
 class NameConstraints:
     """Names that certificates below a CA may and may not hold; permitted ones given, or derived ``from: profiles``."""
 
     source: Annotated[Literal["profiles"] | None, Field(alias="from")] = None
-    permitted: NameForms = field(default_factory=NameForms)
-    excluded: NameForms = field(default_factory=NameForms)
+    permitted: NameForms = field(default_factory=dict)
+    excluded: NameForms = field(default_factory=dict)
 
 
 class CrlType(StrEnum):

@@ -36,7 +36,7 @@ def name_constraints(environment: Environment, label: str) -> NameConstraints:
 
 def subtrees(forms: NameForms) -> tuple[Subtree, ...]:
     """The subtrees of a declaration, spelled in the one way that compares."""
-    return tuple((form, _spelled(form, value)) for form in FORMS for value in getattr(forms, form))
+    return tuple((form, _spelled(form, value)) for form in FORMS for value in forms.get(form, ()))
 
 
 def profile_subtrees(environment: Environment, label: str) -> tuple[Subtree, ...]:

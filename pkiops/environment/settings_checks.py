@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest
-from pkiops.environment.models import Authority, AwsPrivateCaBackend, Environment, InformationAccess, Tags
+from pkiops.environment.models import AccessForm, Authority, AwsPrivateCaBackend, Environment, Tags
 from pkiops.environment.subjects import common_name, ordered_attributes
 from pkiops.x509.attribute_types import ATTRIBUTE_NAMES, COMMON_NAME, COUNTRY, FIELD_OIDS, attribute_oid, is_oid
 
@@ -20,7 +20,7 @@ ACCESS_METHODS = {
     "resourcePkiManifest": "1.3.6.1.5.5.7.48.10",
     "resourcePkiNotify": "1.3.6.1.5.5.7.48.13",
 }
-ACCESS_FORMS = ("uri", "dns", "email", "ip", "registered_id")
+ACCESS_FORMS: tuple[AccessForm, ...] = ("uri", "dns", "email", "ip", "registered_id")
 MAX_POLICY = 20_480  # the size of resource policies in general; PutPolicy takes more, and nobody reviews that
 _MAX_TAGS = 47
 _STATEMENT_KEYS = ("Sid", "Effect", "Principal", "Action", "Condition")
@@ -56,16 +56,18 @@ def _check_subject(authority: Authority, path: KeyPath) -> Iterator[Finding]:
         yield from (Finding((*path, name), message, "env.subject", at_key=True) for name in fields)
     for index, attribute in enumerate(subject.attributes):
         where = (*path, "attributes", index)
-        oid = attribute_oid(attribute.type)
+        kind, value = attribute.get("type"), attribute.get("value")
+        if kind is None or value is None:
+            yield Finding(where, "write both type and value", "env.missing-key")
+            continue
+        oid = attribute_oid(kind)
         if oid is None:
-            close = nearest(attribute.type, ATTRIBUTE_NAMES)
+            close = nearest(kind, ATTRIBUTE_NAMES)
             advice = f"did you mean {close}?" if close else f"write {listed(ATTRIBUTE_NAMES)}, or a dotted OID"
             yield Finding((*where, "type"), f"there is no such attribute type; {advice}", "env.subject")
-        elif oid == COUNTRY and not (
-            len(attribute.value) == 2 and attribute.value.isascii() and attribute.value.isupper()
-        ):
+        elif oid == COUNTRY and not (len(value) == 2 and value.isascii() and value.isupper()):
             yield Finding((*where, "value"), "write a country code of two capitals, such as GB", "env.subject")
-        elif oid == COMMON_NAME and len(attribute.value) > 64:
+        elif oid == COMMON_NAME and len(value) > 64:
             yield Finding((*where, "value"), "is too long; a common name has at most 64 characters", "env.subject")
     known = all(oid for oid, _ in ordered_attributes(subject))
     if known and common_name(subject) is None:
@@ -86,17 +88,17 @@ def _check_csr(authority: Authority, path: KeyPath) -> Iterator[Finding]:
             yield Finding((*path, "key_usage", index), message, "env.csr")
     for index, access in enumerate(authority.csr.subject_information_access):
         where = (*path, "subject_information_access", index)
-        if access.method not in ACCESS_METHODS and not is_oid(access.method):
+        method = access.get("method", "")
+        if method not in ACCESS_METHODS and not is_oid(method):
             yield Finding((*where, "method"), f"write {listed(ACCESS_METHODS)}, or a dotted OID", "env.csr")
-        given = [form for form in ACCESS_FORMS if getattr(access, form) is not None]
+        given = [form for form in ACCESS_FORMS if form in access]
         if len(given) != 1:
             yield Finding(where, f"write exactly one of {listed(ACCESS_FORMS)}", "env.csr", at_key=True)
-        elif problem := _location_problem(access, given[0]):
+        elif problem := _location_problem(given[0], access[given[0]]):
             yield Finding((*where, given[0]), problem, "env.csr")
 
 
-def _location_problem(access: InformationAccess, form: str) -> str | None:
-    value: str = getattr(access, form)
+def _location_problem(form: str, value: str) -> str | None:
     if not value.isascii() or not value.isprintable() or " " in value:
         return "write printable ASCII characters without spaces"
     if form == "uri" and "://" not in value:
@@ -144,9 +146,11 @@ def _check_tags(tags: Tags, path: KeyPath) -> Iterator[Finding]:
 
 def _check_policy(policy: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
     """The shape of a resource policy. Its resource is the CA, whose ARN nobody knows before it exists: pkiops writes it."""
-    for key in policy:
-        if key not in {"Version", "Statement"}:
-            yield Finding((*path, key), "here may stand Version or Statement", "env.policy", at_key=True)
+    unknown = [key for key in policy if key not in {"Version", "Statement"}]
+    for key in unknown:
+        yield Finding((*path, key), "here may stand Version or Statement", "env.policy", at_key=True)
+    if unknown and "Statement" not in policy:
+        return  # misspelled, and said
     if policy.get("Version", "2012-10-17") != "2012-10-17":
         yield Finding((*path, "Version"), 'write "2012-10-17", or leave it out', "env.policy")
     statements = policy.get("Statement")

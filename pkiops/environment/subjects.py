@@ -11,7 +11,7 @@ from pkiops.x509.attribute_types import COMMON_NAME, FIELD_OIDS, attribute_oid, 
 
 def ordered_attributes(subject: AuthoritySubject) -> tuple[tuple[str, str], ...]:
     """(OID, value) in the order of the file; empty where the subject is given by field, in the service's order."""
-    return tuple((attribute_oid(one.type) or one.type, one.value) for one in subject.attributes)
+    return tuple((attribute_oid(one.get("type", "")) or "", one.get("value", "")) for one in subject.attributes)
 
 
 def subject_fields(subject: AuthoritySubject) -> dict[str, str]:

@@ -47,7 +47,6 @@ _SPELLING = {
     models.PATTERNS.day: 'write a day in quotes, such as "2026-11-25"',
     models.PATTERNS.tag_key: "write letters, digits, spaces and _ . : / = + @ -",
     models.PATTERNS.tag_value: "write letters, digits, spaces and _ . : / = + @ -",
-    models.PATTERNS.type: "write the name of a type, such as domainComponent, or a dotted OID",
 }
 _UNITS = {"dataclass_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list"}
 
@@ -129,6 +128,7 @@ class _Translation:
             "bool_type": "write true or false, without quotes",
             "bool_parsing": "write true or false, without quotes",
             "too_short": "is empty; write at least one entry",
+            "too_long": "has too many entries; write at most {max_length}",
             "string_too_short": "is empty; write at least {min_length} character",
             "string_too_long": "is too long; write at most {max_length} characters",
             "greater_than_equal": "is too small; write at least {ge}",

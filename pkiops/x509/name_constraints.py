@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 OID = "2.5.29.30"
-FORMS = ("dns", "uri", "ip", "email")
+Form = Literal["dns", "uri", "ip", "email"]
+FORMS: tuple[Form, ...] = ("dns", "uri", "ip", "email")
 
 # a form and a value: ``("dns", "svc.example.com")``, ``("ip", "10.0.0.0/8")``
 Subtree = tuple[str, str]
