@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
+from pkiops.sandbox.engine.certificates import UNREADABLE
 from pkiops.sandbox.engine.errors import invalid_args
 from pkiops.sandbox.engine.general_names import alternative_names
 from pkiops.sandbox.engine.subjects import object_identifier
@@ -128,8 +130,27 @@ def _from_api(extensions: _Extensions, sources: Sources) -> None:
         extensions.put(x509.CertificatePolicies(policies), critical=False)
     for custom in given.get("CustomExtensions", []):
         value = base64.b64decode(custom["Value"])  # its alphabet is in the model
-        oid = object_identifier(custom["ObjectIdentifier"])
-        extensions.put(x509.UnrecognizedExtension(oid, value), critical=custom.get("Critical", False))
+        extension = x509.UnrecognizedExtension(object_identifier(custom["ObjectIdentifier"]), value)
+        if extension.oid not in extensions.values:  # what comes later is dropped, whatever it holds
+            _require_readable(extension)
+        extensions.put(extension, critical=custom.get("Critical", False))
+
+
+def _require_readable(extension: x509.UnrecognizedExtension) -> None:
+    """Refuse an extension whose object identifier is known and whose content is something else.
+
+    What the service does with one is not documented; what it cannot read it could not have checked against its own rules.
+    """
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
+    alone = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(extension, critical=False)
+    try:
+        list(alone.sign(key, None).extensions)  # cryptography reads extensions in such company only
+    except x509.UnsupportedGeneralNameType:
+        return  # well formed, with a name that cryptography does not know
+    except UNREADABLE as error:
+        raise invalid_args(
+            f"The value of the custom extension {extension.oid.dotted_string} is not what its object identifier says"
+        ) from error
 
 
 def key_usage(given: Mapping[str, bool]) -> x509.KeyUsage:

@@ -201,6 +201,37 @@ def test_a_custom_distribution_point_stands_where_the_ca_writes_none(
         assert found == expected
 
 
+GARBAGE = [
+    b"\x05\x00",
+    b"\x30\x80",
+    b"\x30\x03\x02\x01",
+    b"\xff" * 40,
+    b"\x30\x84\xff\xff\xff\xff",
+    b"\x30\x00\x00",
+]
+KNOWN = {  # each with a value that its definition in RFC 5280 allows
+    "2.5.29.30": x509.NameConstraints([x509.DNSName("a")], None).public_bytes(),
+    "2.5.29.31": point("http://own.example.com/a.crl"),
+    "2.5.29.32": b"\x30\x06\x30\x04\x06\x02\x2a\x03",
+    "2.5.29.36": b"\x30\x03\x80\x01\x00",
+    "2.5.29.46": point("http://own.example.com/b.crl"),
+    "2.5.29.54": b"\x02\x01\x01",
+    "1.3.6.1.5.5.7.1.1": b"\x30\x11\x30\x0f\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x01\x86\x03\x61\x3a\x2f",
+    "1.3.6.1.5.5.7.1.24": b"\x30\x03\x02\x01\x05",
+    "2.5.29.17": b"\x30\x07\xa5\x05\xa1\x03\x0c\x01\x61",  # an EDI party name
+}
+
+
+@pytest.mark.parametrize("oid", KNOWN)
+def test_a_custom_value_under_a_known_identifier_must_be_one(oid: str) -> None:
+    for garbage in GARBAGE:
+        refused("InvalidArgsException", {"CustomExtensions": [custom(oid, garbage)]})
+    issued({"CustomExtensions": [custom(oid, KNOWN[oid])]})
+    # under an identifier of one's own it may be anything
+    for value in GARBAGE:
+        issued({"CustomExtensions": [custom(CUSTOM_OID, value)]})
+
+
 @pytest.mark.parametrize("oid", ["2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.14", "2.5.29.35"])
 def test_what_a_template_fixes_cannot_be_customised(oid: str) -> None:
     template = TEMPLATE.format("EndEntityClientAuthCertificate_APIPassthrough")
