@@ -12,7 +12,7 @@ from pkiops.ca.desired import DesiredAuthority
 from pkiops.errors import VerificationFailed
 from pkiops.x509.certificate import view
 from pkiops.x509.chain import verify_ca_chain
-from pkiops.x509.name_constraints import NameConstraints, name_constraints_of
+from pkiops.x509.name_constraints import name_constraints_of
 from pkiops.x509.names import rfc4514
 
 
@@ -22,9 +22,15 @@ def verify_authority_chain(wanted: DesiredAuthority, csr_der: bytes, chain: Sequ
     Raises:
         VerificationFailed: it does not; nothing may be installed.
     """
-    certificates = [x509.load_der_x509_certificate(der) for der in chain]
-    own = view(certificates[0])
-    request = x509.load_der_x509_csr(csr_der)
+    try:
+        certificates = [x509.load_der_x509_certificate(der) for der in chain]
+        own = view(certificates[0])
+        request = x509.load_der_x509_csr(csr_der)
+        found = name_constraints_of(certificates[0])
+    except ValueError as error:
+        raise VerificationFailed(
+            f"what was signed for {wanted.label} cannot be read: {error}", code="ca.unreadable"
+        ) from error
     if _spki(certificates[0].public_key()) != _spki(request.public_key()):
         raise VerificationFailed(
             f"the certificate signed for {wanted.label} holds another public key", code="ca.public-key"
@@ -43,7 +49,11 @@ def verify_authority_chain(wanted: DesiredAuthority, csr_der: bytes, chain: Sequ
             f"the certificate signed for {wanted.label} is for {rfc4514(certificates[0].subject)}, not for the subject of its request",
             code="ca.subject",
         )
-    found = _name_constraints(wanted, certificates[0])
+    if found and not certificates[0].extensions.get_extension_for_class(x509.NameConstraints).critical:
+        # RFC 5280 section 4.2.1.10: who does not know the extension would pass over it
+        raise VerificationFailed(
+            f"the name constraints signed for {wanted.label} are not critical", code="ca.name-constraints"
+        )
     if found != wanted.name_constraints:
         raise VerificationFailed(
             f"the certificate signed for {wanted.label} has name constraints ({found}), asked for ({wanted.name_constraints})",
@@ -52,22 +62,6 @@ def verify_authority_chain(wanted: DesiredAuthority, csr_der: bytes, chain: Sequ
     if (wanted.issuer is None) != (len(chain) == 1):
         raise VerificationFailed(f"the chain of {wanted.label} has {len(chain)} certificates", code="ca.chain-length")
     verify_ca_chain(certificates, at=at)
-
-
-def _name_constraints(wanted: DesiredAuthority, certificate: x509.Certificate) -> NameConstraints:
-    """What the certificate says; the extension must be critical (RFC 5280 section 4.2.1.10), or who does not know it would pass over it."""
-    try:
-        found = name_constraints_of(certificate)
-        is_critical = not found or certificate.extensions.get_extension_for_class(x509.NameConstraints).critical
-    except ValueError as error:
-        raise VerificationFailed(
-            f"the name constraints signed for {wanted.label} cannot be read: {error}", code="ca.name-constraints"
-        ) from error
-    if not is_critical:
-        raise VerificationFailed(
-            f"the name constraints signed for {wanted.label} are not critical", code="ca.name-constraints"
-        )
-    return found
 
 
 def _spki(key: object) -> bytes:

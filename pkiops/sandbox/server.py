@@ -39,6 +39,7 @@ from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.ocsp_http import ocsp_answer
 from pkiops.sandbox.process import port_taken
 from pkiops.sandbox.request_body import BodyRefused, read_body
+from pkiops.sandbox.state_codec import Unkeepable
 from pkiops.sandbox.state_file import StateKeeper, held, may_change
 from pkiops.sandbox.status import LOOPBACK, STATUS_PATH
 from pkiops.sandbox.time_travel import MovableClock
@@ -133,8 +134,8 @@ class Application:
         try:
             if self._keeper is not None:
                 self._keeper.settle()
-        except OSError as error:
-            text = f"the state file cannot be written: {error.strerror}\n"
+        except (OSError, Unkeepable) as error:
+            text = f"the state file cannot be written: {error}\n"
             return "500 Internal Server Error", [("Content-Type", "text/plain")], text.encode()
         return None
 

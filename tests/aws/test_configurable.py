@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from typer.testing import CliRunner
 
+from pkiops.cli.app import app
 from pkiops.clock import ManualClock
 from pkiops.environment.load import load_bytes
 from pkiops.errors import GuardRefused
 from pkiops.factory import Factory
 from pkiops.plan import Action, ActionKind, Plan
 from pkiops.progress import NoProgress
+from pkiops.x509.certificate import crl_urls_of
+from tests import builders
 from tests.sandbox_server import START, RunningSandbox, running_sandbox
 
 FILE = """\
@@ -63,7 +68,7 @@ class World:
     def __init__(self, sandbox: RunningSandbox) -> None:
         self.acm_pca = sandbox.client("acm-pca")
         self.s3 = sandbox.client("s3")
-        self._url = sandbox.url
+        self.url = sandbox.url
 
     def plan(self, text: str) -> Plan:
         made: Plan = self._hierarchy(text).plan()
@@ -97,7 +102,7 @@ class World:
         from pkiops.ca.apply import Hierarchy
 
         environment = load_bytes(text.encode(), "dev.yaml", "dev")
-        factory = Factory(environment, variables={"PKIOPS_SANDBOX_URL": self._url}, clock=ManualClock(START))
+        factory = Factory(environment, variables={"PKIOPS_SANDBOX_URL": self.url}, clock=ManualClock(START))
         return Hierarchy(
             environment, factory.backend, factory.buckets, factory.clock, factory.trust_store, factory.caller, "run"
         )
@@ -341,7 +346,7 @@ def test_name_constraints_are_signed_critical_and_their_change_needs_another_cer
     assert (usage.digital_signature, usage.key_cert_sign, usage.crl_sign) == (True, True, True)
     changed = world.plan(text.replace("ip: [10.0.0.0/8]", "ip: [10.1.0.0/16]"))
     assert [field for field, _, _ in fields(changed)] == ["name constraints"]
-    assert "pkiops ca renew dev clients" in changed.blocked[0].reason
+    assert "the certificate of" in changed.blocked[0].reason
 
 
 def test_derived_name_constraints_hold_what_the_profiles_say(world: World) -> None:
@@ -421,3 +426,39 @@ def test_a_longer_validity_is_for_the_next_certificate(world: World) -> None:
     plan = world.plan(FILE.replace("validity: 5y", "validity: 6y"))
     assert not drift(plan)
     assert "the next one lasts 6y" in next(a for a in plan.actions if a.address == "dev/ca/clients").reason
+
+
+def issued(world: World, text: str, name: str, tmp_path: Path) -> x509.Certificate:
+    """A certificate of the profile ``service``, through the whole of ``cert issue``."""
+    environment = tmp_path / "environments"
+    environment.mkdir(exist_ok=True)
+    (environment / "dev.yaml").write_text(text, encoding="utf-8")
+    request = tmp_path / f"{name}.csr"
+    request.write_bytes(builders.csr({"common_name": name}, sans=(f"dns:{name}",)))
+    target = tmp_path / f"{name}.pem"
+    result = CliRunner().invoke(
+        app,
+        ["cert", "issue", "dev", "--profile", "service", "--csr", str(request), "--output", str(target)],
+        env={"PKIOPS_SANDBOX_URL": world.url, "PKIOPS_ENVIRONMENTS": str(environment)},
+    )
+    assert result.exit_code == 0, result.output
+    return x509.load_pem_x509_certificate(target.read_bytes().split(b"-----END")[0] + b"-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize(
+    ("crl", "url"),
+    [
+        ("{validity: 7d, type: PARTITIONED, path: lists}", r"http://pki\.dev\.example\.com/lists/[^/]+\.crl"),
+        ("{validity: 7d, host: crl.dev.example.com, path: /}", r"http://crl\.dev\.example\.com/[0-9a-f-]{36}\.crl"),
+        ("{validity: 7d, omit_cdp: true}", None),
+    ],
+)
+def test_certificates_name_the_crl_as_the_file_says(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crl: str, url: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = with_("name_constraints: {from: profiles}\nocsp: {enabled: true}").replace(CLIENTS_CRL, f"    crl: {crl}\n")
+    world.apply(text)
+    urls = crl_urls_of(issued(world, text, "a.svc.dev.example.com", tmp_path))
+    assert len(urls) == (url is not None)
+    assert url is None or re.fullmatch(url, urls[0])

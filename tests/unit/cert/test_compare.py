@@ -155,3 +155,19 @@ def test_an_announced_ocsp_responder_is_no_surprise() -> None:
 )
 def test_a_recipe_that_promises_something_else_is_found(expected: ExpectedCertificate, wrong: str) -> None:
     assert wrong in fields(leaf(), expected)
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        ("http://pki.test.example.com/lists/0f.crl", True),
+        ("http://pki.test.example.com/lists/a/0f.crl", False),
+        ("http://pki.test.example.com/other/0f.crl", False),
+        ("http://pki.test.example.com/lists/0f", False),
+        (None, False),
+    ],
+)
+def test_a_part_of_a_crl_is_anywhere_in_its_folder(url: str | None, fits: bool) -> None:
+    expected = replace(EXPECTED, crl_url="http://pki.test.example.com/lists/")
+    found = fields(leaf(crl_urls=(url,) if url else ()), expected)
+    assert found == (set() if fits else {"crl_url"})
