@@ -31,7 +31,7 @@ from moto.utilities.utils import get_partition
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import InternalError
-from pkiops.sandbox import moto_changes, tagging_api
+from pkiops.sandbox import moto_changes, stored_identities, stored_kms, stored_tables, tagging_api
 from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
 from pkiops.sandbox.bucket_encryption import encryption_refusal
 from pkiops.sandbox.bucket_policy import SERVICE_NAME, refusal, service_principal, verdict_for_anyone
@@ -71,6 +71,15 @@ _NAMES = {
     "moto.sts.models": ("sts_backends", "STSBackend.get_caller_identity"),
     "moto.utilities.utils": ("get_partition",),
 }
+_ALL_NAMES: tuple[Mapping[str, Sequence[str]], ...] = (
+    _NAMES,
+    moto_changes.NAMES,
+    ENCRYPTION_NAMES,
+    tagging_api.NAMES,
+    stored_identities.NAMES,
+    stored_kms.NAMES,
+    stored_tables.NAMES,
+)
 _installed = threading.Lock()
 
 
@@ -81,11 +90,7 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> Non
         InternalError: naming each one that is gone.
     """
     gone = []
-    needed = (
-        [*_NAMES.items(), *moto_changes.NAMES.items(), *ENCRYPTION_NAMES.items(), *tagging_api.NAMES.items()]
-        if wanted is None
-        else wanted.items()
-    )
+    needed = [each for names in _ALL_NAMES for each in names.items()] if wanted is None else wanted.items()
     for module_name, names in needed:
         try:
             module = importlib.import_module(module_name)

@@ -157,7 +157,8 @@ class StateKeeper:
         places = [(each.account, each.name) for each in state.regions]
         places += [(each.account, each.region) for each in state.buckets]
         places += [(each.account, each.region) for each in state.sessions]
-        places += [(each.account, each.region) for each in (*state.keys, *state.tables)]
+        places += [(each.account, each.region) for each in state.keys]
+        places += [(each.account, each.region) for each in state.tables]
         places += [(each.account, each.partition) for each in state.identities]
         for account, region_name in places:
             if not _ACCOUNT.fullmatch(account) or not _REGION.fullmatch(region_name):

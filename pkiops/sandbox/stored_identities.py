@@ -1,7 +1,7 @@
 """moto's IAM as plain data, for the state file: roles, users with their access keys, groups, and the policies they hold.
 
-What this module decides: what is kept: paths, trust policies, inline and attached policies (all versions of one's own), boundaries, tags, members. What is
-not kept: instance profiles, passwords, certificates, MFA devices, identity providers, aliases of accounts.
+What this module decides: what is kept: paths, trust policies, inline and attached policies (all versions of one's own), boundaries, tags,
+members. What is not kept: instance profiles, passwords, certificates, MFA devices, identity providers, aliases of accounts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.iam.models import AWSManagedPolicy, Group, ManagedPolicy, PolicyVersion, Role, User, iam_backends
+import moto.iam.models
+from moto.iam.models import AWSManagedPolicy, Group, PolicyVersion, iam_backends
 
 NAMES = {
     "moto.iam.models": (
@@ -25,6 +26,7 @@ NAMES = {
         "iam_backends",
     )
 }
+_models: Any = moto.iam.models  # several of its classes are abstract to mypy and made all the same
 _NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)  # IAM API reference: names of roles, users, groups and policies
 
 
@@ -65,7 +67,7 @@ class Holder:
     policies: dict[str, str]
     attached: tuple[str, ...]
     trust: str = ""
-    description: str = ""
+    description: str | None = None
     boundary: str | None = None
     longest_session: Any = None
     service: str | None = None
@@ -125,7 +127,7 @@ def _holders(backend: Any) -> Iterator[Holder]:
             "role",
             **_common(role),
             trust=role.assume_role_policy_document,
-            description=role.description or "",
+            description=role.description,
             boundary=role.permissions_boundary_arn,
             longest_session=role.max_session_duration,
             service=role._linked_service,
@@ -161,7 +163,7 @@ def restore(accounts: Iterable[Identities]) -> None:
 
 
 def _policy(backend: Any, kept: StoredPolicy) -> Any:
-    policy: Any = ManagedPolicy(
+    policy = _models.ManagedPolicy(
         _named(kept.name),
         account_id=backend.account_id,
         region=backend.region_name,
@@ -187,7 +189,7 @@ def _hold(backend: Any, kept: Holder) -> None:
 
 
 def _user(backend: Any, kept: Holder) -> Any:
-    user: Any = User(backend.account_id, backend.region_name, _named(kept.name), kept.path)
+    user = _models.User(backend.account_id, backend.region_name, _named(kept.name), kept.path)
     backend.users[kept.name] = user
     backend.tagger.tag_resource(user.arn, kept.tags or [])
     for each in kept.keys:
@@ -206,7 +208,7 @@ def _group(backend: Any, kept: Holder) -> Any:
 
 
 def _role(backend: Any, kept: Holder) -> Any:
-    role: Any = Role(
+    role = _models.Role(
         account_id=backend.account_id,
         partition=backend.partition,
         role_id=kept.identifier,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.kms.models import Alias, Grant, Key, kms_backends
+import moto.kms.models
+from moto.kms.models import Grant, kms_backends
 from moto.kms.utils import ECDSAPrivateKey, KeySpec, RSAPrivateKey
 
 NAMES = {
@@ -36,6 +37,7 @@ _PLAIN = (
     "key_manager",
     "rotations",
 )
+_models: Any = moto.kms.models  # its keys and aliases are abstract to mypy and made all the same
 _IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -117,13 +119,13 @@ def restore(keys: Iterable[StoredKey]) -> None:
             raise ValueError("a KMS key has an identifier that it cannot have")
         backend: Any = kms_backends[kept.account][kept.region]
         # every key makes a pair when it is made; this kind is the quickest, and replaced below
-        key: Any = Key(None, "SIGN_VERIFY", KeySpec.ECC_NIST_P256, "", kept.account, kept.region)
+        key = _models.Key(None, "SIGN_VERIFY", KeySpec.ECC_NIST_P256, "", kept.account, kept.region)
         key.id, key.key_spec, key.private_key = kept.identifier, kept.spec, _pair(kept)
         for name in _PLAIN:
             if name in kept.plain:
                 setattr(key, name, kept.plain[name])
         key.deletion_date = None if kept.deletion_at is None else kept.deletion_at.astimezone(UTC).replace(tzinfo=None)
-        key.aliases = {name: Alias(kept.account, kept.region, name, key) for name in kept.aliases}
+        key.aliases = {name: _models.Alias(kept.account, kept.region, name, key) for name in kept.aliases}
         key.grants = {each.identifier: _grant(key, each) for each in kept.grants}
         backend.keys[key.id] = key
         if kept.tags:
@@ -143,7 +145,9 @@ def _pair(kept: StoredKey) -> Any:
     if kept.spec in KeySpec.ecc_key_specs():
         pair = ECDSAPrivateKey(kept.spec)
     else:
-        pair = RSAPrivateKey.__new__(RSAPrivateKey)  # its constructor would take a tenth of a second to make another key
+        pair = RSAPrivateKey.__new__(
+            RSAPrivateKey
+        )  # its constructor would take a tenth of a second to make another key
         pair.key_size = kept.private_key.key_size
     pair.private_key = kept.private_key
     return pair

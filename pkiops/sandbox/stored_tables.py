@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import moto.dynamodb.models.table
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
-from moto.dynamodb.models.table import Table
 
 NAMES = {
     "moto.dynamodb.models": ("DynamoDBBackend.create_table", "dynamodb_backends"),
@@ -32,6 +32,7 @@ _PLAIN = (
     "deletion_protection_enabled",
     "latest_stream_label",
 )
+_models: Any = moto.dynamodb.models.table  # its tables are abstract to mypy and made all the same
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,255}")
 
 
@@ -113,7 +114,7 @@ def restore(tables: Iterable[StoredTable]) -> None:
         if not _TABLE_NAME.fullmatch(kept.name):
             raise ValueError("a DynamoDB table has a name that it cannot have")
         backend: Any = dynamodb_backends[kept.account][kept.region]
-        table: Any = Table(
+        table = _models.Table(
             kept.name,
             account_id=kept.account,
             region=kept.region,
