@@ -55,6 +55,7 @@ def running_sandbox(
     hindrances: Hindrances | None = None,
     state_file: Path | None = None,
     port: int = 0,
+    patience: float = 60.0,
 ) -> Iterator[RunningSandbox]:
     """A sandbox on a free loopback port; by default its clock stands still at ``START``."""
     clock = clock or ManualClock(START)
@@ -66,6 +67,7 @@ def running_sandbox(
         settings=settings,
         hindrances=hindrances,
         state_file=state_file,
+        patience=patience,
     )
     with bound as server:
         thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)

@@ -25,6 +25,7 @@ from moto.acmpca.urls import url_paths
 from moto.core.exceptions import JsonRESTError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import PermissionResult
+from moto.kms.models import kms_backends
 from moto.s3.models import FakeBucket, get_canned_acl, s3_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
@@ -42,6 +43,7 @@ from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
+from pkiops.sandbox.gate import Regions
 from pkiops.sandbox.traffic import Dropped, Hindrances, Traffic
 
 _PATH = "{0}/$"
@@ -256,9 +258,10 @@ class Sandbox:
         return [region for region in self.regions() if region.name == region_name and region.account != account]
 
     @cached_property
-    def region_names(self) -> frozenset[str]:
-        """The Regions in which Private CA exists, as moto knows them."""
-        return frozenset(acmpca_backends[DEFAULT_ACCOUNT_ID].regions)
+    def region_names(self) -> Regions:
+        """The Regions that there are, as moto knows them."""
+        own = frozenset(acmpca_backends[DEFAULT_ACCOUNT_ID].regions)
+        return Regions(own, own.union(kms_backends[DEFAULT_ACCOUNT_ID].regions))
 
     def adopt(self, region: Region) -> None:
         """Take a state that was kept elsewhere for that of its account and Region."""

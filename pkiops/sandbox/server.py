@@ -105,7 +105,11 @@ class Application:
             Dropped: the connection is to be closed.
         """
         unreadable = gate.refusal(
-            _header(environ, "Authorization"), _header(environ, "X-Amz-Target"), body, self._sandbox.region_names
+            environ.get("REQUEST_METHOD", ""),
+            environ.get("PATH_INFO", ""),
+            functools.partial(_header, environ),
+            body,
+            self._sandbox.region_names,
         )
         if unreadable is not None:
             return unreadable
@@ -228,8 +232,11 @@ def bound_server(
     settings: Settings | None = None,
     hindrances: Hindrances | None = None,
     state_file: Path | None = None,
+    patience: float = 60.0,
 ) -> Iterator[SandboxServer]:
     """A sandbox bound to a loopback port (0: a free one); it is empty, or as its state file says, and everything else is forgotten at the end.
+
+    Who sends nothing for ``patience`` seconds, in a request or between two, is let go.
 
     Raises:
         InputError: the port is taken, or the state file cannot be used.
@@ -252,12 +259,13 @@ def bound_server(
         # never seeded: it proves that a process is the one that was started
         instance = SystemRandomness().token_bytes(16).hex()
         control = Control(sandbox, movable, instance, str(state_file) if state_file else None)
-        server = _bind(port, Application(sandbox, control, keeper))
+        server = _bind(port, Application(sandbox, control, keeper), patience)
         stack.callback(server.server_close)
         yield SandboxServer(server, control, movable, sandbox)
 
 
-def _bind(port: int, application: Application) -> BaseWSGIServer:
+def _bind(port: int, application: Application, patience: float) -> BaseWSGIServer:
+    handler = type("PatientHandler", (Handler,), {"timeout": patience})
     # bound here, because werkzeug ends the process when a port is taken
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -266,4 +274,4 @@ def _bind(port: int, application: Application) -> BaseWSGIServer:
             listener.listen(_BACKLOG)
         except OSError as error:
             raise port_taken(port) from error
-        return make_server(LOOPBACK, port, application, threaded=True, request_handler=Handler, fd=listener.fileno())
+        return make_server(LOOPBACK, port, application, threaded=True, request_handler=handler, fd=listener.fileno())
