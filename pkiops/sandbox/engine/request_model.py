@@ -97,6 +97,8 @@ def _checked(shape: Shape, value: Any, path: str, problems: list[str]) -> Any:
         return {key: _checked(inner, v, f"{path}.{key}.value", problems) for key, v in value.items()}
     if shape.type_name == "blob":
         value = _decoded(value, path)
+    if isinstance(value, str):
+        _require_characters(value, path)
     problems.extend(_violations(shape, value, path))
     return value
 
@@ -120,6 +122,16 @@ def _decoded(value: str, path: str) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ServiceError("SerializationException", f"{path} is not base64") from error
+
+
+def _require_characters(value: str, path: str) -> None:
+    """JSON can escape half of a character, which nothing can hold or write."""
+    if value.isascii():
+        return
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ServiceError("SerializationException", f"{path} holds half of a character") from error
 
 
 def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:

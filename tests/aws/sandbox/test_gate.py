@@ -157,7 +157,7 @@ TAGGING = SOUND.replace(b"acm-pca", b"tagging")
         (b"ACMPrivateCA.ListTags", NESTED, SOUND, "SerializationException"),
         (b"ACMPrivateCA.ListTags", b'{"MaxResults": ' + b"9" * 5000 + b"}", SOUND, "SerializationException"),
         (b"ACMPrivateCA.ListTags", b'{"MaxResults": NaN}', SOUND, "SerializationException"),
-        (b"ACMPrivateCA.ListTags", b'{"CertificateAuthorityArn": "\\ud800"}', SOUND, "ValidationException"),
+        (b"ACMPrivateCA.ListTags", b'{"CertificateAuthorityArn": "\\ud800"}', SOUND, "SerializationException"),
         (b"ACMPrivateCA.ListTags", b"{}", SOUND.replace(b"acm-pca", b"ec2"), "InvalidSignatureException"),
         (b"ACMPrivateCA.ListTags", b"{}", b"", "MissingAuthenticationTokenException"),
         (b"ResourceGroupsTaggingAPI_20170126.GetResources", NESTED, TAGGING, "SerializationException"),

@@ -37,7 +37,7 @@ UNMODELLED = {
     "SandboxNotImplemented",
 }
 ODD_TEXT = st.text(max_size=40) | st.sampled_from(
-    ["", "\x00", "x" * 300, "é", "../..", "{}", "arn:aws:acm-pca:::template/Nope/V1"]
+    ["", "\x00", "x" * 300, "é", "\ud800", "../..", "{}", "arn:aws:acm-pca:::template/Nope/V1"]
 )
 ODD = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | ODD_TEXT | st.lists(st.integers(0, 3), max_size=3)
 TEMPLATES = [
