@@ -20,6 +20,7 @@ from pkiops.errors import GuardRefused, InputError
 if TYPE_CHECKING:
     from pkiops.aws import AwsClients, CallerIdentity
     from pkiops.backends.aws_private_ca import AwsPrivateCa
+    from pkiops.backends.prices import Prices
     from pkiops.ledger.interface import Entry, Ledger
     from pkiops.stores.interface import Store
     from pkiops.stores.s3_buckets import S3Buckets
@@ -84,15 +85,8 @@ class Factory:
     def backend(self) -> AwsPrivateCa:
         """The certificate authorities."""
         from pkiops.backends.aws_private_ca import AwsPrivateCa
-        from pkiops.backends.aws_private_ca.prices import LISTED, MAX_BYTES, read_prices
 
-        prices = LISTED
-        if self._prices is not None:
-            try:
-                with self._prices.open("rb") as stream:
-                    prices = read_prices(stream.read(MAX_BYTES + 1), str(self._prices))
-            except OSError as error:
-                raise InputError(f"cannot read {self._prices}: {error.strerror}", code="usage.prices") from error
+        prices = None if self._prices is None else _prices_of(self._prices)
         return AwsPrivateCa(self.clients, self.clock, prices)
 
     @cached_property
@@ -193,6 +187,16 @@ class Factory:
                 hint="if that is meant, run again with --allow-endpoint",
                 code="guard.endpoint",
             )
+
+
+def _prices_of(path: Path) -> Prices:
+    from pkiops.backends.aws_private_ca.prices import MAX_BYTES, read_prices
+
+    try:
+        with path.open("rb") as stream:
+            return read_prices(stream.read(MAX_BYTES + 1), str(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", code="usage.prices") from error
 
 
 def _checked(service: str, url: str, variable: str) -> str:

@@ -33,7 +33,7 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
     known = {" ".join(path) for path in generator().command_paths()}
     text = page.read_text(encoding="utf-8")
     nouns = "|".join({name.split()[0] for name in known})
-    used = set(re.findall(rf"pkiops ((?:{nouns}) [a-z]+)\b(?![|])", text))
+    used = set(re.findall(rf"pkiops ((?:{nouns}) [a-z]+(?:-[a-z]+)*)\b(?![|])", text))
     assert used <= known, f"{page.name} names commands that do not exist: {sorted(used - known)}"
 
 

@@ -14,6 +14,7 @@ from pkiops.errors import GuardRefused, NotFound
 TAG_ENVIRONMENT = "pkiops:environment"
 TAG_AUTHORITY = "pkiops:authority"
 TAG_GENERATION = "pkiops:generation"
+IDENTITY_TAGS = (TAG_ENVIRONMENT, TAG_AUTHORITY, TAG_GENERATION)
 
 
 def identity_tags(environment: str, authority: str, generation: int) -> dict[str, str]:

@@ -265,6 +265,10 @@ class TagsAuthorities(Protocol):
         """Add tags, or change the values of those that are there; others stay."""
 
 
+# what AWS Certificate Manager needs, sorted: all three, or it cannot renew (CreatePermission)
+ACM_ACTIONS = ("GetCertificate", "IssueCertificate", "ListPermissions")
+
+
 @runtime_checkable
 class SharesAuthorities(Protocol):
     """Lets others use a certificate authority."""
@@ -344,44 +348,3 @@ class KeepsCrlsInBucket(Protocol):
 
     def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         """The policy statements, each with a Sid of its own, that let the CA write and nobody else."""
-
-
-@dataclass(frozen=True, slots=True)
-class PriceTier:
-    """USD for each certificate of a calendar month up to a number of them, None for those beyond every other tier."""
-
-    up_to: int | None
-    usd: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prices:
-    """What certificate authorities cost: USD per CA and month by usage mode, and once for each certificate; where the figures are from, and when."""
-
-    source: str
-    checked: str
-    authority_month: Mapping[str, float]
-    certificate_tiers: tuple[PriceTier, ...]
-    short_lived_certificate: float
-    unverified: tuple[str, ...] = ()
-
-    def certificates(self, count: int) -> float:
-        """USD for ``count`` certificates of general purpose CAs in one month."""
-        total, below = 0.0, 0
-        for tier in self.certificate_tiers:
-            upper = count if tier.up_to is None else min(count, tier.up_to)
-            total += max(0, upper - below) * tier.usd
-            below = max(below, upper)
-        return total
-
-
-@runtime_checkable
-class HasPrices(Protocol):
-    """A CA that costs money while it exists."""
-
-    @property
-    def prices(self) -> Prices:
-        """What everything costs."""
-
-    def monthly_cost_usd(self, usage_mode: str) -> float:
-        """The price of one CA of this usage mode, USD per month."""

@@ -10,20 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT, TAG_GENERATION, Identities
-from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
+from pkiops.backends.identity import IDENTITY_TAGS, Identities
+from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.drift import immutable_changes
 from pkiops.ca.index import IndexPublisher
+from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
 from pkiops.progress import Progress
 from pkiops.x509.certificate import fingerprint, load_certificate, view
 from pkiops.x509.chain import verify_ca_chain
-
-_IDENTITY = (TAG_ENVIRONMENT, TAG_AUTHORITY, TAG_GENERATION)
-_NEVER = {AuthorityStatus.DELETED, AuthorityStatus.FAILED, AuthorityStatus.CREATING}
 
 
 class AdoptingBackend(ReadsAuthorities, Protocol):
@@ -66,7 +64,7 @@ class Adoption:
                 hint="aws acm-pca list-certificate-authorities shows those that exist",
                 code="ca.not-found",
             )
-        if found.status in _NEVER:
+        if found.status in NOT_ADOPTABLE:
             raise InvalidState(f"{reference} is {found.status.value}: it cannot be adopted", code="ca.not-adoptable")
         existing = Identities(observed, self.environment.environment).find(self.wanted.label, self.wanted.generation)
         if existing is not None and existing.reference == reference:
@@ -89,7 +87,7 @@ class Adoption:
                 code="ca.not-as-declared",
                 details={"changes": [{"field": c.field, "before": c.before, "after": c.after} for c in changes]},
             )
-        tags = tuple(Change(f"tag {key}", None, self.wanted.request.tags[key]) for key in _IDENTITY)
+        tags = tuple(Change(f"tag {key}", None, self.wanted.request.tags[key]) for key in IDENTITY_TAGS)
         reason = f"{reference} is as declared: subject, key, certificate and issuer"
         return Plan(self.environment.environment, (Action(ActionKind.ADOPT, where, reason, tags),))
 
@@ -106,19 +104,23 @@ class Adoption:
 
         def adopt(action: Action) -> bool:
             del action
-            self.backend.tag_authority(reference, {key: self.wanted.request.tags[key] for key in _IDENTITY})
+            self.backend.tag_authority(reference, {key: self.wanted.request.tags[key] for key in IDENTITY_TAGS})
             return True
 
         name = self.environment.environment
         done = run_plan(
             current, {"ca": adopt}, progress=progress, resume=f"pkiops ca adopt {name} {self.wanted.label} {reference}"
         )
-        self.index.publish()
+        try:
+            self.index.publish()
+        except NotFound as error:
+            # nothing was applied yet: the bucket is made by the first apply, and the index with it
+            if error.code != "store.no-bucket":
+                raise
         return done
 
     def _refuse_others_tags(self, found: ObservedAuthority) -> None:
-        tags = found.tags or {}
-        others = {key: tags[key] for key in _IDENTITY if key in tags and tags[key] != self.wanted.request.tags[key]}
+        others = others_tags(self.wanted, found)
         if others:
             said = ", ".join(f"{key}={value}" for key, value in sorted(others.items()))
             raise GuardRefused(

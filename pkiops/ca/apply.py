@@ -23,7 +23,6 @@ from pkiops.backends.interface import (
     AuthorityCertificateRequest,
     AuthorityStatus,
     CreatesAuthorities,
-    HasPrices,
     KeepsCrlsInBucket,
     ObservedAuthority,
     ReadsAuthorities,
@@ -31,7 +30,7 @@ from pkiops.backends.interface import (
     SharesAuthorities,
     TagsAuthorities,
 )
-from pkiops.ca.adopt import Adoption
+from pkiops.backends.prices import HasPrices
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
 from pkiops.ca.claims import Claims, inputs_digest, shown_caller
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
@@ -42,7 +41,7 @@ from pkiops.ca.plan import plan
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InvalidState, NotFound
+from pkiops.errors import GuardRefused, InvalidState
 from pkiops.ledger.interface import Entry
 from pkiops.plan import Action, ActionKind, Plan, run_plan
 from pkiops.progress import Progress
@@ -154,6 +153,9 @@ class Hierarchy:
         )
 
     def _adopt(self, wanted: DesiredAuthority, progress: Progress) -> bool:
+        # late: it reads certificates, and few plans adopt
+        from pkiops.ca.adopt import Adoption
+
         adoption = Adoption(self.environment, wanted, self.backend, self.index())
         reference = str(wanted.arn)
         return bool(adoption.apply(adoption.plan(reference), reference, progress=progress))
@@ -251,11 +253,9 @@ class Hierarchy:
         return inputs_digest({"account": backend.account, "region": backend.region}, wanted)
 
     def _exists(self, reference: str) -> bool:
-        try:
-            status = self.backend.describe_authority(reference).status
-        except NotFound:
-            return False
-        return status not in {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
+        # what a claim says is hostile: it is looked for among what exists, and never sent anywhere
+        gone = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
+        return any(one.reference == reference and one.status not in gone for one in self.backend.list_authorities())
 
     def _refuse_other_makers(self, shown: Plan, current: Plan, desired: Desired) -> None:
         """Stop if an authority that was to be created was made meanwhile out of another file."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from pkiops.backends.identity import TAG_ENVIRONMENT
 from pkiops.plan import Action, ActionKind, Change
-from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
+from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement, stale_statements
 
 _OURS = "AES256"
 _THEIRS = {"AES256", "aws:kms", "aws:kms:dsse"}
@@ -84,6 +84,10 @@ def _own_changes(wanted: BucketSettings, found: ObservedBucket) -> tuple[Change,
         Change(f"policy statement {statement['Sid']}", "differs" if statement["Sid"] in have else None, "as declared")
         for statement in wanted.statements
         if not same_statement(have.get(statement["Sid"]), statement)
+    )
+    changes.extend(
+        Change(f"policy statement {one['Sid']}", "not declared any more", None)
+        for one in stale_statements(found.statements, wanted.statements)
     )
     return tuple(changes)
 

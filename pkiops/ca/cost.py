@@ -1,7 +1,7 @@
 """What the CAs of an environment cost a month, and what they would cost otherwise. Pure.
 
 Two questions are answered beside the bill: which issuing CAs could run in short-lived mode, given what their profiles allow, and what an offline root
-would save. Prices come from outside, with their source and date (``backends.interface.Prices``).
+would save. Prices come from outside, with their source and date (``backends.prices``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pkiops.backends.identity import Identities
-from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, Prices
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.backends.prices import Prices
 from pkiops.environment.hierarchy import children, issuers_first
 from pkiops.environment.models import Environment, UsageMode
 from pkiops.ledger.interface import Entry, EntryState

@@ -16,6 +16,7 @@ from pkiops.backends.interface import (
     KeepsCrlsInBucket,
     OcspSettings,
 )
+from pkiops.ca.holdings import crl_holdings, trust_holdings
 from pkiops.environment import models
 from pkiops.environment.hierarchy import effective_path_length, issuers_first
 from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
@@ -65,7 +66,7 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
     Args:
         environment: the file.
         keeper: knows what the CRL bucket's policy must say.
-        buckets: knows what the trust bucket's policy must say.
+        buckets: knows what the trust bucket's policy must say, and how writers are held to their keys in both.
     """
     crl, trust = environment.publication.crl, environment.publication.trust
     tags = {**environment.tags, TAG_ENVIRONMENT: environment.environment}
@@ -87,8 +88,22 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
     return Desired(
         environment=environment.environment,
         buckets=(
-            settings(crl, "crl", keeper.crl_bucket_policy(crl.bucket)),
-            settings(trust, "trust", buckets.trust_bucket_policy(trust.bucket)),
+            settings(
+                crl,
+                "crl",
+                (
+                    *keeper.crl_bucket_policy(crl.bucket),
+                    *buckets.holding_policy(crl.bucket, crl_holdings(environment)),
+                ),
+            ),
+            settings(
+                trust,
+                "trust",
+                (
+                    *buckets.trust_bucket_policy(trust.bucket),
+                    *buckets.holding_policy(trust.bucket, trust_holdings(environment)),
+                ),
+            ),
         ),
         authorities=tuple(_desired_authority(environment, label) for label in issuers_first(environment)),
     )

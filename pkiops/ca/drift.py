@@ -14,16 +14,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT, TAG_GENERATION
-from pkiops.backends.interface import AuthorityRequest, CrlSettings, CsrExtensions, ObservedAuthority
+from pkiops.backends.identity import IDENTITY_TAGS
+from pkiops.backends.interface import ACM_ACTIONS, AuthorityRequest, CrlSettings, CsrExtensions, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.details import Details
 from pkiops.plan import Change
 from pkiops.stores.interface import same_statement
 from pkiops.x509.attribute_types import FIELD_OIDS, attribute_name, attribute_oid
 
-# what AWS Certificate Manager needs to renew certificates of a CA
-ACM_ACTIONS = ("GetCertificate", "IssueCertificate", "ListPermissions")
 # calendar years differ by a day, and a certificate begins an hour before its CA
 _TOLERANCE = timedelta(days=2)
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -76,8 +74,7 @@ def revocation_changes(request: AuthorityRequest, found: ObservedAuthority) -> t
 def missing_tags(request: AuthorityRequest, found: ObservedAuthority) -> dict[str, str]:
     """The tags to be added or given another value; tags of others are theirs, and those that identify a CA are how it was found."""
     have = found.tags or {}
-    identity = {TAG_ENVIRONMENT, TAG_AUTHORITY, TAG_GENERATION}
-    return {key: value for key, value in request.tags.items() if key not in identity and have.get(key) != value}
+    return {key: value for key, value in request.tags.items() if key not in IDENTITY_TAGS and have.get(key) != value}
 
 
 def tag_changes(request: AuthorityRequest, found: ObservedAuthority) -> tuple[Change, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -45,15 +44,6 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index:
             details=_details(desired, reader, authorities),
             index_is_current=index.is_current(published.result(), authorities),
         )
-
-
-def fingerprint(reader: ReadsAuthorities, reference: str) -> str:
-    """SHA-256 (hex) of an authority's certificate.
-
-    Raises:
-        BackendError: it cannot be read.
-    """
-    return hashlib.sha256(reader.authority_chain(reference)[0]).hexdigest()
 
 
 def _details(

@@ -5,20 +5,26 @@ One that does not carry our tags yet is adopted; that its certificate and issuer
 
 from __future__ import annotations
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT, TAG_GENERATION
+from pkiops.backends.identity import IDENTITY_TAGS
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.drift import immutable_changes
 from pkiops.ca.observe import Observed
 from pkiops.plan import Action, ActionKind, Change
 
-_IDENTITY = (TAG_ENVIRONMENT, TAG_AUTHORITY, TAG_GENERATION)
-_NEVER = {AuthorityStatus.DELETED, AuthorityStatus.FAILED, AuthorityStatus.CREATING}
+# in these states a CA takes no tags, or never becomes usable
+NOT_ADOPTABLE = {AuthorityStatus.DELETED, AuthorityStatus.FAILED, AuthorityStatus.CREATING}
 
 
 def pinned_authority(wanted: DesiredAuthority, observed: Observed) -> ObservedAuthority | None:
     """The CA that the file pins by ARN, if it pins one and it exists."""
     return next((one for one in observed.authorities if one.reference == wanted.arn), None) if wanted.arn else None
+
+
+def others_tags(wanted: DesiredAuthority, found: ObservedAuthority) -> dict[str, str]:
+    """The identity tags by which a CA is another authority's."""
+    tags = found.tags or {}
+    return {key: tags[key] for key in IDENTITY_TAGS if key in tags and tags[key] != wanted.request.tags[key]}
 
 
 def pinned_actions(
@@ -44,21 +50,19 @@ def pinned_actions(
             "the CA that the file pins does not exist: is this the right account and region? For a new CA remove arn"
         )
         return [Action(ActionKind.BLOCKED, where, reason, (change,))]
-    if pinned.status in _NEVER:
+    if pinned.status in NOT_ADOPTABLE:
         reason = f"the CA that the file pins is {pinned.status.value}: it cannot be adopted"
         return [Action(ActionKind.BLOCKED, where, reason, (change,))]
-    tags = pinned.tags or {}
-    others = tuple(
-        Change(f"tag {key}", tags[key], wanted.request.tags[key])
-        for key in _IDENTITY
-        if key in tags and tags[key] != wanted.request.tags[key]
-    )
+    others = others_tags(wanted, pinned)
     if others:
         reason = "the CA that the file pins carries the tags of another authority: remove them first"
-        return [Action(ActionKind.BLOCKED, where, reason, others)]
+        changes = tuple(Change(f"tag {key}", value, wanted.request.tags[key]) for key, value in others.items())
+        return [Action(ActionKind.BLOCKED, where, reason, changes)]
     fixed = immutable_changes(wanted, pinned)
     if fixed:
         return [Action(ActionKind.BLOCKED, where, "the CA that the file pins is not as declared", fixed)]
-    set_tags = tuple(Change(f"tag {key}", None, wanted.request.tags[key]) for key in _IDENTITY if key not in tags)
+    set_tags = tuple(
+        Change(f"tag {key}", None, wanted.request.tags[key]) for key in IDENTITY_TAGS if key not in (pinned.tags or {})
+    )
     reason = "the file pins it; what else differs is for the plan after this one"
     return [Action(ActionKind.ADOPT, where, reason, (change, *set_tags))]

@@ -17,7 +17,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from pkiops.backends.identity import Identities
-from pkiops.backends.interface import AuthorityStatus, CsrExtensions, HasPrices, ObservedAuthority
+from pkiops.backends.interface import AuthorityStatus, CsrExtensions, ObservedAuthority
+from pkiops.backends.prices import HasPrices
 from pkiops.ca.bucket_drift import bucket_action
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.details import NO_DETAILS, Details

@@ -10,7 +10,7 @@ from typing import Any
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
-from pkiops.ca.observe import fingerprint
+from pkiops.ca.fingerprints import fingerprint
 from pkiops.errors import BackendError
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, YesOption, option
+from pkiops.cli.options import (
+    EnvironmentArgument,
+    EnvironmentsArgument,
+    Format,
+    FormatOption,
+    OverwriteOption,
+    YesOption,
+    option,
+)
 from pkiops.cli.output import ask, emit, emit_json, note, note_plan
 from pkiops.cli.wiring import factory_of, progress_of
 from pkiops.errors import InputError
@@ -38,9 +46,7 @@ class PlanFormat(StrEnum):
 @app.command("plan")
 def plan_command(
     ctx: typer.Context,
-    environments: Annotated[
-        list[str], typer.Argument(metavar="ENV...", help="Environments: stems of files in the environments folder.")
-    ],
+    environments: EnvironmentsArgument,
     format_: Annotated[
         PlanFormat, option("--format", help="text for people, json for programs, markdown for a merge request.")
     ] = PlanFormat.TEXT,
@@ -149,7 +155,7 @@ def _hierarchy(factory: Factory) -> Hierarchy:
 def _unpinned(factory: Factory) -> list[str]:
     """The lines that pin roots which the file does not pin yet."""
     from pkiops.backends.identity import require_authority
-    from pkiops.ca.observe import fingerprint
+    from pkiops.ca.fingerprints import fingerprint
 
     environment = factory.environment
     loose = [name for name, one in environment.authorities.items() if one.issuer is None and one.sha256 is None]

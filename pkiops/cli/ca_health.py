@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pkiops.cli.ca import AllowEndpoint, PricesOption, app
-from pkiops.cli.options import Format, FormatOption, option
+from pkiops.cli.options import EnvironmentsArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json
 from pkiops.cli.wiring import factory_of
 from pkiops.errors import InputError
@@ -18,9 +18,7 @@ from pkiops.errors import InputError
 @app.command("cost")
 def cost_command(
     ctx: typer.Context,
-    environments: Annotated[
-        list[str], typer.Argument(metavar="ENV...", help="Environments: stems of files in the environments folder.")
-    ],
+    environments: EnvironmentsArgument,
     prices: PricesOption = None,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,

@@ -31,6 +31,9 @@ class Format(StrEnum):
 EnvironmentArgument = Annotated[
     str, typer.Argument(metavar="ENV", help="Environment: the stem of a file in the environments folder.")
 ]
+EnvironmentsArgument = Annotated[
+    list[str], typer.Argument(metavar="ENV...", help="Environments: stems of files in the environments folder.")
+]
 FormatOption = Annotated[Format, option("--format", help="text for people, json for programs.")]
 YesOption = Annotated[bool, option("--yes", "-y", guard=True, help="Do not ask.")]
 OverwriteOption = Annotated[

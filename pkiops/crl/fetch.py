@@ -31,6 +31,7 @@ def fetch_set(
         VerificationFailed: a CRL is missing (code ``crl.missing``) or must not be handed out.
         BackendError: the backend failed.
     """
+    _refuse_parts(environment, authorities)
     fetched: list[tuple[KnownAuthority, bytes]] = []
     missing: list[KnownAuthority] = []
     for authority in authorities:
@@ -50,6 +51,18 @@ def fetch_set(
         records.append(record_of(authority.label, authority.generation, checked))
         crls.append(checked)
     return CrlSet(environment, tuple(records), tuple(crls))
+
+
+def _refuse_parts(environment: str, authorities: Sequence[KnownAuthority]) -> None:
+    parts = [one.name for one in authorities if one.observed.crl is not None and not one.observed.crl.complete]
+    if parts:
+        names = ", ".join(f"{environment}/ca/{name}" for name in parts)
+        raise VerificationFailed(
+            f"the CRL of {names} is published in parts; a set is published complete or not at all, so nothing was published",
+            hint="this version takes complete CRLs only: write type: COMPLETE at crl of that authority, and apply",
+            code="crl.partitioned",
+            details={"authorities": parts},
+        )
 
 
 def _missing(environment: str, missing: Sequence[KnownAuthority]) -> VerificationFailed:

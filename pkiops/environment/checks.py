@@ -14,7 +14,7 @@ from pkiops.environment.authority_checks import check_authorities
 from pkiops.environment.endpoints import endpoint_problem
 from pkiops.environment.finding import Finding, KeyPath, listed
 from pkiops.environment.hierarchy import is_below
-from pkiops.environment.models import Bundle, CrlType, Environment, Revocation, TargetKind
+from pkiops.environment.models import Bundle, CrlType, Environment, Persona, Revocation, TargetKind
 from pkiops.environment.profile_checks import check_profiles
 from pkiops.environment.settings_checks import check_settings
 from pkiops.environment.unsupported import check_unsupported
@@ -36,6 +36,7 @@ def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
         *check_unsupported(environment),
         *check_profiles(environment),
         *_check_bundles(environment),
+        *_check_access(environment),
     )
 
 
@@ -122,3 +123,23 @@ def _check_anchors(
             )
             yield Finding(where, message, "env.anchor")
         seen.add(anchor)
+
+
+def _check_access(environment: Environment) -> Iterator[Finding]:
+    """A role that can never call would hold the right one out of its own buckets."""
+    backend, access = environment.backend, environment.access
+    partition = "aws-cn" if backend.region.startswith("cn-") else "aws"
+    partition = "aws-us-gov" if backend.region.startswith("us-gov-") else partition
+    for persona, arn in access.items():
+        parts = arn.split(":", 5)
+        if parts[4] != backend.account:
+            yield Finding(("access", persona.value), "write a role of backend.account", "env.account")
+        elif parts[1] != partition:
+            message = f"roles of this region's partition begin with arn:{partition}:"
+            yield Finding(("access", persona.value), message, "env.partition")
+    alone = access.get(Persona.RELYING_PARTY)
+    if alone is not None and list(access.values()).count(alone) > 1:
+        message = (
+            "a relying party writes its acknowledgements and nothing else; give the other persona a role of its own"
+        )
+        yield Finding(("access", Persona.RELYING_PARTY.value), message, "env.access")

@@ -45,7 +45,8 @@ HostName = Annotated[
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RegionName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", max_length=40)]
 AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
-RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=2048)]
+# no wildcards: in the condition of a policy they would mean every role of the account
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", max_length=2048)]
 AuthorityArn = Annotated[str, Field(pattern=PATTERNS.arn, max_length=200)]
 CrlPath = Annotated[str, Field(pattern=PATTERNS.crl_path, max_length=253)]  # CustomPath of CrlConfiguration
 Switch = Annotated[bool, Field(strict=True)]
@@ -307,6 +308,17 @@ class Trust:
     bundles: Mapping[Label, Bundle] = field(default_factory=dict)
 
 
+class Persona(StrEnum):
+    """Who works with an environment, each with a role of its own."""
+
+    PROVISIONER = "provisioner"
+    ISSUER = "issuer"
+    REVOKER = "revoker"
+    PUBLISHER = "publisher"
+    RELYING_PARTY = "relying-party"
+    AUDITOR = "auditor"
+
+
 @declared
 class Environment:
     """One environment file."""
@@ -316,6 +328,7 @@ class Environment:
     backend: AwsPrivateCaBackend
     ledger: SqliteLedger
     publication: Publication
+    access: Mapping[Persona, RoleArn] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
     authorities: Annotated[Mapping[Label, Authority], Field(min_length=1)]
     profiles: Mapping[Label, Profile] = field(default_factory=dict)

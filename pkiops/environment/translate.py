@@ -24,7 +24,6 @@ Schema = Mapping[str, Any]
 
 # Designed, but not in this version: said plainly, instead of "unknown".
 _FUTURE_KEYS = {
-    ("access",),
     ("trust", "bundles", "*", "receivers"),
     ("trust", "bundles", "*", "targets", "*", "trust_store"),
 }
@@ -119,7 +118,7 @@ class _Translation:
         if kind == "string_pattern_mismatch":
             pattern = str(context["pattern"])
             if ":role/" in pattern:
-                return "write the ARN of a role, arn:aws:iam::111122223333:role/name"
+                return "write the ARN of a role, arn:aws:iam::111122223333:role/name, without wildcards"
             return _SPELLING.get(
                 pattern, "write a host name with at least one dot, in lower case, without scheme, port or path"
             )

@@ -7,12 +7,14 @@ others. Every write says under which condition it holds, so that two writers can
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from pkiops.errors import InputError
 
+# what the Sid of every statement of ours in a bucket's policy begins with
+OUR_SIDS = "Pkiops"
 # a segment never starts with a dot, so that no key is "..", and none meets a lock or a temporary file
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _MAX_KEY = 512
@@ -123,6 +125,39 @@ class ObservedBucket:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketRights:
+    """What somebody may do with one bucket; keys end in ``*`` where everything below a prefix is meant.
+
+    Args:
+        keep: make it and change its settings.
+        look: read its settings.
+        find: tell that an object is not there from not being allowed to read it.
+        read: keys that may be read.
+        write: keys that may be written.
+    """
+
+    bucket: str
+    keep: bool = False
+    look: bool = False
+    find: bool = False
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holding:
+    """Keys of a bucket that nobody but the named principals (ARNs) may write, whatever their own policies say.
+
+    ``name`` tells it from others of the bucket; ``elsewhere`` turns it round: these principals may write nowhere but there.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    principals: tuple[str, ...]
+    elsewhere: bool = False
+
+
 @runtime_checkable
 class Buckets(Protocol):
     """Buckets that ``ca apply`` makes and keeps. Every call may raise a BackendError."""
@@ -135,6 +170,20 @@ class Buckets(Protocol):
 
     def trust_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         """The statements of a bucket that relying parties read: everything over TLS."""
+
+    def holding_policy(self, bucket: str, holdings: Sequence[Holding]) -> tuple[dict[str, Any], ...]:
+        """The statements of a bucket's policy that hold writers to their keys. Makes no call."""
+
+    def bucket_permissions(self, rights: Sequence[BucketRights]) -> tuple[dict[str, Any], ...]:
+        """The statements of an identity-based policy, each with a Sid of its own. Makes no call."""
+
+
+def stale_statements(
+    found: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any], ...]:
+    """Statements that pkiops wrote, by their Sids, and that are wanted no more; those of others never are."""
+    sids = {one["Sid"] for one in wanted}
+    return tuple(one for one in found if str(one.get("Sid", "")).startswith(OUR_SIDS) and one["Sid"] not in sids)
 
 
 def same_statement(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:

@@ -17,6 +17,8 @@ from pkiops.stores.interface import ALWAYS, Condition, StoredObject, checked_key
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_NO_BUCKET = "pkiops ca apply makes the bucket; is this the right account?"
+
 
 class S3Store:
     """One bucket as a Store.
@@ -45,7 +47,8 @@ class S3Store:
                 data = answer["Body"].read(max_bytes + 1) if answer["ContentLength"] <= max_bytes else None
         except NotFound as error:
             if error.details.get("aws_error") == "NoSuchBucket":
-                error.hint = "pkiops ca apply makes the bucket; is this the right account?"
+                error.code = "store.no-bucket"
+                error.hint = _NO_BUCKET
                 raise
             return None
         if data is None or len(data) > max_bytes:
@@ -80,8 +83,12 @@ class S3Store:
             with translated("PutObject", where):
                 return self._s3().put_object(**parameters)["ETag"]
         except NotFound as error:
+            if error.details.get("aws_error") == "NoSuchBucket":
+                error.code = "store.no-bucket"
+                error.hint = _NO_BUCKET
+                raise
             # If-Match on a key that is not there answers 404
-            if condition.version and error.details.get("aws_error") != "NoSuchBucket":
+            if condition.version:
                 raise AlreadyExists(
                     f"{where} is no longer the version that was read", code="store.condition"
                 ) from error

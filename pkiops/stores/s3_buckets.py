@@ -10,14 +10,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pkiops.aws import AwsClients, partition_of, translated
 from pkiops.clock import Clock
 from pkiops.errors import AccessDenied, AlreadyExists, BackendError, InProgress, NotFound
-from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
+from pkiops.stores import s3_permissions
+from pkiops.stores.interface import (
+    BucketRights,
+    BucketSettings,
+    Holding,
+    ObservedBucket,
+    same_statement,
+    stale_statements,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -179,6 +187,15 @@ class S3Buckets:
             },
         )
 
+    def holding_policy(self, bucket: str, holdings: Sequence[Holding]) -> tuple[dict[str, Any], ...]:
+        """The statements that hold writers to their keys."""
+        access = self._clients.access
+        return s3_permissions.holding_policy(bucket, holdings, partition_of(access.region), access.account)
+
+    def bucket_permissions(self, rights: Sequence[BucketRights]) -> tuple[dict[str, Any], ...]:
+        """The statements that allow what ``rights`` say."""
+        return s3_permissions.bucket_permissions(rights, partition_of(self._clients.access.region))
+
     def _create(self, settings: BucketSettings) -> None:
         parameters: dict[str, Any] = {"Bucket": settings.name, "ObjectOwnership": "BucketOwnerEnforced"}
         if settings.region != _UNNAMED_REGION:
@@ -213,12 +230,14 @@ class S3Buckets:
 
 
 def _holds_statements(present: tuple[Mapping[str, Any], ...], wanted: tuple[Mapping[str, Any], ...]) -> bool:
-    return all(any(same_statement(one, statement) for one in present) for statement in wanted)
+    holds = all(any(same_statement(one, statement) for one in present) for statement in wanted)
+    return holds and not stale_statements(present, wanted)
 
 
 def _merged_policy(present: tuple[Mapping[str, Any], ...], wanted: tuple[Mapping[str, Any], ...]) -> str:
     ours = {statement["Sid"] for statement in wanted}
-    foreign = [dict(statement) for statement in present if statement.get("Sid") not in ours]
+    stale = stale_statements(present, wanted)
+    foreign = [dict(one) for one in present if one.get("Sid") not in ours and one not in stale]
     return json.dumps({"Version": "2012-10-17", "Statement": [*foreign, *map(dict, wanted)]})
 
 

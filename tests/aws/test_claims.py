@@ -130,6 +130,21 @@ def test_a_claim_of_a_dead_run_is_replaced_after_ten_minutes(sandbox: RunningSan
     assert kept["reference"] in {one["Arn"] for one in authorities(sandbox)}
 
 
+@pytest.mark.parametrize("reference", ["x", "arn:aws:s3:::bucket", "\x1b[31m", "x" * 500])
+def test_what_a_hostile_claim_names_is_not_asked_for(sandbox: RunningSandbox, reference: str) -> None:
+    apply(hierarchy(sandbox, with_clients(), "alice"))
+    claim = {"digest": "0" * 64, "caller": "mallory", "run": "x", "reference": reference}
+    s3 = sandbox.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="dev/claims/clients/2.json", Body=json.dumps(claim).encode())
+    second = hierarchy(sandbox, with_clients(generation=2, key_algorithm=KeyAlgorithm.RSA_2048), "bob")
+    with pytest.raises(GuardRefused, match="mallory"):
+        apply(second)
+    assert isinstance(sandbox.clock, ManualClock)
+    sandbox.clock.advance(timedelta(minutes=11))
+    apply(second)
+    assert len(authorities(sandbox)) == 3
+
+
 def test_a_ca_whose_tags_were_removed_is_not_made_again(sandbox: RunningSandbox) -> None:
     apply(hierarchy(sandbox, dev(), "alice"))
     client = sandbox.client("acm-pca")

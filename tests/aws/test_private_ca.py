@@ -19,7 +19,6 @@ from pkiops.backends.interface import (
     AuthorityType,
     CreatesAuthorities,
     CrlSettings,
-    HasPrices,
     IssuanceRequest,
     IssuesCertificates,
     KeepsCrlsInBucket,
@@ -28,6 +27,7 @@ from pkiops.backends.interface import (
     RevocationReason,
     RevokesCertificates,
 )
+from pkiops.backends.prices import HasPrices
 from pkiops.clock import ManualClock
 from pkiops.errors import BackendError, InvalidState, NotFound
 from pkiops.stores.interface import BucketSettings

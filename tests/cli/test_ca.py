@@ -230,3 +230,33 @@ def test_a_wrong_file_is_exit_3_and_no_call_is_made(pkiops: Any, folder: Path) -
     result = pkiops("ca", "apply", "dev", "--yes", PKIOPS_SANDBOX_URL="http://127.0.0.1:9")
     assert result.exit_code == 3
     assert "dev.yaml:" in result.stderr
+
+
+def test_roles_named_under_access_hold_the_buckets_until_they_are_named_no_more(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    access = (
+        "access: {"
+        + ", ".join(
+            f"{name}: 'arn:aws:iam::123456789012:role/{name}'" for name in ("provisioner", "revoker", "publisher")
+        )
+        + "}\n\nledger: {"
+    )
+    edit(folder, "ledger: {", access)
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
+    assert pkiops("ca", "plan", "dev", "--detailed-exitcode").exit_code == 0
+    assert held(sandbox) == {"PkiopsOnlyTheServiceWritesCrls", "PkiopsOnlyProvisioner", "PkiopsOnlyPublisher"}
+
+    edit(folder, access, "ledger: {")
+    planned = pkiops("ca", "plan", "dev", "--detailed-exitcode")
+    assert planned.exit_code == 5
+    assert "policy statement PkiopsOnlyPublisher" in planned.stdout
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
+    assert held(sandbox) == set()
+    assert pkiops("ca", "plan", "dev", "--detailed-exitcode").exit_code == 0
+
+
+def held(sandbox: RunningSandbox) -> set[str]:
+    s3 = sandbox.client("s3")
+    policies = [json.loads(s3.get_bucket_policy(Bucket=f"example-pki-dev-{one}")["Policy"]) for one in ("crl", "trust")]
+    return {one["Sid"] for policy in policies for one in policy["Statement"] if "Only" in one["Sid"]}

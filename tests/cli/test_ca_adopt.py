@@ -178,3 +178,30 @@ def test_keys_of_later_versions_are_told_so(pkiops: Any, folder: Path, key: str)
     result = pkiops("env", "validate", "dev")
     assert result.exit_code == 3
     assert "not supported by this version" in result.output
+
+
+def test_adopting_before_anything_was_applied_needs_no_bucket(
+    pkiops: Any, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    s3 = sandbox.client("s3")
+    bucket = "example-pki-dev-trust"
+    versions = s3.list_object_versions(Bucket=bucket)["Versions"]
+    for one in versions:
+        s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
+    result = pkiops("ca", "adopt", "dev", "root", strays["root"], "--yes")
+    assert result.exit_code == 0, result.stderr
+    assert pkiops("ca", "adopt", "dev", "clients", strays["clients"], "--yes").exit_code == 0
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
+    assert s3.get_object(Bucket=bucket, Key="dev/index.json")["Body"].read()
+
+
+def test_an_adoption_that_ended_before_the_index_was_written_is_finished_by_the_next(
+    pkiops: Any, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    assert pkiops("ca", "adopt", "dev", "root", strays["root"], "--yes").exit_code == 0
+    s3 = sandbox.client("s3")
+    s3.delete_object(Bucket="example-pki-dev-trust", Key="dev/index.json")
+    assert pkiops("ca", "adopt", "dev", "root", strays["root"]).exit_code == 0
+    index = json.loads(s3.get_object(Bucket="example-pki-dev-trust", Key="dev/index.json")["Body"].read())
+    assert [one["reference"] for one in index["authorities"]] == [strays["root"]]

@@ -76,7 +76,6 @@ def test_time_goes_by(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> Non
     # the clock alone: the service was asleep, so nothing regenerated the CRLs
     sandbox.clock.advance(timedelta(days=5 * 365 - 100))
     found = codes(pkiops, "--connect-to", address)
-    assert "crl.expired" in found or "crl.stale" in found or "authority.expiring" in found
     assert found["authority.expiring"] == "dev/ca/clients"
     assert found["authority.leaf-no-longer-fits"] == "dev/ca/clients"
 
@@ -126,3 +125,16 @@ def test_a_permission_that_is_declared_and_not_there_is_found(
     assert codes(pkiops, "--connect-to", address)["permission.acm"] == "dev/ca/clients"
     assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
     assert codes(pkiops, "--connect-to", address) == {}
+
+
+def test_a_crl_in_parts_is_said_to_be_one_and_not_to_be_missing(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    edit(folder, "crl: {validity: 7d}", "crl: {validity: 7d, type: PARTITIONED}")
+    edit(folder, "revocation: chain", "revocation: none")
+    address = healthy(pkiops, folder, sandbox)
+    assert codes(pkiops, "--connect-to", address) == {"crl.partitioned": "dev/ca/clients"}
+    published = pkiops("crl", "publish", "dev")
+    assert published.exit_code == 8
+    assert "the CRL of dev/ca/clients-g1 is published in parts" in published.stderr
+    assert "type: COMPLETE" in published.stderr

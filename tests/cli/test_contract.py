@@ -28,6 +28,7 @@ GUARDS = {
     "--yes",
     "--overwrite",
     "--reissue",
+    "--allow-delete",
     "--allow-endpoint",
     "--allow-removal",
     "--insecure-server",

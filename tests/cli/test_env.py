@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pkiops.cli.app import app
+from pkiops.environment.models import Persona
 
 SAMPLES = Path(__file__).parents[2] / "environments"
 
@@ -195,3 +196,27 @@ def test_validate_loads_no_heavy_library() -> None:
         timeout=60,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_persona_s_policy_is_the_result_and_nothing_else_is(pkiops: Any) -> None:
+    result = pkiops("iam-policy", "prod", "--persona", "issuer")
+    assert result.exit_code == 0
+    policy = json.loads(result.stdout)
+    assert policy["Version"] == "2012-10-17"
+    assert "note: the file has pkiops assume arn:aws:iam::111122223333:role/pki-provisioner" in result.stderr
+
+    wrapped = json.loads(pkiops("iam-policy", "prod", "--persona", "issuer", "--format", "json").stdout)
+    assert (wrapped["kind"], wrapped["environment"], wrapped["persona"]) == ("iam-policy", "prod", "issuer")
+    assert wrapped["policy"] == policy
+    assert wrapped["characters"] == len(json.dumps(policy, separators=(",", ":")))
+    assert len(wrapped["notes"]) == 1
+
+
+def test_every_persona_of_the_file_can_be_asked_for(pkiops: Any) -> None:
+    for persona in Persona:
+        assert pkiops("iam-policy", "dev", "--persona", persona.value).exit_code == 0
+    assert pkiops("iam-policy", "dev", "--persona", "root").exit_code == 2
+    assert pkiops("iam-policy", "dev").exit_code == 2
+    refused = pkiops("iam-policy", "dev", "--persona", "issuer", "--allow-delete")
+    assert refused.exit_code == 2
+    assert "issuer deletes no CA" in refused.stderr

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pkiops.aws import AwsClients
+from pkiops.backends.aws_private_ca.access import Permissions
 from pkiops.backends.aws_private_ca.caller import Caller
 from pkiops.backends.aws_private_ca.crl_bucket import CrlBucket
-from pkiops.backends.aws_private_ca.prices import LISTED
-from pkiops.backends.interface import Prices
 from pkiops.clock import Clock
 
+if TYPE_CHECKING:
+    from pkiops.backends.prices import Prices
 
-class AwsPrivateCa(CrlBucket, Caller):
+
+class AwsPrivateCa(CrlBucket, Caller, Permissions):
     """AWS Private CA in one account and region.
 
     Implements ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls,
-    KeepsCrlsInBucket, HasPrices and doctor's KnowsCaller.
+    KeepsCrlsInBucket, StatesPermissions, HasPrices and doctor's KnowsCaller. ``prices`` are the listed ones unless given.
     """
 
-    def __init__(self, clients: AwsClients, clock: Clock, prices: Prices = LISTED) -> None:
+    def __init__(self, clients: AwsClients, clock: Clock, prices: Prices | None = None) -> None:
         super().__init__(clients, clock)
         self._prices = prices
 
     @property
     def prices(self) -> Prices:
         """What everything costs (HasPrices)."""
+        if self._prices is None:
+            # most commands cost nothing and never look at a price
+            from pkiops.backends.aws_private_ca.prices import LISTED
+
+            self._prices = LISTED
         return self._prices
 
     def monthly_cost_usd(self, usage_mode: str) -> float:
         """What one CA costs, USD per month (HasPrices)."""
-        return self._prices.authority_month[usage_mode]
+        return self.prices.authority_month[usage_mode]

@@ -13,11 +13,10 @@ from typing import Any
 from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.authorities import Authorities, is_bucket_permission
-from pkiops.backends.interface import CrlSettings, OcspSettings
+from pkiops.backends.interface import ACM_ACTIONS, CrlSettings, OcspSettings
 from pkiops.errors import AlreadyExists, BackendError, NotFound
 
 ACM = "acm.amazonaws.com"
-ACM_ACTIONS = ("GetCertificate", "IssueCertificate", "ListPermissions")  # ACM needs all three to renew
 _MAX_POLICY = 81_920
 
 

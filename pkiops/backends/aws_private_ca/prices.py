@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pkiops.backends.interface import Prices, PriceTier
+from pkiops.backends.prices import Prices, PriceTier
 from pkiops.errors import InputError
 
 MAX_BYTES = 65_536

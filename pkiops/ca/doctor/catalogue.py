@@ -200,6 +200,13 @@ CHECKS = (
     ),
     Check("crl.off", _E, "the CA publishes no CRL", "revocations that nobody hears of", "terraform-provider-aws#46705"),
     Check(
+        "crl.partitioned",
+        _I,
+        "the CRL is published in parts, which are not looked at",
+        "believing that somebody watches it",
+        _GUIDE + ", partitioned CRLs",
+    ),
+    Check(
         "crl.stale",
         _E,
         "the service wrote no new CRL at half of its life",

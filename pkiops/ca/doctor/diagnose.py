@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT, TAG_GENERATION, of_environment
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.ca.bucket_drift import covers
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
 from pkiops.ca.doctor.world import CrlHealth, World
@@ -57,8 +59,9 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
 
 def _access(world: World, now: datetime) -> Iterator[Finding]:
     del now
+    hint = f"pkiops env iam-policy {world.environment.environment} --persona auditor prints what it takes to look at everything"
     for where, why in world.unread.items():
-        yield finding("access.denied", where, why, "grant it, or look with credentials that may")
+        yield finding("access.denied", where, why, hint)
 
 
 def _buckets(world: World, now: datetime) -> Iterator[Finding]:
@@ -73,13 +76,14 @@ def _buckets(world: World, now: datetime) -> Iterator[Finding]:
 def _bucket(environment: str, wanted: BucketSettings, found: ObservedBucket) -> Iterator[Finding]:
     where = f"s3://{wanted.name}"
     mend = f"pkiops ca apply {environment}"
+    if not wanted.manage:
+        mend = f"pkiops ca plan {environment} says what to add where the bucket is declared"
     if not found.exists:
         yield finding("bucket.missing", where, "does not exist", mend)
         return
     if found.region not in {None, wanted.region}:
         yield finding("bucket.region", where, f"is in {found.region}, not in {wanted.region}", "use another bucket")
-    have = {statement.get("Sid"): statement for statement in found.statements}
-    lacking = [one["Sid"] for one in wanted.statements if not same_statement(have.get(one["Sid"]), one)]
+    lacking = [one["Sid"] for one in wanted.statements if not _has(wanted, found, one)]
     if lacking:
         yield finding("bucket.policy", where, f"its policy lacks or changes {', '.join(lacking)}", mend)
     if not found.public_access_blocked:
@@ -91,6 +95,13 @@ def _bucket(environment: str, wanted: BucketSettings, found: ObservedBucket) -> 
     if found.encryption not in {None, "AES256"}:
         message = f"is encrypted with {found.encryption}: nobody can read a CRL from it without the key"
         yield finding("bucket.encryption", where, message, "use SSE-S3 (AES256) for what relying parties read")
+
+
+def _has(wanted: BucketSettings, found: ObservedBucket, statement: Mapping[str, Any]) -> bool:
+    """Whether a policy says what it must: in a bucket of other tooling, in whatever words."""
+    if not wanted.manage:
+        return any(covers(one, statement) for one in found.statements)
+    return any(one.get("Sid") == statement["Sid"] and same_statement(one, statement) for one in found.statements)
 
 
 def _authorities(world: World, now: datetime) -> Iterator[Finding]:
@@ -128,7 +139,10 @@ def _authority(environment: str, label: str, one: ObservedAuthority, now: dateti
         yield finding(
             code, where, f"{one.reference} is {one.status.value}", hint.format(environment=environment, label=label)
         )
-    if one.not_after is not None and one.status is AuthorityStatus.ACTIVE and one.not_after - now < _NOTICE:
+    # a CA that lives for a year is not near its end for half of its life
+    lifetime = one.not_after - one.not_before if one.not_after and one.not_before else None
+    notice = min(_NOTICE, lifetime / 4) if lifetime else _NOTICE
+    if one.not_after is not None and one.status is AuthorityStatus.ACTIVE and one.not_after - now < notice:
         days = (one.not_after - now).days
         message = f"{one.reference} ends {one.not_after:%Y-%m-%d}, in {days} days"
         yield finding(
@@ -177,6 +191,9 @@ def _crls(world: World, now: datetime) -> Iterator[Finding]:
             continue
         if one.crl is None:
             yield finding("crl.off", where, f"{one.reference} publishes no CRL", f"pkiops ca apply {environment}")
+        elif not one.crl.complete:
+            hint = "look at its parts yourself, or write type: COMPLETE at its crl"
+            yield finding("crl.partitioned", where, f"{one.reference} publishes its CRL in parts", hint)
         elif one.reference in world.crls:
             yield from _crl(where, environment, world.crls[one.reference], now)
         if world.acm_may_issue.get(one.reference) is False:
@@ -222,7 +239,9 @@ def _account(world: World, now: datetime) -> Iterator[Finding]:
         )
     if any(name.rpartition("/")[2] == "AWSPrivateCAUser" for name in world.caller_policies or ()):
         message = "its explicit deny lets only the template EndEntityCertificate/V1 through, and no clientAuth template"
-        hint = "detach it, and allow acm-pca:IssueCertificate with the templates that the profiles need"
+        hint = (
+            f"detach it, and attach what this prints: pkiops env iam-policy {environment.environment} --persona issuer"
+        )
         yield finding("caller.user-policy", "the caller", message, hint)
     if world.index_is_current is False:
         message = "does not name the authorities that exist"

@@ -12,6 +12,7 @@ from cryptography import x509
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, of_environment
 from pkiops.backends.interface import (
+    ACM_ACTIONS,
     KeepsCrlsInBucket,
     ObservedAuthority,
     PublishesOwnCrls,
@@ -20,7 +21,6 @@ from pkiops.backends.interface import (
 )
 from pkiops.ca.desired import Desired, desired_state
 from pkiops.ca.doctor.world import CrlHealth, World
-from pkiops.ca.drift import ACM_ACTIONS
 from pkiops.ca.index import IndexPublisher
 from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
@@ -78,7 +78,9 @@ class Examination:
             policies = pool.submit(self._caller_policies)
             authorities = self._try("authorities", self.backend.list_authorities) or ()
             ours = [
-                one for one in of_environment(authorities, self.environment.environment) if one.crl and one.not_after
+                one
+                for one in of_environment(authorities, self.environment.environment)
+                if one.crl and one.crl.complete and one.not_after
             ]
             crls = dict(zip([one.reference for one in ours], pool.map(self._crl, ours), strict=True))
             buckets = tuple(bucket for one in looked if (bucket := one.result()) is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -16,7 +16,8 @@ from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
 from pkiops.ca.observe import Observed
 from pkiops.environment.load import load_file
 from pkiops.environment.models import Environment
-from pkiops.stores.interface import BucketSettings, ObservedBucket
+from pkiops.stores.interface import BucketRights, BucketSettings, Holding, ObservedBucket
+from pkiops.stores.s3_permissions import bucket_permissions, holding_policy
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 STATEMENT = {"Sid": "Ours", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["a", "b"]}
@@ -30,6 +31,12 @@ class Statements:
 
     def trust_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         return ({**STATEMENT, "Resource": [bucket, f"{bucket}/*"]},)
+
+    def holding_policy(self, bucket: str, holdings: Sequence[Holding]) -> tuple[dict[str, Any], ...]:
+        return holding_policy(bucket, holdings, "aws", "123456789012")
+
+    def bucket_permissions(self, rights: Sequence[BucketRights]) -> tuple[dict[str, Any], ...]:
+        return bucket_permissions(rights, "aws")
 
     def observe_bucket(self, name: str) -> ObservedBucket:
         raise AssertionError(name)

@@ -84,6 +84,12 @@ def stranger(world: World) -> World:
     )
 
 
+def parts(world: World) -> World:
+    crl = world.authorities[1].crl
+    assert crl is not None
+    return with_clients(crl=replace(crl, complete=False))(world)
+
+
 def unpinned(world: World) -> World:
     return replace(world, environment=dev(), desired=desired())
 
@@ -94,7 +100,7 @@ SICK: dict[str, Callable[[World], World]] = {
     "authority.disabled": with_clients(status=AuthorityStatus.DISABLED),
     "authority.duplicate": twin,
     "authority.expired": with_clients(status=AuthorityStatus.EXPIRED),
-    "authority.expiring": with_clients(not_after=NOW + timedelta(days=100)),
+    "authority.expiring": with_clients(not_before=NOW - timedelta(days=1700), not_after=NOW + timedelta(days=100)),
     "authority.failed": with_clients(status=AuthorityStatus.FAILED, not_after=None),
     "authority.leaf-no-longer-fits": with_clients(not_after=NOW + timedelta(days=120)),
     "authority.missing": lambda world: replace(world, authorities=world.authorities[:1]),
@@ -115,6 +121,7 @@ SICK: dict[str, Callable[[World], World]] = {
     "crl.large": with_crl(entries=900_000),
     "crl.missing": with_crl(present=False),
     "crl.off": with_clients(crl=None),
+    "crl.partitioned": parts,
     "crl.stale": with_crl(this_update=NOW - timedelta(days=6), next_update=NOW + timedelta(days=1)),
     "crl.unreadable": with_crl(problem="signed by somebody else"),
     "index.stale": lambda world: replace(world, index_is_current=False),
@@ -163,3 +170,23 @@ def test_the_crl_of_a_deleted_or_pending_ca_is_nobody_s_business() -> None:
     world = sound()
     world = replace(world, authorities=(world.authorities[0], sick(world.authorities[1])))
     assert not any(one.check.code.startswith("crl.") for one in diagnose(world, NOW))
+
+
+def test_a_ca_of_a_short_life_is_not_near_its_end_from_the_start() -> None:
+    started = NOW - timedelta(days=30)
+    world = with_clients(not_before=started, not_after=started + timedelta(days=200))(sound())
+    assert "authority.expiring" not in {one.check.code for one in diagnose(world, NOW)}
+    later = diagnose(world, NOW + timedelta(days=130))
+    assert "authority.expiring" in {one.check.code for one in later}
+
+
+def test_a_bucket_of_other_tooling_may_say_it_in_its_own_words() -> None:
+    world = sound()
+    wanted, *others = world.desired.buckets
+    foreign = replace(world.desired, buckets=(replace(wanted, manage=False), *others))
+    renamed = tuple({**statement, "Sid": f"Theirs{n}"} for n, statement in enumerate(wanted.statements))
+    world = replace(world, desired=foreign, buckets=(replace(world.buckets[0], statements=renamed), *world.buckets[1:]))
+    assert diagnose(world, NOW) == ()
+    (found,) = diagnose(with_bucket(statements=())(world), NOW)
+    assert found.check.code == "bucket.policy"
+    assert "ca apply" not in found.hint

@@ -1,0 +1,169 @@
+"""The least that each persona needs, as a policy of IAM for exactly one environment. Pure.
+
+What this module decides: which rights a persona's commands need, out of what the environment file says. Which permissions these rights are is
+known to the modules that make the calls. Tests run each command with its persona's policy, take each statement away and see a command fail.
+Who may write where in the buckets, whatever their own policies say, is ``holdings.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight, StatesPermissions
+from pkiops.ca.desired import Desired
+from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
+from pkiops.environment.models import Environment, Persona
+from pkiops.errors import InputError, NotSupported
+from pkiops.stores.interface import BucketRights, Buckets
+
+# what a managed policy may be long, white space apart (IAM quotas)
+MAX_MANAGED = 6144
+_CRLS = "*.crl"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaPolicy:
+    """The policy of one persona, and what has to be known to use it."""
+
+    persona: Persona
+    document: dict[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Its length as IAM counts it."""
+        return len(json.dumps(self.document, separators=(",", ":")))
+
+
+def persona_policy(
+    environment: Environment,
+    desired: Desired,
+    persona: Persona,
+    backend: object,
+    buckets: Buckets,
+    *,
+    may_delete: bool = False,
+) -> PersonaPolicy:
+    """The policy that lets a persona run its commands on one environment.
+
+    Args:
+        environment: the file.
+        desired: what it asks for.
+        persona: whose policy.
+        backend: knows the permissions of its calls.
+        buckets: knows those of the publication buckets.
+        may_delete: whether the provisioner may delete and restore CAs, too.
+
+    Raises:
+        NotSupported: the backend knows no permissions.
+        InputError: somebody else was to delete.
+    """
+    if may_delete and persona is not Persona.PROVISIONER:
+        raise InputError(
+            f"the persona {persona.value} deletes no CA",
+            hint="--allow-delete goes with --persona provisioner",
+            code="usage.arguments",
+        )
+    if not isinstance(backend, StatesPermissions):
+        raise NotSupported(
+            f"the backend of environment {environment.environment} ({environment.backend.type}) knows no permissions of IAM",
+            code="backend.no-permissions",
+        )
+    rights = _authority_rights(environment, desired, persona, may_delete=may_delete)
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            *backend.authority_permissions(rights),
+            *buckets.bucket_permissions(_bucket_rights(environment, persona)),
+        ],
+    }
+    made = PersonaPolicy(persona, document, ())
+    return PersonaPolicy(persona, document, tuple(_notes(environment, made)))
+
+
+def _authority_rights(
+    environment: Environment, desired: Desired, persona: Persona, *, may_delete: bool
+) -> AuthorityRights:
+    name, bucket = environment.environment, environment.publication.crl.bucket
+    declared = environment.authorities.values()
+    if persona is Persona.PROVISIONER:
+        return AuthorityRights(
+            environment=name,
+            read_untagged=True,
+            keep=True,
+            retag=bool(environment.tags) or any(one.tags for one in declared),
+            share=any(one.policy is not None for one in declared),
+            serve_acm=any(one.acm_permission is not None for one in declared),
+            signs=tuple(
+                SigningRight(
+                    is_root=one.issuer is None, path_length=one.path_length, constrained=bool(one.name_constraints)
+                )
+                for one in desired.authorities
+            ),
+            crl_bucket=bucket,
+            retires=may_delete,
+        )
+    if persona is Persona.ISSUER:
+        issues = tuple(
+            IssuingRight(
+                authority=one.authority,
+                usages=tuple(usage.value for usage in one.usage),
+                reference=environment.authorities[one.authority].arn,
+            )
+            for one in environment.profiles.values()
+        )
+        return AuthorityRights(environment=name, issues=issues)
+    if persona is Persona.REVOKER:
+        return AuthorityRights(environment=name, revokes=True, crl_bucket=bucket)
+    if persona is Persona.RELYING_PARTY:
+        return AuthorityRights(environment=name, find=False, read=False)
+    is_auditor = persona is Persona.AUDITOR
+    return AuthorityRights(
+        environment=name,
+        see_acm=is_auditor and any(one.acm_permission for one in declared),
+        knows_caller=is_auditor,
+    )
+
+
+def _bucket_rights(environment: Environment, persona: Persona) -> tuple[BucketRights, ...]:
+    name, crl, trust = environment.environment, environment.publication.crl, environment.publication.trust
+    if persona is Persona.PROVISIONER:
+        keys = provisioner_keys(name)
+        return (
+            BucketRights(bucket=crl.bucket, keep=crl.manage, look=True, find=True),
+            BucketRights(bucket=trust.bucket, keep=trust.manage, look=True, find=True, read=keys, write=keys),
+        )
+    if persona is Persona.PUBLISHER:
+        keys = publisher_keys(name)
+        return (
+            BucketRights(bucket=crl.bucket, find=True, read=(_CRLS,)),
+            BucketRights(bucket=trust.bucket, find=True, read=keys, write=keys),
+        )
+    if persona is Persona.RELYING_PARTY:
+        read = (provisioner_keys(name)[0], *publisher_keys(name))
+        return (BucketRights(bucket=trust.bucket, read=read, write=(own_acknowledgements(name),)),)
+    if persona is Persona.AUDITOR:
+        return (
+            BucketRights(bucket=crl.bucket, look=True, find=True, read=(_CRLS,)),
+            BucketRights(bucket=trust.bucket, look=True, find=True, read=provisioner_keys(name)[:1]),
+        )
+    return ()
+
+
+def _notes(environment: Environment, made: PersonaPolicy) -> Iterable[str]:
+    persona, role = made.persona, environment.access.get(made.persona)
+    if role is not None:
+        yield f"for the role {role} (access.{persona.value})"
+    assumed = environment.backend.role_arn
+    if assumed is not None and assumed != role:
+        yield (
+            f"the file has pkiops assume {assumed} (backend.role_arn): the calls are made by that role, so leave role_arn out, or give "
+            "the policy to it; whoever runs pkiops needs sts:AssumeRole on it"
+        )
+    if made.size > MAX_MANAGED:
+        yield (
+            f"{made.size:,} characters: more than a managed policy takes ({MAX_MANAGED:,}); make it an inline policy of the role (10,240)"
+        )
