@@ -35,6 +35,9 @@ _STATUS_NAMES = {
 }
 _CODE_STATUSES = {
     "AccessDenied": 403,
+    "InvalidAccessKeyId": 403,
+    "InvalidClientTokenId": 403,
+    "MissingAuthenticationToken": 403,
     "InternalError": 500,
     "InternalFailure": 500,
     "InternalServerError": 500,
@@ -116,11 +119,17 @@ class _Route:
     copies: bool
 
 
-def _s3_operation(method: str, host: str, path: str, query: str, header: Callable[[str], str]) -> str:
+def s3_place(host: str, path: str) -> tuple[str, str]:
+    """Bucket and key that a request to S3 is about, empty where it names none; the bucket is in the host or in the path."""
     parts = path.lstrip("/")
     if match := _BUCKET_HOST.fullmatch(host.partition(":")[0]):
         parts = f"{match['bucket']}/{parts}"
     bucket, _, key = parts.partition("/")
+    return bucket, key
+
+
+def _s3_operation(method: str, host: str, path: str, query: str, header: Callable[[str], str]) -> str:
+    bucket, key = s3_place(host, path)
     depth = 2 if key else 1 if bucket else 0
     given = parse_qs(query, keep_blank_values=True)
     copies = bool(header("x-amz-copy-source"))
