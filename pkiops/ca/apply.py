@@ -31,6 +31,7 @@ from pkiops.backends.interface import (
     SharesAuthorities,
     TagsAuthorities,
 )
+from pkiops.ca.adopt import Adoption
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
 from pkiops.ca.claims import Claims, inputs_digest, shown_caller
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
@@ -139,6 +140,8 @@ class Hierarchy:
                 return self._create(wanted)
             if action.kind is ActionKind.ACTIVATE:
                 return self._activate(wanted)
+            if action.kind is ActionKind.ADOPT:
+                return self._adopt(wanted, progress)
             if action.kind in {ActionKind.ENABLE, ActionKind.DISABLE}:
                 return self._switch(wanted, enabled=action.kind is ActionKind.ENABLE)
             return update_authority(self.backend, wanted, self._require(wanted.label, wanted.generation))
@@ -149,6 +152,11 @@ class Hierarchy:
             progress=progress,
             resume=f"pkiops ca apply {desired.environment}",
         )
+
+    def _adopt(self, wanted: DesiredAuthority, progress: Progress) -> bool:
+        adoption = Adoption(self.environment, wanted, self.backend, self.index())
+        reference = str(wanted.arn)
+        return bool(adoption.apply(adoption.plan(reference), reference, progress=progress))
 
     def _create(self, wanted: DesiredAuthority) -> bool:
         claims = self._claims()

@@ -34,6 +34,7 @@ from pkiops.ca.drift import (
     tag_changes,
 )
 from pkiops.ca.observe import Observed
+from pkiops.ca.pinned import pinned_actions, pinned_authority
 from pkiops.ca.unmanaged import unmanaged
 from pkiops.environment.finding import listed
 from pkiops.plan import Action, ActionKind, Change, Plan
@@ -112,6 +113,12 @@ def _authority_actions(
         ]
     if wanted.issuer in unusable:
         return [Action(ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} waits for a decision")]
+    pinned = pinned_actions(where, wanted, found, observed)
+    if pinned is not None:
+        adopted = pinned_authority(wanted, observed)
+        if adopted is not None and adopted.not_after is not None:
+            not_after[wanted.label] = adopted.not_after
+        return pinned
     ends = wanted.validity.after(found.created_at if found else now)
     limit = not_after.get(wanted.issuer or "")
     if found is None or found.status in _WITHOUT_CERTIFICATE:
@@ -142,8 +149,8 @@ def _authority_actions(
     signed = certificate_changes(wanted, details)
     if signed:
         reason = (
-            f"the certificate of {found.reference} says otherwise: it needs a new one (renew_from and "
-            f"pkiops ca renew {desired.environment} {wanted.label}), or a new generation"
+            f"the certificate of {found.reference} says otherwise: needs a new generation "
+            f"(generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, signed)]
     return _existing_actions(where, wanted, found, details)

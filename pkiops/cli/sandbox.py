@@ -16,7 +16,28 @@ if TYPE_CHECKING:
 app = typer.Typer(name="sandbox", help="AWS Private CA on this machine: no account, no bill.", no_args_is_help=True)
 
 PortOption = Annotated[int, option("--port", metavar="PORT", min=0, max=65535, help="Loopback port it listens on.")]
+OwnPortOption = Annotated[
+    int | None,
+    option(
+        "--port",
+        metavar="PORT",
+        min=1,
+        max=65535,
+        help="Loopback port it listens on.",
+        show_default="that of PKIOPS_SANDBOX_URL, or 4599",
+    ),
+]
 _PORT = 4599
+
+
+def _port(given: int | None) -> int:
+    """The port of the sandbox that is meant: the one given, or the one that the shell was told of by ``up``."""
+    import os
+
+    from pkiops.sandbox.status import port_of
+
+    url = os.environ.get("PKIOPS_SANDBOX_URL")
+    return given or (port_of(url) if url else _PORT)
 
 
 @app.command()
@@ -91,23 +112,24 @@ def _print_exports(url: str) -> None:
 
 
 @app.command()
-def down(port: PortOption = _PORT) -> None:
+def down(port: OwnPortOption = None) -> None:
     """End the one that listens on a port, if you started it."""
     from pkiops.cli.output import emit, note
     from pkiops.clock import SystemClock
     from pkiops.sandbox import process
 
-    status = process.stop(port, SystemClock())
-    if status is None:
-        note(f"no sandbox is running on port {port}")
+    number = _port(port)
+    ended = process.stop(number, SystemClock())
+    if ended is None:
+        note(f"no sandbox is running on port {number}")
         return
-    emit(f"sandbox on port {port} (process {status.pid}) ended")
+    emit(f"sandbox on port {number} (process {ended.pid}) ended")
 
 
 @app.command()
 def advance(
     by: Annotated[str, typer.Argument(metavar="DURATION", help="45s, 15m, 12h, 300d or 10y (calendar years).")],
-    port: PortOption = _PORT,
+    port: OwnPortOption = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Move its clock ahead: certificates and CAs expire, CRLs are made again, restore windows close."""
@@ -117,29 +139,31 @@ def advance(
     from pkiops.clock import SystemClock
     from pkiops.sandbox.status import advance as move_clock
 
-    found = move_clock(port, by)
+    number = _port(port)
+    found = move_clock(number, by)
     sandbox_time = datetime.fromtimestamp(found.time, UTC)
     if format is Format.JSON:
-        body = {"port": port, "sandbox_time": sandbox_time, "ahead_seconds": found.ahead_seconds}
+        body = {"port": number, "sandbox_time": sandbox_time, "ahead_seconds": found.ahead_seconds}
         emit_json("sandbox-time", None, SystemClock().now(), body)
         return
     emit(f"the sandbox's time is {iso(sandbox_time)}, {_ahead(found.ahead_seconds)}")
 
 
 @app.command()
-def status(port: PortOption = _PORT, format: FormatOption = Format.TEXT) -> None:
-    """Say whether one listens on a port, and what is in it."""
+def status(port: OwnPortOption = None, format: FormatOption = Format.TEXT) -> None:
+    """Say whether one listens on a port, and what is in it; exit code 6 if none does."""
     from datetime import UTC, datetime
 
     from pkiops.cli.output import emit, emit_json
     from pkiops.clock import SystemClock
-    from pkiops.sandbox.status import ask
+    from pkiops.sandbox.status import ask, not_running
 
-    found = ask(port)
+    number = _port(port)
+    found = ask(number)
     if format is Format.JSON:
         body = {
             "running": found is not None,
-            "port": port,
+            "port": number,
             "url": found.url if found else None,
             "pid": found.pid if found else None,
             "version": found.version if found else None,
@@ -151,10 +175,10 @@ def status(port: PortOption = _PORT, format: FormatOption = Format.TEXT) -> None
             "faults_pending": list(found.faults_pending) if found else [],
         }
         emit_json("sandbox-status", None, SystemClock().now(), body)
-    elif found is None:
-        emit(f"no sandbox is running on port {port}")
-    else:
+    elif found is not None:
         emit(_status_text(found))
+    if found is None:
+        raise not_running(number)
 
 
 def _status_text(found: SandboxStatus) -> str:

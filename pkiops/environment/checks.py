@@ -17,6 +17,7 @@ from pkiops.environment.hierarchy import is_below
 from pkiops.environment.models import Bundle, CrlType, Environment, Revocation, TargetKind
 from pkiops.environment.profile_checks import check_profiles
 from pkiops.environment.settings_checks import check_settings
+from pkiops.environment.unsupported import check_unsupported
 
 # Kinds of later versions: known here so that a file written for one is told the truth.
 FUTURE_KINDS = frozenset({
@@ -32,6 +33,7 @@ def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
         *_check_top(environment, stem),
         *check_authorities(environment),
         *check_settings(environment),
+        *check_unsupported(environment),
         *check_profiles(environment),
         *_check_bundles(environment),
     )

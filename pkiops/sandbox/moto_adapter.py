@@ -22,8 +22,8 @@ from botocore.exceptions import ConnectionClosedError
 from moto.acmpca.models import acmpca_backends
 from moto.acmpca.responses import ACMPCAResponse
 from moto.acmpca.urls import url_paths
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import JsonRESTError
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, get_canned_acl, s3_backends
 from moto.sts.models import sts_backends

@@ -1,24 +1,21 @@
 """A sandbox as a process of this machine: started, found, ended.
 
-What this module decides: where it is written down who listens on a port (a folder only its owner may enter), and that a process is ended
-only if the server on that port says, with the instance number written down when it started, that it is that process. A stale or forged record
-therefore ends nothing.
+What this module decides: that a process is ended only if its own record, which it holds locked while it lives (``records``), says that it is the
+sandbox of that port, and whatever answers there does not say otherwise. What a listener says of itself is never enough: neither is its process
+number used, nor even shown.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,19 +23,13 @@ import pkiops
 from pkiops.clock import Clock, SeededRandomness
 from pkiops.errors import GuardRefused, InputError, InternalError, Unreachable
 from pkiops.sandbox.options import Options
-from pkiops.sandbox.status import LOOPBACK, SandboxStatus, ask
+from pkiops.sandbox.records import Record, living, record_path, recorded, state_folder
+from pkiops.sandbox.status import LOOPBACK, SandboxStatus, ask, something_listens
 
 DEFAULT_PORT = 4599
 _START_SECONDS = 60
 _STOP_SECONDS = 20
 _NEEDED = ("moto", "flask", "flask_cors", "werkzeug")
-_INSTANCE = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True)
-class _Record:
-    pid: int
-    instance: str
 
 
 def require_extra() -> None:
@@ -98,7 +89,7 @@ def run(port: int, clock: Clock, ready: Callable[[str], None], options: Options 
         hindrances=options.hindrances(),
         state_file=options.state,
     )
-    with bound as server, _recorded(server.port, server.instance):
+    with bound as server, recorded(server.port, server.instance):
         if options.seed is not None:
             mock_random.seed(options.seed)  # S3's versions, role sessions
         server.sandbox.traffic.on_stop = _end_at_once
@@ -170,91 +161,44 @@ def _free_port(port: int) -> int:
 
 def port_taken(port: int) -> InputError:
     """The error for a port somebody else listens on."""
-    running = ask(port, timeout=1.0)
-    if running is None:
+    if ask(port, timeout=1.0) is None:
         message, hint = f"port {port} of {LOOPBACK} is taken", "choose another with --port"
     else:
-        message = f"port {port} of {LOOPBACK} is taken by a sandbox that runs already (process {running.pid})"
+        message = f"port {port} of {LOOPBACK} is taken by a sandbox that runs already"
         hint = f"use it, end it with pkiops sandbox down --port {port}, or choose another with --port"
     return InputError(message, hint=hint, code="sandbox.port-taken")
 
 
-def stop(port: int, clock: Clock) -> SandboxStatus | None:
-    """End the sandbox on a port; None if none was running.
+def stop(port: int, clock: Clock) -> Record | None:
+    """End the sandbox on a port, and say which it was; None if nobody listens there.
 
     Raises:
-        GuardRefused: something answers there, but it is not the process that was written down.
+        GuardRefused: somebody else listens there.
         Unreachable: it did not end in time.
     """
-    path = _record_path(port)
-    record, status = _read_record(path), ask(port)
-    if status is None:
+    path = record_path(port)
+    record, status = living(path), ask(port)
+    if record is None and status is None:
         path.unlink(missing_ok=True)  # left behind by one that was killed
+        if something_listens(port):
+            raise GuardRefused(
+                f"what listens on port {port} is not a pkiops sandbox: not ended",
+                hint="a sandbox on another port is ended with --port",
+                code="guard.sandbox",
+            )
         return None
-    if record is None or (record.pid, record.instance) != (status.pid, status.instance) or record.pid <= 1:
+    if record is None or (status is not None and status.instance != record.instance):
         raise GuardRefused(
-            f"the sandbox on port {port} (process {status.pid}) was not started by you with this state folder: not ended",
-            hint=f"end it with the HOME and XDG variables it was started with, or: kill {status.pid}",
+            f"what listens on port {port} says that it is a sandbox, but you did not start it with this state folder: not ended",
+            hint="end it as the user, and with the HOME and XDG variables, it was started with",
             code="guard.sandbox",
         )
     with contextlib.suppress(ProcessLookupError):
         os.kill(record.pid, signal.SIGTERM)
     deadline = clock.monotonic() + _STOP_SECONDS
     while clock.monotonic() < deadline:
-        if ask(port, timeout=1.0) is None and not path.exists():
-            return status
+        status = ask(port, timeout=1.0)
+        if living(path) != record and (status is None or status.instance != record.instance):
+            return record
         clock.sleep(0.05)
     raise Unreachable(f"the sandbox on port {port} (process {record.pid}) did not end within {_STOP_SECONDS} seconds")
-
-
-def state_folder() -> Path:
-    """The folder for records and logs, made if need be: ours, and nobody else may enter it.
-
-    Raises:
-        GuardRefused: it is a link, or belongs to somebody else.
-    """
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "")
-    if runtime.is_absolute() and runtime.is_dir():
-        folder = runtime / "pkiops"
-    else:
-        state = Path(os.environ.get("XDG_STATE_HOME") or "")
-        folder = (state if state.is_absolute() else Path.home() / ".local" / "state") / "pkiops"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise GuardRefused(
-            f"{folder} is a link or belongs to somebody else", hint="remove it", code="guard.state-folder"
-        )
-    if found.st_mode & 0o077:
-        folder.chmod(0o700)
-    return folder
-
-
-def _record_path(port: int) -> Path:
-    return state_folder() / f"sandbox-{port}.json"
-
-
-@contextlib.contextmanager
-def _recorded(port: int, instance: str) -> Iterator[None]:
-    path = _record_path(port)
-    path.unlink(missing_ok=True)  # we hold the port: whatever is written there is stale
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with open(os.open(path, flags, 0o600), "w", encoding="ascii") as stream:
-        json.dump(asdict(_Record(os.getpid(), instance)), stream)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _read_record(path: Path) -> _Record | None:
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
-            document = json.loads(stream.read(4096))
-        pid, instance = document["pid"], document["instance"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if type(pid) is not int or not isinstance(instance, str) or not _INSTANCE.fullmatch(instance):
-        return None
-    return _Record(pid, instance)

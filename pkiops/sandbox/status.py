@@ -9,11 +9,13 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from pkiops.errors import InputError, Unreachable
+from pkiops.errors import InputError, NotFound, Unreachable
 from pkiops.sandbox.time_travel import span
 
 LOOPBACK = "127.0.0.1"
@@ -84,6 +86,45 @@ def ask(port: int, *, timeout: float = 5.0) -> SandboxStatus | None:
         connection.close()
 
 
+def something_listens(port: int) -> bool:
+    """Whether anybody takes a connection on a loopback port."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def not_running(port: int) -> NotFound:
+    """The error for a port on which no sandbox listens."""
+    who = "what listens there is none" if something_listens(port) else "nobody listens there"
+    return NotFound(
+        f"no sandbox is running on port {port}: {who}",
+        hint="start one with: pkiops sandbox up",
+        code="sandbox.not-running",
+    )
+
+
+def port_of(url: str) -> int:
+    """The port of a sandbox's URL, as ``pkiops sandbox up`` prints it.
+
+    Raises:
+        InputError: it is not one on this machine.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port if parts.port is not None else 80
+    except ValueError:
+        port = 0
+    if not port or parts.scheme != "http" or parts.hostname not in {LOOPBACK, "localhost"}:
+        raise InputError(
+            "PKIOPS_SANDBOX_URL is not the URL of a sandbox on this machine",
+            hint=f"it looks like http://{LOOPBACK}:4599; or say which one with --port",
+            code="sandbox.url",
+        )
+    return port
+
+
 def _parsed(port: int, document: Any) -> SandboxStatus | None:
     if not isinstance(document, dict) or document.get("service") != "pkiops sandbox":
         return None
@@ -135,17 +176,14 @@ def advance(port: int, by: str, *, timeout: float = 120.0) -> SandboxStatus:
         timeout: seconds; what time brings (new CRLs) happens before the answer.
 
     Raises:
-        InputError: no such duration, or nobody listens there.
+        InputError: no such duration.
+        NotFound: no sandbox listens there.
         Unreachable: it did not answer.
     """
     span(by)
     found = ask(port)
     if found is None:
-        raise InputError(
-            f"no sandbox is running on port {port}",
-            hint="start one with: pkiops sandbox up",
-            code="sandbox.not-running",
-        )
+        raise not_running(port)
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
     try:
         headers = {"Content-Type": "application/json", "X-Pkiops-Sandbox": found.instance}

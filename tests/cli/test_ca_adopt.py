@@ -120,3 +120,61 @@ def test_what_is_not_there_or_not_declared_is_said(pkiops: Any, strays: dict[str
     undeclared = pkiops("ca", "adopt", "dev", "servers", strays["root"], "--yes")
     assert undeclared.exit_code == 2
     assert "it declares root, clients" in undeclared.stderr
+
+
+def pin(folder: Path, strays: dict[str, str], **others: str) -> None:
+    arns = {**strays, **others}
+    edit(folder, "    path_length: 1", f"    arn: {arns['root']}\n    path_length: 1")
+    edit(folder, "    issuer: root", f"    arn: {arns['clients']}\n    issuer: root")
+
+
+def test_pinned_cas_are_adopted_by_apply(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    pin(folder, strays)
+    planned = pkiops("ca", "plan", "dev")
+    assert "~ adopt dev/ca/root: the file pins it" in planned.stdout
+    assert "2 to adopt" in planned.stdout
+    applied = pkiops("ca", "apply", "dev", "--yes")
+    assert applied.exit_code == 0, applied.stderr
+    assert arns(sandbox) == strays
+    assert tags(sandbox, strays["clients"])["pkiops:authority"] == "clients"
+    assert pkiops("ca", "plan", "dev", "--detailed-exitcode").exit_code == 0
+
+
+def test_a_pinned_ca_that_is_another_one_blocks(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    pin(folder, strays, clients=strays["root"])
+    planned = pkiops("ca", "plan", "dev", "--detailed-exitcode")
+    assert planned.exit_code == 5
+    assert "! blocked dev/ca/clients: the CA that the file pins is not as declared" in planned.stdout
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 9
+    assert tags(sandbox, strays["root"]) == {"team": "a"}
+
+
+def test_a_pinned_ca_that_does_not_exist_is_not_made(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    missing = strays["root"][:-1] + ("0" if strays["root"][-1] != "0" else "1")
+    pin(folder, strays, root=missing)
+    assert "the CA that the file pins does not exist" in pkiops("ca", "plan", "dev").stdout
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 9
+    assert arns(sandbox) == strays
+
+
+def test_a_ca_with_our_tags_that_is_not_the_pinned_one_blocks(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
+    found = arns(sandbox)
+    pin(folder, {"root": found["clients"], "clients": found["clients"]})
+    assert "carries its tags, but the file pins another CA" in pkiops("ca", "plan", "dev").stdout
+
+
+@pytest.mark.parametrize("key", ['renew_from: "2027-01-01"', "backend: {region: eu-central-1}"])
+def test_keys_of_later_versions_are_told_so(pkiops: Any, folder: Path, key: str) -> None:
+    edit(folder, "    issuer: root", f"    {key}\n    issuer: root")
+    result = pkiops("env", "validate", "dev")
+    assert result.exit_code == 3
+    assert "not supported by this version" in result.output

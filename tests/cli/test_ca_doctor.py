@@ -116,3 +116,13 @@ def test_the_policy_that_denies_client_certificates_is_named(
     found = codes(pkiops, "--connect-to", address)
     assert ("caller.user-policy" in found) == (policy == "AWSPrivateCAUser")
     assert "access.denied" not in found
+
+
+def test_a_permission_that_is_declared_and_not_there_is_found(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    address = healthy(pkiops, folder, sandbox)
+    edit(folder, "    issuer: root", "    acm_permission: true\n    issuer: root")
+    assert codes(pkiops, "--connect-to", address)["permission.acm"] == "dev/ca/clients"
+    assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
+    assert codes(pkiops, "--connect-to", address) == {}

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,8 @@ class Shell:
 
     def status(self) -> dict[str, Any]:
         run = self.run("status", "--port", str(self.port), "--format", "json")
-        assert run.returncode == 0, run.stderr
         document: dict[str, Any] = json.loads(run.stdout)
+        assert run.returncode == (0 if document["running"] else 6), run.stderr
         return document
 
     def record(self) -> Path:
@@ -208,6 +209,7 @@ def test_a_forged_record_ends_nothing(shell: Shell, forged: str) -> None:
             down = shell.run("down", "--port", str(shell.port))
             assert down.returncode == 9
             assert "not ended" in down.stderr
+            assert str(bystander.pid) not in down.stderr
             assert process.poll() is None
             assert bystander.poll() is None
     finally:
@@ -233,26 +235,118 @@ def test_a_state_folder_that_is_a_link_is_refused(shell: Shell) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
-def test_something_else_on_the_port_is_not_a_sandbox(shell: Shell) -> None:
+@contextlib.contextmanager
+def impostor(port: int, answer: bytes) -> Iterator[None]:
+    """Something that listens on a port and gives everybody the same answer."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", shell.port))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         listener.listen()
-        listener.settimeout(TIMEOUT)
-        up = shell.run("up", "--detach", "--port", str(shell.port))
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(1000)
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=TIMEOUT)
+
+
+def claims(**more: Any) -> bytes:
+    """The status that a sandbox would give."""
+    status = {
+        "service": "pkiops sandbox",
+        "version": "1",
+        "pid": 1,
+        "instance": "0" * 32,
+        "time": 1_800_000_000,
+        "ahead_seconds": 0,
+        "state_file": None,
+        "authorities": [],
+        "calls": [],
+        "faults_pending": [],
+        **more,
+    }
+    body = json.dumps(status).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_something_else_on_the_port_is_not_a_sandbox(shell: Shell) -> None:
+    port = str(shell.port)
+    with impostor(shell.port, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"):
+        up = shell.run("up", "--detach", "--port", port)
         assert up.returncode == 2
-        process = subprocess.Popen(
-            [*shell.command, "status", "--port", str(shell.port)],
-            env=shell.environment,
-            cwd=shell.home,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(1000)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
-            out, _ = process.communicate(timeout=TIMEOUT)
-    assert "no sandbox is running" in out
+        status = shell.run("status", "--port", port)
+        assert (status.returncode, status.stdout) == (6, "")
+        assert "no sandbox is running" in status.stderr
+        assert "what listens there is none" in status.stderr
+        down = shell.run("down", "--port", port)
+        assert (down.returncode, down.stdout) == (9, "")
+        assert "is not a pkiops sandbox" in down.stderr
+
+
+def test_a_listener_that_says_it_is_a_bystander_ends_nobody(shell: Shell) -> None:
+    """Not even with a record that fits what it says: nobody holds a lock on that."""
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    port = str(shell.port)
+    try:
+        shell.record().parent.mkdir(mode=0o700)
+        shell.record().write_text(json.dumps({"pid": bystander.pid, "instance": "0" * 32}))
+        with impostor(shell.port, claims(pid=bystander.pid)):
+            for arguments in (("down",), ("up",), ("up", "--detach")):
+                run = shell.run(*arguments, "--port", port)
+                assert run.returncode == (9 if arguments == ("down",) else 2)
+                assert str(bystander.pid) not in run.stderr
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_the_shell_knows_the_port(shell: Shell) -> None:
+    """``up`` prints PKIOPS_SANDBOX_URL; status, advance and down follow it, and --port wins."""
+    up = shell.run("up", "--detach", "--port", "0")
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in up.stdout.splitlines())
+    try:
+        status = shell.run("status", environment=exports)
+        assert exports["PKIOPS_SANDBOX_URL"] in status.stdout
+        assert shell.run("advance", "1d", environment=exports).returncode == 0
+        assert shell.run("status", "--port", str(shell.port), environment=exports).returncode == 6
+        for wrong in ("http://sandbox.example.com:4599", "https://127.0.0.1:4599", "http://127.0.0.1:x", "nonsense"):
+            run = shell.run("status", environment={"PKIOPS_SANDBOX_URL": wrong})
+            assert (run.returncode, run.stdout) == (2, "")
+            assert "PKIOPS_SANDBOX_URL" in run.stderr
+    finally:
+        down = shell.run("down", environment=exports)
+    assert down.returncode == 0, down.stderr
+
+
+def test_without_a_home_the_folder_for_temporary_files_serves(shell: Shell) -> None:
+    """As in a container with a user that the machine does not know, whose home is ``/`` and cannot be written."""
+    temporary = shell.home / "temporary"
+    temporary.mkdir()
+    shell.environment |= {"HOME": "/dev/null", "TMPDIR": str(temporary)}
+    del shell.environment["XDG_RUNTIME_DIR"]
+    port = str(shell.port)
+    up = shell.run("up", "--detach", "--port", port)
+    assert up.returncode == 0, up.stderr
+    try:
+        (folder,) = temporary.iterdir()
+        assert (folder.name, folder.stat().st_mode & 0o777) == (f"pkiops-{os.getuid()}", 0o700)
+        assert shell.status()["running"] is True
+    finally:
+        down = shell.run("down", "--port", port)
+    assert down.returncode == 0, down.stderr
+    assert shell.status()["running"] is False
 
 
 def test_without_the_extra_it_says_what_to_install(shell: Shell) -> None:

@@ -55,7 +55,7 @@ def test_advance_moves_the_clock_and_says_where_it_is(shell: Shell) -> None:
 
 def test_advance_of_nothing(shell: Shell) -> None:
     nobody = shell.run("advance", "1d", "--port", str(shell.port))
-    assert nobody.returncode == 2
+    assert nobody.returncode == 6
     assert "no sandbox is running" in nobody.stderr
     wrong = shell.run("advance", "soon", "--port", str(shell.port))
     assert wrong.returncode == 2

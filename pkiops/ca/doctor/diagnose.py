@@ -28,13 +28,16 @@ _STATES = {
     AuthorityStatus.PENDING_CERTIFICATE: ("authority.pending", "pkiops ca apply {environment} gives it one"),
     AuthorityStatus.DISABLED: (
         "authority.disabled",
-        "pkiops ca enable {environment} {label}, or delete it if nobody needs it",
+        "write enabled: true at {label} and run pkiops ca apply {environment}, or delete it if nobody needs it",
     ),
     AuthorityStatus.EXPIRED: (
         "authority.expired",
-        "pkiops ca renew {environment} {label}, or declare a new generation",
+        "declare a new generation of {label} and run pkiops ca apply {environment}",
     ),
-    AuthorityStatus.FAILED: ("authority.failed", "pkiops ca delete {environment} {label}, then pkiops ca apply"),
+    AuthorityStatus.FAILED: (
+        "authority.failed",
+        "delete it (aws acm-pca delete-certificate-authority), then run pkiops ca apply {environment}",
+    ),
 }
 
 
@@ -55,9 +58,7 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
 def _access(world: World, now: datetime) -> Iterator[Finding]:
     del now
     for where, why in world.unread.items():
-        yield finding(
-            "access.denied", where, why, "grant it, or look with credentials that may (pkiops env iam-policy)"
-        )
+        yield finding("access.denied", where, why, "grant it, or look with credentials that may")
 
 
 def _buckets(world: World, now: datetime) -> Iterator[Finding]:
@@ -221,7 +222,7 @@ def _account(world: World, now: datetime) -> Iterator[Finding]:
         )
     if any(name.rpartition("/")[2] == "AWSPrivateCAUser" for name in world.caller_policies or ()):
         message = "its explicit deny lets only the template EndEntityCertificate/V1 through, and no clientAuth template"
-        hint = f"detach it, and use the policy that pkiops env iam-policy {environment.environment} --persona issuer prints"
+        hint = "detach it, and allow acm-pca:IssueCertificate with the templates that the profiles need"
         yield finding("caller.user-policy", "the caller", message, hint)
     if world.index_is_current is False:
         message = "does not name the authorities that exist"

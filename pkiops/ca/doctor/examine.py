@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from cryptography import x509
 
-from pkiops.backends.identity import of_environment
-from pkiops.backends.interface import KeepsCrlsInBucket, ObservedAuthority, PublishesOwnCrls, ReadsAuthorities
-from pkiops.ca.desired import desired_state
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, of_environment
+from pkiops.backends.interface import (
+    KeepsCrlsInBucket,
+    ObservedAuthority,
+    PublishesOwnCrls,
+    ReadsAuthorities,
+    SharesAuthorities,
+)
+from pkiops.ca.desired import Desired, desired_state
 from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.ca.drift import ACM_ACTIONS
 from pkiops.ca.index import IndexPublisher
 from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
@@ -80,10 +88,26 @@ class Examination:
             buckets=buckets,
             authorities=authorities,
             crls={reference: crl for reference, crl in crls.items() if crl is not None},
+            acm_may_issue=self._acm_may_issue(desired, authorities),
             caller_policies=policies.result(),
             index_is_current=self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
         )
+
+    def _acm_may_issue(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, bool]:
+        """For each CA that declares ``acm_permission``, whether it is there."""
+        backend: object = self.backend
+        declared = {(one.label, str(one.generation)) for one in desired.authorities if one.acm_permission}
+        allowed = {}
+        for one in of_environment(authorities, self.environment.environment):
+            tags, reference = one.tags or {}, one.reference
+            if (tags.get(TAG_AUTHORITY), tags.get(TAG_GENERATION)) in declared and isinstance(
+                backend, SharesAuthorities
+            ):
+                have = self._try(f"the permissions of {reference}", partial(backend.acm_permission, reference))
+                if have is not None:
+                    allowed[reference] = set(ACM_ACTIONS) <= set(have)
+        return allowed
 
     def _bucket(self, name: str) -> ObservedBucket | None:
         return self._try(f"s3://{name}", lambda: self.buckets.observe_bucket(name))
