@@ -68,12 +68,12 @@ class Enforcement:
         self._clock = clock
         self._sessions = sessions
         self.record = Record()
-        self._refused_keys: frozenset[str] = frozenset()
+        self._keys_to_delete: frozenset[str] | None = None  # of DeleteObjects: those that may be
         self._let_anybody_in = False
 
     def admit(self, call: Call, request: WireRequest) -> Refused | None:
         """The refusal of a request, or None if its caller may have it carried out."""
-        self._refused_keys, self._let_anybody_in = frozenset(), False
+        self._keys_to_delete, self._let_anybody_in = None, False
         call = named(call, request.method, request.path)
         partition = get_partition(call.region)
         try:
@@ -100,7 +100,8 @@ class Enforcement:
 
     def bucket_permission(self, action: str, arn: str) -> PermissionResult:
         """What moto shall hear when it asks a bucket's policy about the request that was admitted: all has been decided, keys to delete apart."""
-        if action == "s3:DeleteObject" and arn.partition(":s3:::")[2] in self._refused_keys:
+        allowed = self._keys_to_delete
+        if allowed is not None and action == "s3:DeleteObject" and arn.partition(":s3:::")[2] not in allowed:
             return PermissionResult.DENIED
         return PermissionResult.PERMITTED if self._let_anybody_in else PermissionResult.NEUTRAL
 
@@ -120,8 +121,8 @@ class Enforcement:
         wanted = needs_s3(call, request, partition)
         if call.operation == "DeleteObjects" and not anonymous:
             decided = [self._decide(call, request, caller, need) for need in wanted]
-            self._refused_keys = frozenset(
-                arn.partition(":s3:::")[2] for arn, decision in decided if not decision.allowed
+            self._keys_to_delete = frozenset(
+                arn.partition(":s3:::")[2] for arn, decision in decided if decision.allowed
             )
             return None
         for need in wanted or [Need("s3:DeleteObject")]:

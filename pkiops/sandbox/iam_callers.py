@@ -94,7 +94,8 @@ def caller_of(key: str, token: str, account: str, partition: str, now: datetime)
 def role_of(arn: str) -> Any:
     """The role of moto's IAM with an ARN, or None."""
     parts = arn.split(":", 5)
-    if len(parts) != 6 or parts[2] != "iam" or parts[1] not in iam_backends[parts[4]]:
+    # asking moto for an account would make it one
+    if len(parts) != 6 or parts[2] != "iam" or parts[4] not in iam_backends or parts[1] not in iam_backends[parts[4]]:
         return None
     return next((role for role in iam_backends[parts[4]][parts[1]].roles.values() if role.arn == arn), None)
 
@@ -140,7 +141,7 @@ def _default_text(policy: Any) -> str:
 def pairs(tags: Any) -> dict[str, str]:
     """Tags as moto has them: a list of pairs, or those by their key."""
     found = tags.values() if isinstance(tags, dict) else tags or ()
-    return {str(each["Key"]): str(each["Value"]) for each in found}
+    return {str(each.get("Key", "")): str(each.get("Value", "")) for each in found}
 
 
 @contextlib.contextmanager

@@ -580,3 +580,58 @@ def test_off_by_default_and_nothing_is_written_down() -> None:
         assert ask_permissions(sandbox.port) == []
     with pytest.raises(Unreachable):
         ask_permissions(sandbox.port)
+
+
+@pytest.mark.parametrize(
+    ("service", "target", "body"),
+    [
+        ("acm-pca", "ACMPrivateCA.ListCertificateAuthorities", "[" * 100_000),
+        (
+            "acm-pca",
+            "ACMPrivateCA.DescribeCertificateAuthority",
+            '{"CertificateAuthorityArn": ["x"], "Tags": {"a": []}}',
+        ),
+        (
+            "dynamodb",
+            "DynamoDB_20120810.TransactWriteItems",
+            '{"TransactItems": [1, {"Put": 2}, {"Put": {"TableName": {}}}]}',
+        ),
+        ("dynamodb", "DynamoDB_20120810.BatchWriteItem", '{"RequestItems": "x"}'),
+        ("kms", "TrentService.Encrypt", '{"KeyId": "arn:aws:kms:nowhere:x:alias/"}'),
+        ("tagging", "ResourceGroupsTaggingAPI_20170126.TagResources", '{"ResourceARNList": {"a": 1}, "Tags": 7}'),
+        ("sts", "", "Action=AssumeRole&RoleArn=arn:aws:iam::nobody:role/x&Tags.member.Key=1&RoleSessionName=me"),
+        ("s3", "", "<!DOCTYPE x><Delete/>"),
+        ("lambda", "", "{{{"),
+    ],
+)
+def test_nonsense_of_somebody_without_permissions_is_refused(service: str, target: str, body: str) -> None:
+    with running_sandbox(settings=Settings(enforce_iam=True)) as sandbox:
+        key = _over_http(sandbox).user()["AccessKeyId"]
+        scope = f"AWS4-HMAC-SHA256 Credential={key}/20261125/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        headers = {"Authorization": scope, "Content-Type": "application/x-amz-json-1.1"}
+        if target:
+            headers["X-Amz-Target"] = target
+        elif service == "sts":
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request = urllib.request.Request(f"{sandbox.url}/?x=1", body.encode(), headers, method="POST")  # noqa: S310
+        with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request, timeout=10):  # noqa: S310
+            pass
+        with caught.value as answer:
+            assert (answer.code in {400, 403}, b"AccessDenied" in answer.read()) == (True, True)
+        seen = ask_permissions(sandbox.port)
+        assert {each.decision for each in seen if each.principal.endswith("user/ada")} == {"denied"}
+
+
+def test_keys_in_a_body_that_cannot_be_read_are_not_deleted(iam: Iam) -> None:
+    admin = iam.client("s3")
+    admin.create_bucket(Bucket="box", CreateBucketConfiguration={"LocationConstraint": REGION})
+    admin.put_object(Bucket="box", Key="k", Body=b"x")
+    client = iam.client_as(iam.role(allow("s3:DeleteObject", resource="arn:aws:s3:::box/other")), "s3")
+
+    def hide(request: Any, **_: Any) -> None:
+        request.data = b"<!DOCTYPE Delete>" + bytes(request.data)
+
+    client.meta.events.register("before-sign.s3.DeleteObjects", hide)
+    with contextlib.suppress(ClientError):
+        client.delete_objects(Bucket="box", Delete={"Objects": [{"Key": "k"}]})
+    assert admin.get_object(Bucket="box", Key="k")["Body"].read() == b"x"
