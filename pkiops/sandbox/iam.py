@@ -30,7 +30,8 @@ from pkiops.sandbox.iam_callers import (
     caller_of,
     nobody,
 )
-from pkiops.sandbox.iam_needs import Context, Need, WireRequest, needs
+from pkiops.sandbox.iam_crl_bucket import crl_bucket_needs
+from pkiops.sandbox.iam_needs import Context, Need, WireRequest, needs, parameters
 from pkiops.sandbox.iam_needs_s3 import LIST, needs_s3
 from pkiops.sandbox.iam_policy import Decision, Kind, decide
 from pkiops.sandbox.iam_record import Record
@@ -92,7 +93,10 @@ class Enforcement:
             return _refused(call, request, "unsigned", _UNSIGNED)
         if (call.service, call.operation) == ("sts", "GetCallerIdentity"):
             return None  # always allowed, even against an explicit denial
-        for need in needs(call, request, partition):
+        wanted = needs(call, request, partition)
+        if call.service == "acm-pca":
+            wanted += crl_bucket_needs(call.operation, parameters(call, request), partition, self._regions())
+        for need in wanted:
             arn, decision = self._decide(call, request, caller, need)
             if not decision.allowed:
                 return _refused(call, request, "denied", _sentence(call, caller, replace(need, resource=arn), decision))
