@@ -1,8 +1,8 @@
 """Which actions on which resources a request needs, and what of it conditions can ask for.
 
-What this module decides: the needs of AWS Private CA, DynamoDB, KMS, STS, IAM and the tagging API, as the Service Authorization Reference has them; those
-of S3 are ``iam_needs_s3``'s. Any other service needs the action that is named like its operation, on the ARNs of its own that the request names. Nothing
-is looked up here: a table, an alias or a role need not exist.
+What this module decides: the needs of AWS Private CA, DynamoDB, KMS, STS, IAM and the tagging API, as the Service Authorization Reference has
+them; those of S3 are ``iam_needs_s3``'s. Any other service needs the action that is named like its operation, on the ARNs of its own that the
+request names. Nothing is looked up here: a table, an alias or a role need not exist.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Which actions on which buckets and objects a request of S3 needs: there, operations and actions have different names.
 
-What this module decides: the actions of each operation and its condition keys (S3 user guide, "Required permissions for Amazon S3 API operations", and the
-Service Authorization Reference). What exists, and who owns it, is not looked up here.
+What this module decides: the actions of each operation and its condition keys (S3 user guide, "Required permissions for Amazon S3 API
+operations", and the Service Authorization Reference). What exists, and who owns it, is not looked up here.
 """
 
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from urllib.parse import parse_qs, parse_qsl, unquote
+from xml.etree import ElementTree
 
 from pkiops.sandbox.calls import Call, s3_place
 from pkiops.sandbox.engine.policy_language import Values
@@ -139,6 +139,7 @@ def _more_actions(operation: str, request: WireRequest) -> list[str]:
     """What a request needs besides because of its headers."""
     header = request.header
     has_acl = any(header(name) for name in _ACL_HEADERS)
+    wanted: tuple[tuple[bool, str], ...]
     if operation == "CreateBucket":
         wanted = (
             (has_acl, "s3:PutBucketAcl"),

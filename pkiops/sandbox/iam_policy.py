@@ -1,9 +1,9 @@
 """Whether policies let a principal do something: the evaluation logic of IAM, without any I/O.
 
-What this module decides: which statements concern a request, and how identity-based policies, a permissions boundary, session policies and a
-resource-based policy are weighed against each other (IAM user guide, "Policy evaluation logic", within one account and across two). Who the principal is
-and what policies it has is ``iam_callers``' decision, what a request asks for that of ``iam_needs``. There are no organizations here, so no service or
-resource control policies.
+What this module decides: which statements concern a request, and how identity-based policies, a permissions boundary, session policies and
+a resource-based policy are weighed against each other (IAM user guide, "Policy evaluation logic", in one account and across two). Who the
+principal is and what policies it has is ``iam_callers``' decision, what a request asks for that of ``iam_needs``. There are no organizations here, so
+no service or resource control policies.
 """
 
 from __future__ import annotations

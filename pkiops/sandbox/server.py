@@ -35,6 +35,7 @@ from pkiops.sandbox.crl_hosts import crl_answer
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.http_handler import Answer, Handler, run_application
+from pkiops.sandbox.iam_needs import WireRequest
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.ocsp_http import ocsp_answer
 from pkiops.sandbox.process import port_taken
@@ -127,7 +128,8 @@ class Application:
             return _refusal(hindered)
         with self._sandbox.lock:
             self._let_time_pass(call)
-            answered = run_application(self._moto, environ)
+            denied = self._sandbox.denial(call, _wire_request(environ, body))
+            answered = _refusal(denied) if denied else run_application(self._moto, environ)
         unsaved = self._unsaved() if may_change(call, int(answered[0].partition(" ")[0])) else None
         if unsaved is not None:
             return unsaved
@@ -181,6 +183,13 @@ class Application:
             return [] if is_head else [data]
 
         return respond
+
+
+def _wire_request(environ: WSGIEnvironment, body: bytes) -> WireRequest:
+    path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+    method, host = str(environ.get("REQUEST_METHOD", "")), str(environ.get("HTTP_HOST", ""))
+    query = str(environ.get("QUERY_STRING", ""))
+    return WireRequest(method, host, path, query, functools.partial(_header, environ), body)
 
 
 def _header(environ: WSGIEnvironment, name: str) -> str:

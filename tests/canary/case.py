@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from tests.canary.workspace import Workspace
 
-Observation: TypeAlias = "str | int | bool | None | list[Observation] | dict[str, Observation]"
+Observation: TypeAlias = "str | int | bool | list[Observation] | dict[str, Observation] | None"
 ACCEPTED: dict[str, Observation] = {"accepted": True}
 
 
