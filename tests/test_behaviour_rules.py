@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -17,6 +15,7 @@ from pkiops.sandbox.engine.request_model import operation_names, service_model
 from sandbox_behaviour import page
 from sandbox_behaviour.aws_run import AwsRun, Confirmation, confirmation, outdated, parse_run, read_run
 from sandbox_behaviour.rules import Lack, Rule, Standing, read_lacks, read_rules
+from tests.canary.cases import CASES
 
 REPOSITORY = Path(__file__).parents[1]
 RULES, LACKS = read_rules(), read_lacks()
@@ -28,6 +27,7 @@ SUBJECTS = {
     "OCSP",
     "Buckets of CRLs and reports",
     "Callers of other accounts",
+    "Callers under --enforce-iam",
     "Services beside",
 }
 
@@ -114,21 +114,14 @@ def test_a_rule_speaks_of_the_errors_it_explains() -> None:
             assert f"`{code}`" in rule.says, f"{rule.id} does not name {code}"
 
 
-def cases_of_the_canary() -> tuple[Any, ...]:
-    if importlib.util.find_spec("tests.canary") is None:
-        pytest.skip("the canary is not here yet")
-    cases: tuple[Any, ...] = importlib.import_module("tests.canary.cases").CASES
-    return cases
-
-
 def test_every_case_of_the_canary_is_named_by_a_rule_and_the_other_way_round() -> None:
-    assert {case for rule in RULES for case in rule.cases} == {case.name for case in cases_of_the_canary()}
+    assert {case for rule in RULES for case in rule.cases} == {case.name for case in CASES}
 
 
 def test_the_recorded_run_is_about_the_sandbox_of_today() -> None:
     """Once ``docs/canary.json`` is there, a changed expectation needs another run, or its case taken out of the file."""
     run = read_run(REPOSITORY / "docs" / "canary.json")
-    assert outdated(run, {case.name: case.expected for case in cases_of_the_canary()}) == []
+    assert outdated(run, {case.name: case.expected for case in CASES}) == []
 
 
 def test_answers_of_other_days_are_found_out() -> None:
