@@ -55,9 +55,9 @@ class Cleaner:
         found, known = Found(), list(made)
         if any(each.unanswered for each in known):
             self.patience.clock.sleep(_UNTIL_LISTED)  # nobody knows whether it exists, and a list may be late
-        journaled = {arn for each in known for arn in each.authorities}
-        for arn in dict.fromkeys([*self._listed(), *self._tagged(), *sorted(journaled)]):
-            self._look_at_authority(arn, found, is_journaled=arn in journaled)
+        journaled = {arn: each.run for each in known for arn in each.authorities}
+        for arn in dict.fromkeys([*self._listed(), *self._tagged(), *journaled]):
+            self._look_at_authority(arn, found, journaled.get(arn))
         names = [str(each["Name"]) for each in self._pages(self.clients.s3, "list_buckets", "Buckets")]
         found.buckets |= {name: owner for name in names if (owner := run_of_bucket(name)) is not None}
         if run is not None:
@@ -96,19 +96,25 @@ class Cleaner:
         for each in self._pages(self.clients.tagging, "get_resources", "ResourceTagMappingList", **filters):
             yield str(each["ResourceARN"])
 
-    def _look_at_authority(self, arn: str, found: Found, *, is_journaled: bool) -> None:
+    def _look_at_authority(self, arn: str, found: Found, journaled_by: str | None) -> None:
         try:
+            self.patience.came(lambda: self._status(arn) != "CREATING")  # until then nobody is told its tags
+            status = self._status(arn)
+            if status == "DELETED":
+                return
+            if status == "FAILED":  # nor ever; it costs nothing
+                found.authorities |= {arn: journaled_by} if journaled_by else {}
+                return
             tags = self.patience.patiently(
                 lambda: list(self._pages(self.clients.pca, "list_tags", "Tags", CertificateAuthorityArn=arn))
             )
         except ClientError as error:
-            if code_of(error) not in {"InvalidStateException", "ResourceNotFoundException"}:  # it is deleted
-                found.doubts.append(f"whether {arn} is a canary's cannot be told: {error}")
+            found.doubts.append(f"whether {arn} is a canary's cannot be told: {error}")
             return
         owner = next((tag.get("Value") for tag in tags if tag["Key"] == TAG), None)
         if owner is not None:
             found.authorities[arn] = owner
-        elif is_journaled:
+        elif journaled_by is not None:
             found.doubts.append(f"{arn} is in a journal, but has no tag {TAG}: it is left alone")
 
     def _status(self, arn: str) -> str:
