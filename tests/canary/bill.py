@@ -30,8 +30,8 @@ class Prices:
     note: str
 
     def authority(self, hours: float, mode: str = SHORT_LIVED) -> float:
-        """One CA for some hours; those that have begun count, and those that cleaning takes."""
-        return (math.ceil(hours) + _CLEANING_HOURS) * self.authority_month[mode] / HOURS_OF_A_MONTH
+        """One CA for some hours; the one that has begun counts, and the one in which it may be cleaned up."""
+        return (math.floor(hours) + 1 + _CLEANING_HOURS) * self.authority_month[mode] / HOURS_OF_A_MONTH
 
 
 PRICES = Prices(

@@ -54,6 +54,7 @@ class Cleaner:
         """
         found, known = Found(), list(made)
         if any(each.unanswered for each in known):
+            self.tell(f"waiting {_UNTIL_LISTED:.0f} seconds for CAs of which no answer told whether they were made")
             self.patience.clock.sleep(_UNTIL_LISTED)  # nobody knows whether it exists, and a list may be late
         journaled = {arn: each.run for each in known for arn in each.authorities}
         for arn in dict.fromkeys([*self._listed(), *self._tagged(), *journaled]):

@@ -154,7 +154,7 @@ class Command:
             tell(line)
         if left:
             tell(
-                f"NOT CLEAN: run make canary CLEAN=1 ACCOUNT={made.account} REGION={made.region} again and again until it is"
+                f"NOT CLEAN: run make canary CLEAN=1 ACCOUNT={made.account} REGION={made.region} until nothing is left"
             )
             return False
         journal.forget()
