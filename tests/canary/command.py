@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pkiops.clock import Clock, Randomness, ServerClock
@@ -46,12 +47,14 @@ class Command:
         clock: the machine's time, and waiting.
         randomness: of names and tokens.
         agree: asks a question of yes or no.
+        session: whose credentials.
     """
 
     wanted: Wanted
     clock: Clock
     randomness: Randomness
     agree: Callable[[str], bool]
+    session: boto3.Session
 
     def carry_out(self) -> int:
         """Do it; the exit code.
@@ -61,7 +64,7 @@ class Command:
             ClientError: AWS refuses what is needed before anything is made.
             BotoCoreError: AWS does not answer, or there are no credentials.
         """
-        clients = connect(self.wanted.region)
+        clients = connect(self.session, self.wanted.region)
         place = self._place(clients)
         return self._clean(clients) if self.wanted.clean else self._run(clients, place)
 
@@ -170,7 +173,7 @@ class Command:
         regions = dict.fromkeys([self.wanted.region, *(made.region for _, made in ours)])
         is_clean = True
         for region in regions:
-            there = clients if region == self.wanted.region else connect(region)
+            there = clients if region == self.wanted.region else connect(self.session, region)
             cleaner = Cleaner(there, Patience(self.clock), tell)
             mine = [(journal, made) for journal, made in ours if made.region == region]
             is_clean &= self._clean_region(cleaner, region, mine)
@@ -196,14 +199,20 @@ class Command:
         self._confirm("Delete all of it? A run that goes on elsewhere in this account loses its CA too.")
 
 
-def main(argv: Sequence[str], clock: Clock, randomness: Randomness, agree: Callable[[str], bool]) -> int:
+def main(
+    argv: Sequence[str],
+    clock: Clock,
+    randomness: Randomness,
+    agree: Callable[[str], bool],
+    session: Callable[[], boto3.Session] = boto3.Session,
+) -> int:
     """Carry out a command line; the exit code.
 
     Raises:
         SystemExit: the arguments are wrong.
     """
     try:
-        return Command(parse(argv), clock, randomness, agree).carry_out()
+        return Command(parse(argv), clock, randomness, agree, session()).carry_out()
     except Refused as error:
         tell(f"refused: {error}")
         return REFUSED

@@ -38,12 +38,11 @@ class Clients:
         return all(host.endswith(_OF_AWS) for host in hosts)
 
 
-def connect(region: str) -> Clients:
-    """Clients with the credentials and endpoints of the environment."""
-    session = boto3.Session(region_name=region)
+def connect(session: boto3.Session, region: str) -> Clients:
+    """Clients with the session's credentials, and the endpoints of the environment."""
     config = Config(connect_timeout=10, read_timeout=60)
     names = ("acm-pca", "s3", "sts", "resourcegroupstaggingapi", "service-quotas")
-    return Clients(*(session.client(name, config=config) for name in names))  # type: ignore[call-overload]
+    return Clients(*(session.client(name, region_name=region, config=config) for name in names))  # type: ignore[call-overload]
 
 
 def follow(clients: Clients, clock: ServerClock) -> None:

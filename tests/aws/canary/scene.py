@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 
 from pkiops.clock import ManualClock, SeededRandomness, ServerClock
@@ -16,11 +19,13 @@ from pkiops.sandbox.engine.settings import Settings
 from tests.canary.bill import Bill
 from tests.canary.buckets import Place
 from tests.canary.command import main
-from tests.canary.connection import Clients, charge
+from tests.canary.connection import Clients, charge, connect
 from tests.canary.journal import Journal
 from tests.canary.workspace import Workspace
 from tests.faults.proxy import FaultyProxy, faulty_proxy
 from tests.sandbox_server import ACCOUNT, REGION, START, RunningSandbox, running_sandbox, subprocess_environment
+
+_LOADER = botocore.loaders.create_loader()
 
 
 @dataclass
@@ -55,9 +60,8 @@ class Scene:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            return main(
-                [*words, "--journals", str(self.folder / "journals")], self.clock, SeededRandomness(7), self._agree
-            )
+            journals = ["--journals", str(self.folder / "journals")]
+            return main([*words, *journals], self.clock, SeededRandomness(7), self._agree, session)
 
     def run(self, *words: str, cases: tuple[str, ...] = (), **more: Any) -> int:
         """The same with what every run needs; all cases by default."""
@@ -88,12 +92,28 @@ class Scene:
         return self.answer
 
 
+def session() -> boto3.Session:
+    """A new session that does not read the models of the services again: that is most of a test's time."""
+    found = botocore.session.Session()
+    found.register_component("data_loader", _LOADER)
+    return boto3.Session(botocore_session=found)
+
+
+def clients(sandbox: RunningSandbox) -> Clients:
+    """The administrator's, past the proxy."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.environment.items():
+            patch.setenv(name, value)
+        return connect(session(), REGION)
+
+
 def left(sandbox: RunningSandbox) -> list[str]:
     """CAs that are not deleted, and buckets."""
-    authorities = sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"]
+    asked = clients(sandbox)
+    authorities = asked.pca.list_certificate_authorities()["CertificateAuthorities"]
     return [
         *(f"{each['Arn']} {each['Status']}" for each in authorities if each["Status"] != "DELETED"),
-        *(each["Name"] for each in sandbox.client("s3").list_buckets()["Buckets"]),
+        *(each["Name"] for each in asked.s3.list_buckets()["Buckets"]),
     ]
 
 
@@ -107,12 +127,10 @@ def scene(folder: Path, settings: Settings | None = None) -> Iterator[Scene]:
 
 def workbench(here: Scene, limit: float = 10.0) -> tuple[Workspace, Bill, Journal]:
     """What a run works with, without the command and past the proxy."""
-    names = ("acm-pca", "s3", "sts", "resourcegroupstaggingapi", "service-quotas")
-    clients = Clients(*(here.sandbox.client(name) for name in names))
-    bill, clock, run = Bill(limit), ServerClock(here.clock), "20261125120000-00000000"
-    charge(clients, bill, clock)
+    asked, bill, clock, run = clients(here.sandbox), Bill(limit), ServerClock(here.clock), "20261125120000-00000000"
+    charge(asked, bill, clock)
     journal = Journal(here.folder / "journals", run)
     journal.begin(run, ACCOUNT, REGION)
     place = Place(ACCOUNT, REGION, "aws")
-    workspace = Workspace(clients, place, run, clock=clock, randomness=SeededRandomness(1), journal=journal)
+    workspace = Workspace(asked, place, run, clock=clock, randomness=SeededRandomness(1), journal=journal)
     return workspace, bill, journal

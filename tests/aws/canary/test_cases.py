@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.canary.scene import scene, workbench
+from tests.aws.canary.scene import clients, scene, workbench
 from tests.canary.buckets import TAG
 from tests.canary.case import Case
 from tests.canary.cases import CASES, WITHOUT_CASE
@@ -56,7 +56,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     with scene(tmp_path_factory.mktemp("canary")) as here:
         here.proxy.request = record
         code = here.run()
-        listed = here.sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"]
+        listed = clients(here.sandbox).pca.list_certificate_authorities()["CertificateAuthorities"]
         windows = {each["Arn"]: (each["RestorableUntil"] - here.clock.now()).days for each in listed}
         return Whole(code, here.output.read_text(), here.left(), here.journals, windows, sent)
 

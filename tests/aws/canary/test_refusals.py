@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.canary.scene import Scene, left, scene, workbench
+from tests.aws.canary.scene import Scene, clients, left, scene, workbench
 from tests.canary.arguments import RESULTS
 from tests.canary.cases import CASES
 from tests.canary.cleaning import Cleaner
 from tests.canary.command import tell
-from tests.canary.connection import Clients
 from tests.canary.patience import Patience
 from tests.canary.runner import estimate, run
-from tests.sandbox_server import ACCOUNT, RunningSandbox
+from tests.sandbox_server import ACCOUNT
 
 CHEAP = "authority-csr-extensions,default-not-before"
 
@@ -110,21 +109,14 @@ def test_the_running_bill_ends_a_run_before_its_limit(here: Scene) -> None:
     assert results[stopped].reason == "the limit of 1.00 USD is reached"
     assert 0.5 < bill.usd(workspace.now()) <= 1.0
     bill.lift()  # cleaning goes on
-    cleaner = cleaner_of(here.sandbox, Patience(workspace.clock))
+    cleaner = Cleaner(clients(here.sandbox), Patience(workspace.clock), tell)
     assert cleaner.remove(cleaner.find(run=workspace.run)) == []
     assert left(here.sandbox) == []
 
 
-def cleaner_of(sandbox: RunningSandbox, patience: Patience) -> Cleaner:
-    names = ("acm-pca", "s3", "sts", "resourcegroupstaggingapi", "service-quotas")
-    return Cleaner(Clients(*(sandbox.client(name) for name in names)), patience, tell)
-
-
 def test_cleaning_touches_nothing_else_and_asks(here: Scene) -> None:
-    sandbox = here.sandbox
-    sandbox.client("s3").create_bucket(
-        Bucket="pkiops-canary-notes", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
+    asked = clients(here.sandbox)
+    asked.s3.create_bucket(Bucket="pkiops-canary-notes", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     workspace, _, journal = workbench(here)
     mine = workspace.create_authority(token="mine")
     request = {
@@ -135,7 +127,7 @@ def test_cleaning_touches_nothing_else_and_asks(here: Scene) -> None:
             "Subject": {"CommonName": "somebody's"},
         },
     }
-    foreign = sandbox.client("acm-pca").create_certificate_authority(**request)["CertificateAuthorityArn"]
+    foreign = asked.pca.create_certificate_authority(**request)["CertificateAuthorityArn"]
     assert here.canary("--account", ACCOUNT, "--clean") == 9
     assert here.questions == ["Delete all of it? A run that goes on elsewhere in this account loses its CA too."]
     assert {line.split()[0] for line in here.left()} == {mine, foreign, "pkiops-canary-notes"}
