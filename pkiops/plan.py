@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -72,12 +72,29 @@ class Unmanaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a plan acts; ``role_arn`` is what is assumed for it, ``endpoint_urls`` what the file puts in the place of AWS's own."""
+
+    account: str
+    region: str
+    role_arn: str | None = None
+    endpoint_urls: tuple[tuple[str, str], ...] = ()
+    sandbox: bool = False
+
+    def __str__(self) -> str:
+        parts = [*(["the sandbox"] if self.sandbox else []), f"account {self.account}", self.region]
+        parts += [f"through role {self.role_arn}"] if self.role_arn else []
+        return ", ".join([*parts, *(f"{service} at {url}" for service, url in self.endpoint_urls)])
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The actions that bring what exists to what the file says, in the order they are carried out."""
 
     environment: str
     actions: tuple[Action, ...]
     unmanaged: tuple[Unmanaged, ...] = ()
+    place: Place | None = None
 
     @property
     def pending(self) -> tuple[Action, ...]:
@@ -97,22 +114,29 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical plan: equal digests mean the same actions for the same reasons.
 
-        What only informs is left out: other people's CAs and the number of certificates change while nothing of the plan does.
+        What only informs is left out: other people's CAs and the number of certificates change while nothing of the plan does, and a role is a
+        way to the place and not the place.
         """
         actions = [_action_json(action) for action in self.actions]
         for action in actions:
             del action["live_certificates"]
-        canonical = json.dumps([self.environment, actions], sort_keys=True, separators=(",", ":"))
+        place = [self.place.account, self.place.region, self.place.sandbox] if self.place else None
+        canonical = json.dumps([self.environment, place, actions], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON-ready data."""
         return {
             "environment": self.environment,
+            "place": _place_json(self.place),
             "actions": [_action_json(action) for action in self.actions],
             "unmanaged": [{"reference": u.reference, "what": u.what, "why": u.why} for u in self.unmanaged],
             "monthly_cost_usd": self.monthly_cost_usd,
         }
+
+
+def _place_json(place: Place | None) -> dict[str, Any] | None:
+    return None if place is None else {**asdict(place), "endpoint_urls": dict(place.endpoint_urls)}
 
 
 def _action_json(action: Action) -> dict[str, Any]:

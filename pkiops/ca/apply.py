@@ -14,7 +14,7 @@ Which actions there are is ``plan.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -37,6 +37,7 @@ from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
 from pkiops.ca.drift import same_subject, subject_text
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.observe import observe
+from pkiops.ca.place import place_of
 from pkiops.ca.plan import plan
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
@@ -102,7 +103,7 @@ class Hierarchy:
         """
         desired = self.desired()
         observed = observe(desired, self.backend, self.buckets, self.index())
-        made = plan(desired, observed, self.backend, self.clock.now())
+        made = replace(plan(desired, observed, self.backend, self.clock.now()), place=place_of(self.environment))
         if self.entries is None or not needs_counts(made):
             return made
         issuers = {one.label: one.issuer for one in desired.authorities}

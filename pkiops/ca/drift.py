@@ -105,8 +105,11 @@ def certificate_changes(wanted: DesiredAuthority, details: Details) -> tuple[Cha
     changes = []
     if facts.path_length != wanted.path_length:
         changes.append(Change("path length", _limit(facts.path_length), _limit(wanted.path_length)))
-    if wanted.name_constraints and facts.name_constraints != wanted.name_constraints:
-        changes.append(Change("name constraints", str(facts.name_constraints), str(wanted.name_constraints)))
+    found = facts.name_constraints
+    # constraints in a root mean nothing (RFC 5280 section 6.1), and of forms that no file can declare nobody can speak
+    is_meant = bool(wanted.name_constraints) or (wanted.issuer is not None and bool(found.permitted or found.excluded))
+    if is_meant and found != wanted.name_constraints:
+        changes.append(Change("name constraints", str(found), str(wanted.name_constraints)))
     return tuple(changes)
 
 

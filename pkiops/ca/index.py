@@ -72,6 +72,11 @@ class IndexPublisher:
             and all(_validity(one.chain[0]) == validity[one.reference] for one in index.authorities)
         )
 
+    def certificates(self, published: StoredObject | None) -> dict[str, bytes]:
+        """The CA certificates (DER) that the published index gives, by reference; makes no call."""
+        index = _readable(published)
+        return {one.reference: one.chain[0] for one in index.authorities} if index else {}
+
     def publish(self) -> bool:
         """Bring the index to what exists; returns whether it was written.
 

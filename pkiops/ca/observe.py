@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
-from pkiops.ca.desired import Desired
-from pkiops.ca.details import Details, read_details
+from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.ca.details import Details, certificate_facts, has_certificate, read_details
+from pkiops.ca.drift import certificate_changes
 from pkiops.ca.index import IndexPublisher
+from pkiops.errors import InputError
 from pkiops.stores.interface import Buckets, ObservedBucket
 
 
@@ -41,13 +43,29 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index:
         return Observed(
             buckets=tuple(one.result() for one in found),
             authorities=authorities,
-            details=_details(desired, reader, authorities),
+            details=_details(desired, reader, authorities, index.certificates(published.result())),
             index_is_current=index.is_current(published.result(), authorities),
         )
 
 
 def _details(
-    desired: Desired, reader: ReadsAuthorities, authorities: Iterable[ObservedAuthority]
+    desired: Desired, reader: ReadsAuthorities, authorities: Iterable[ObservedAuthority], indexed: Mapping[str, bytes]
 ) -> dict[str, Details]:
     identities = Identities(authorities, desired.environment)
-    return read_details(reader, [(one, identities.find(one.label, one.generation)) for one in desired.authorities])
+    pairs = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
+    doubtful = {
+        found.reference
+        for wanted, found in pairs
+        if found is not None and has_certificate(found) and _is_doubtful(wanted, indexed.get(found.reference))
+    }
+    return read_details(reader, pairs, doubtful)
+
+
+def _is_doubtful(wanted: DesiredAuthority, indexed: bytes | None) -> bool:
+    """Whether a certificate may say otherwise than the file: the index is not believed, but it tells where a look is worth a call."""
+    if indexed is None:
+        return True
+    try:
+        return bool(certificate_changes(wanted, Details(certificate_facts(indexed))))
+    except InputError:
+        return True

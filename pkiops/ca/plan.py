@@ -185,7 +185,13 @@ def _update(where: str, wanted: DesiredAuthority, found: ObservedAuthority, deta
     if others:
         reasons.append(f"{listed(dict.fromkeys(change.field.split()[0] for change in others))} not as declared")
     changes = (*revocation, *others)
-    return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes)] if changes else []
+    warnings = _lets_in(wanted, changes)
+    return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes, warnings=warnings)] if changes else []
+
+
+def _lets_in(wanted: DesiredAuthority, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """Whom a new resource policy lets in from other accounts: what a reviewer must not read past."""
+    return tuple(f"lets in: {one}" for one in wanted.lets_in) if any(one.field == "policy" for one in changes) else ()
 
 
 def _disable(where: str, wanted: DesiredAuthority) -> Action:
@@ -212,7 +218,10 @@ def _missing_actions(
     actions = [_create(where, wanted, prices), _activate(where, wanted)]
     changes = sharing_changes(wanted, None, NO_DETAILS)
     if changes:
-        actions.append(Action(ActionKind.UPDATE, where, "shared once it is ACTIVE", changes))
+        shared = Action(
+            ActionKind.UPDATE, where, "shared once it is ACTIVE", changes, warnings=_lets_in(wanted, changes)
+        )
+        actions.append(shared)
     return [*actions, _disable(where, wanted)] if wanted.enabled is False else actions
 
 
