@@ -11,6 +11,7 @@ from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired
 from pkiops.ca.details import Details, read_details
 from pkiops.ca.index import IndexPublisher
+from pkiops.ca.settle import settled
 from pkiops.stores.interface import Buckets, ObservedBucket
 
 
@@ -37,7 +38,8 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index:
     with ThreadPoolExecutor(max_workers=len(desired.buckets) + 1) as pool:
         published = pool.submit(index.published)
         found = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
-        authorities = reader.list_authorities()
+        listed = reader.list_authorities()
+        authorities = settled(desired.authorities, reader, listed, named=index.named(published.result()))
         return Observed(
             buckets=tuple(one.result() for one in found),
             authorities=authorities,

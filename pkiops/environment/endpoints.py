@@ -14,6 +14,8 @@ from pkiops.environment.models import Environment
 _URL = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]"
+# the host names of services that differ from their names
+_HOSTS = {"resourcegroupstaggingapi": "tagging"}
 _DOMAIN = r"(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws)"
 
 
@@ -40,7 +42,7 @@ def is_foreign(service: str, url: str) -> bool:
 
 
 def _is_aws(service: str, host: str) -> bool:
-    name = re.escape(service)
+    name = re.escape(_HOSTS.get(service, service))
     public = rf"{name}(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.{_DOMAIN}"
     private = rf"(?:bucket\.)?vpce-[a-z0-9-]+\.{name}\.{_REGION}\.vpce\.{_DOMAIN}"
     return re.fullmatch(f"{public}|{private}", host) is not None
