@@ -87,6 +87,7 @@ THROTTLES = frozenset(
 _TRANSIENT_CODES = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
 _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
+_BUSY_STATUSES = {"s3": 503}
 _STATE = "pkiops_patience"
 
 
@@ -210,7 +211,7 @@ class Pacing:
         """0 after the pause that comes before the next attempt; None where there is none."""
         service, operation = what
         call: _Call = context.setdefault(_STATE, _Call(self._clock.monotonic()))
-        if _is_throttle(response):
+        if _is_throttle(service, response):
             call.throttles += 1
             lane = self._lanes.get((service, operation.name))
             if lane:
@@ -257,11 +258,13 @@ def _carries_token(operation: Any) -> bool:
     return shape is not None and "IdempotencyToken" in shape.members
 
 
-def _is_throttle(response: Any) -> bool:
+def _is_throttle(service: str, response: Any) -> bool:
     if response is None:
         return False
     http, parsed = response
-    return http.status_code == _TOO_MANY_REQUESTS or parsed.get("Error", {}).get("Code") in THROTTLES
+    # 503 is how S3 says "reduce your request rate", and the answer to a HEAD has no body to say it in
+    busy = _BUSY_STATUSES.get(service, _TOO_MANY_REQUESTS)
+    return http.status_code in {_TOO_MANY_REQUESTS, busy} or parsed.get("Error", {}).get("Code") in THROTTLES
 
 
 def _is_transient(response: Any, problem: Any) -> bool:

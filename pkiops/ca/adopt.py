@@ -7,7 +7,7 @@ away, and that no second CA gets an identity. What the service can change (CRL s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pkiops.backends.identity import IDENTITY_TAGS, Identities
@@ -57,7 +57,7 @@ class Adoption:
             GuardRefused: it is not what the file declares, or somebody else's; or the authority exists already.
         """
         listed = self.backend.list_authorities()
-        observed = settled([self.wanted], self.backend, listed, named={reference}, exact=True)
+        observed = settled([replace(self.wanted, arn=reference)], self.backend, listed, exact=True)
         found = next((one for one in observed if one.reference == reference), None)
         where = f"{self.environment.environment}/ca/{self.wanted.label}"
         if found is None:

@@ -288,7 +288,9 @@ class Hierarchy:
     def _find(self, wanted: DesiredAuthority, made: str | None) -> ObservedAuthority | None:
         """The CA of an authority that is about to be created; ``made`` is one that its claim names."""
         index = self.index()
-        named = index.named(index.published()) | ({made} if made else set())
+        named = index.named(index.published())
+        if made:
+            named[wanted.label, wanted.generation] = made
         observed = settled([wanted], self.backend, self.backend.list_authorities(), named=named, exact=True)
         return find_authority(observed, self.environment.environment, wanted.label, wanted.generation)
 

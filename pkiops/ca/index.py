@@ -74,10 +74,10 @@ class IndexPublisher:
             and all(_validity(one.chain[0]) == validity[one.reference] for one in index.authorities)
         )
 
-    def named(self, published: StoredObject | None) -> frozenset[str]:
-        """The references that a published index names: hints, to be looked for among what exists."""
+    def named(self, published: StoredObject | None) -> dict[tuple[str, int], str]:
+        """The reference that a published index names for each label and generation: hints, to be looked for among what exists."""
         index = _readable(published)
-        return frozenset(one.reference for one in index.authorities) if index else frozenset()
+        return {(one.label, one.generation): one.reference for one in index.authorities} if index else {}
 
     def publish(self) -> bool:
         """Bring the index to what exists; returns whether it was written.

@@ -7,8 +7,8 @@ believed where it leads to nothing being done; a CA is asked itself wherever the
 An authority that nothing in the listing is tagged as is about to be created. What could be it:
 
 - every CA of the same subject and type: it was made, or adopted, from the same file;
-- whatever the published index or a claim names, and the ARN that the file pins: it was made, or adopted, from another file that says otherwise. Both
-  records are read where they are written, without delay;
+- what the published index or a claim names for it, and the ARN that the file pins: it was made, or adopted, from another file, which says otherwise.
+  Both records are read where they are written, without delay;
 - every CA that is younger than an hour and has no tags yet: the backend asks those by itself, because anybody who lists wants them.
 
 An authority that several CAs are tagged as is an error, and one whose CA differs in tags or in what cannot be changed is a change or an error: each
@@ -19,7 +19,9 @@ Right before a change (``exact``), the one CA that is to be changed is asked, to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeAlias
 
 from pkiops.backends.identity import identity_of, identity_values
 from pkiops.backends.interface import AuthorityStatus, ConfirmsTags, ObservedAuthority
@@ -27,6 +29,9 @@ from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.drift import immutable_changes, same_subject, subject_attributes, tag_changes
 from pkiops.errors import InternalError
 
+# label and generation
+Generation: TypeAlias = tuple[str, int]
+NOTHING_NAMED: Mapping[Generation, str] = MappingProxyType({})
 # nobody is given their tags
 _SILENT = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
 
@@ -36,7 +41,7 @@ def settled(
     reader: object,
     observed: Sequence[ObservedAuthority],
     *,
-    named: Collection[str] = (),
+    named: Mapping[Generation, str] = NOTHING_NAMED,
     exact: bool = False,
 ) -> tuple[ObservedAuthority, ...]:
     """A listing with every tag confirmed that a decision about ``wanted`` rests on.
@@ -45,7 +50,7 @@ def settled(
         wanted: the authorities that are decided about.
         reader: where the listing comes from.
         observed: the listing.
-        named: references that an index or a claim names.
+        named: the reference that an index or a claim names for a generation of an authority.
         exact: confirm the CA of each authority, whatever it looks like.
 
     Raises:
@@ -66,7 +71,7 @@ def suspects(
     wanted: Iterable[DesiredAuthority],
     observed: Iterable[ObservedAuthority],
     *,
-    named: Collection[str] = (),
+    named: Mapping[Generation, str] = NOTHING_NAMED,
     exact: bool = False,
 ) -> frozenset[str]:
     """The references of the CAs that have to be asked for their tags; pure. Those already confirmed are not among them."""
@@ -81,9 +86,9 @@ class _World:
     """A listing, ready for many questions."""
 
     def __init__(
-        self, observed: Iterable[ObservedAuthority], found: Sequence[ObservedAuthority], named: Collection[str]
+        self, observed: Iterable[ObservedAuthority], found: Sequence[ObservedAuthority], named: Mapping[Generation, str]
     ) -> None:
-        self._named = [one for one in found if one.reference in named]
+        self._named = named
         self._by_reference = {one.reference: one for one in found}
         self._by_identity: dict[tuple[str, ...], list[ObservedAuthority]] = {}
         for one in observed:
@@ -96,11 +101,9 @@ class _World:
     def doubtful(self, wanted: DesiredAuthority, *, exact: bool) -> Iterator[ObservedAuthority]:
         """The unconfirmed CAs on which a decision about ``wanted`` rests."""
         matches = self._by_identity.get(identity_values(wanted.request.tags), [])
-        pinned = self._by_reference.get(wanted.arn or "")
-        if pinned is not None and pinned not in matches:
-            yield pinned
+        references = {wanted.arn, None if matches else self._named.get((wanted.label, wanted.generation))}
+        yield from (self._by_reference[one] for one in references if one in self._by_reference)
         if not matches:
-            yield from self._named
             for one in self._by_subject.get(frozenset(subject_attributes(wanted.request)), ()):
                 if one.type is wanted.request.type and same_subject(wanted.request, one):
                     yield one
