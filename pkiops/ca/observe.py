@@ -12,6 +12,7 @@ from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.details import Details, certificate_facts, has_certificate, read_details
 from pkiops.ca.drift import certificate_changes
 from pkiops.ca.index import IndexPublisher
+from pkiops.ca.settle import settled
 from pkiops.errors import InputError
 from pkiops.stores.interface import Buckets, ObservedBucket
 
@@ -39,7 +40,8 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index:
     with ThreadPoolExecutor(max_workers=len(desired.buckets) + 1) as pool:
         published = pool.submit(index.published)
         found = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
-        authorities = reader.list_authorities()
+        listed = reader.list_authorities()
+        authorities = settled(desired.authorities, reader, listed, named=index.named(published.result()))
         return Observed(
             buckets=tuple(one.result() for one in found),
             authorities=authorities,

@@ -120,12 +120,13 @@ def show_command(
 ) -> None:
     """Draw the hierarchy as it is: status, validity, keys, CRL."""
     from pkiops.ca.desired import desired_state
+    from pkiops.ca.settle import settled
     from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
     desired = desired_state(factory.environment, factory.backend, factory.buckets)
-    observed = factory.backend.list_authorities()
+    observed = settled(desired.authorities, factory.backend, factory.backend.list_authorities())
     fingerprints, unreadable = read_fingerprints(factory.backend, observed, environment)
     for line in unreadable:
         note(line)

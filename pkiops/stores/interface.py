@@ -111,7 +111,10 @@ class BucketSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObservedBucket:
-    """A bucket as it is; every field but ``name`` and ``exists`` is empty when it does not exist."""
+    """A bucket as it is; every field but ``name`` and ``exists`` is empty when it does not exist.
+
+    ``empty`` is only looked for where there are no tags.
+    """
 
     name: str
     exists: bool

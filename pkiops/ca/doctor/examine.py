@@ -22,6 +22,7 @@ from pkiops.backends.interface import (
 from pkiops.ca.desired import Desired, desired_state
 from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.ca.index import IndexPublisher
+from pkiops.ca.settle import settled
 from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
 from pkiops.crl.download import ConnectTo, download
@@ -76,7 +77,7 @@ class Examination:
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
             looked = [pool.submit(self._bucket, settings.name) for settings in desired.buckets]
             policies = pool.submit(self._caller_policies)
-            authorities = self._try("authorities", self.backend.list_authorities) or ()
+            authorities = self._try("authorities", lambda: self._authorities(desired)) or ()
             ours = [
                 one
                 for one in of_environment(authorities, self.environment.environment)
@@ -95,6 +96,9 @@ class Examination:
             index_is_current=self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
         )
+
+    def _authorities(self, desired: Desired) -> tuple[ObservedAuthority, ...]:
+        return settled(desired.authorities, self.backend, self.backend.list_authorities())
 
     def _acm_may_issue(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, bool]:
         """For each CA that declares ``acm_permission``, whether it is there."""
