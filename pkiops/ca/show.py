@@ -10,7 +10,9 @@ from typing import Any
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.ca.drift import crl_text, subject_text
 from pkiops.ca.fingerprints import fingerprint
+from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError
 
 
@@ -115,8 +117,9 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     if observed is None:
         return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
     undeclared = "" if one.declared else "  not declared in the file"
-    lines = [f"{title}  {observed.status.value}{undeclared}"]
-    lines.append(", ".join(f"{name}={value}" for name, value in observed.subject.items()))
+    why = f": {observed.failure_reason}" if observed.failure_reason else ""
+    lines = [one_line(f"{title}  {observed.status.value}{why}{undeclared}")]
+    lines.append(one_line(subject_text(observed)))
     lines.append(
         f"{observed.type.value}, {observed.key_algorithm}, {observed.signing_algorithm}, {observed.usage_mode}"
     )
@@ -124,10 +127,9 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
         left = (observed.not_after - now).days
         validity = f"valid {observed.not_before:%Y-%m-%d} to {observed.not_after:%Y-%m-%d}"
         lines.append(f"{validity}, {left} days left" if left >= 0 else f"{validity}, expired {-left} days ago")
-    crl = observed.crl
-    lines.append(
-        f"crl {crl.validity_days}d, http://{crl.host or crl.bucket}/, bucket {crl.bucket}" if crl else "crl none"
-    )
+    lines.append(f"crl {crl_text(observed.crl)}" if observed.crl else "crl none")
+    if observed.ocsp:
+        lines.append(f"ocsp at {observed.ocsp_host or 'the host of the service'}")
     if one.sha256:
         lines.append(f"sha256 {one.sha256}{_pin_remark(one)}")
     lines.append(observed.reference)
@@ -164,6 +166,7 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "type": observed.type.value,
         "status": observed.status.value,
         "subject": dict(observed.subject),
+        "subject_attributes": [{"oid": oid, "value": value} for oid, value in observed.subject_attributes] or None,
         "key_algorithm": observed.key_algorithm,
         "signing_algorithm": observed.signing_algorithm,
         "usage_mode": observed.usage_mode,
@@ -174,6 +177,16 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "pinned_sha256": one.declared.sha256 if one.declared else None,
         "crl": None
         if crl is None
-        else {"bucket": crl.bucket, "host": crl.host, "path": crl.path, "validity_days": crl.validity_days},
+        else {
+            "bucket": crl.bucket,
+            "host": crl.host,
+            "path": crl.path,
+            "validity_days": crl.validity_days,
+            "named_in_certificates": crl.named,
+            "complete": crl.complete,
+        },
+        "ocsp": {"enabled": observed.ocsp, "host": observed.ocsp_host},
+        "key_storage_security_standard": observed.key_storage_security_standard,
+        "failure_reason": observed.failure_reason,
         "tags": dict(observed.tags or {}),
     }
