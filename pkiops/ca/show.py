@@ -18,7 +18,10 @@ from pkiops.errors import BackendError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownAuthority:
-    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one."""
+    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
+
+    ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells.
+    """
 
     label: str
     generation: int
@@ -26,6 +29,7 @@ class ShownAuthority:
     declared: DesiredAuthority | None
     observed: ObservedAuthority | None
     sha256: str | None
+    is_older: bool = False
 
 
 def shown_authorities(
@@ -53,18 +57,23 @@ def shown_authorities(
                 sha256=fingerprints.get(match.reference) if match else None,
             )
         )
+    known = {one.label: one for one in desired.authorities}
     for other in found:
         if other.reference not in seen:
             tags = other.tags or {}
-            generation = tags.get(TAG_GENERATION, "")
+            text, label = tags.get(TAG_GENERATION, ""), tags.get(TAG_AUTHORITY, "?")
+            generation = int(text) if text.isascii() and text.isdecimal() else 0
+            newest = known.get(label)
+            is_older = newest is not None and 0 < generation < newest.generation
             shown.append(
                 ShownAuthority(
-                    label=tags.get(TAG_AUTHORITY, "?"),
-                    generation=int(generation) if generation.isdecimal() else 0,
-                    issuer=None,
+                    label=label,
+                    generation=generation,
+                    issuer=newest.issuer if newest is not None and is_older else None,
                     declared=None,
                     observed=other,
                     sha256=fingerprints.get(other.reference),
+                    is_older=is_older,
                 )
             )
     return tuple(shown)
@@ -90,7 +99,7 @@ def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime
     """The hierarchy as a tree of text."""
     lines = [environment]
     tops = [one for one in shown if one.declared is not None and one.issuer is None]
-    others = [one for one in shown if one.declared is None]
+    others = [one for one in shown if one.declared is None and one.issuer is None]
     branches = [*tops, *others]
     for position, one in enumerate(branches):
         lines.extend(_branch(environment, one, shown, now, prefix="", is_last=position == len(branches) - 1))
@@ -100,7 +109,7 @@ def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime
 def _branch(
     environment: str, one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
 ) -> list[str]:
-    children = [c for c in shown if c.declared is not None and c.issuer == one.label and one.declared is not None]
+    children = [c for c in shown if c.issuer == one.label and one.declared is not None]
     stem = prefix + ("└── " if is_last else "├── ")
     below = prefix + ("    " if is_last else "│   ")
     inner = below + ("│   " if children else "    ")
@@ -116,7 +125,7 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
         return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
-    undeclared = "" if one.declared else "  not declared in the file"
+    undeclared = "" if one.declared else "  an older generation" if one.is_older else "  not declared in the file"
     why = f": {observed.failure_reason}" if observed.failure_reason else ""
     lines = [one_line(f"{title}  {observed.status.value}{why}{undeclared}")]
     lines.append(one_line(subject_text(observed)))
@@ -155,6 +164,7 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "generation": one.generation,
         "issuer": one.issuer,
         "declared": one.declared is not None,
+        "older_generation": one.is_older,
         "exists": observed is not None,
     }
     if observed is None:

@@ -121,7 +121,7 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             hint = "decide which one is right, and remove the pkiops: tags from the others"
             yield finding("authority.duplicate", f"{environment}/ca/{label}", f"generation {generation}: {names}", hint)
         for one in several:
-            yield from _authority(environment, label, one, now)
+            yield from _authority(_address(world, one), environment, label, one, now)
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
         if (wanted.label, str(wanted.generation)) not in by_identity and "authorities" not in world.unread:
@@ -137,8 +137,18 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
         yield finding("authority.unmanaged", other.reference, f"{other.what}; {other.why}", hint)
 
 
-def _authority(environment: str, label: str, one: ObservedAuthority, now: datetime) -> Iterator[Finding]:
-    where = f"{environment}/ca/{label}"
+def _address(world: World, one: ObservedAuthority) -> str:
+    """The authority's address; an older generation of one says so."""
+    tags = one.tags or {}
+    label, generation = tags.get(TAG_AUTHORITY, ""), tags.get(TAG_GENERATION, "")
+    declared = world.environment.authorities.get(label)
+    where = f"{world.environment.environment}/ca/{label}"
+    return (
+        where if declared is not None and str(declared.generation) == generation else f"{where} generation {generation}"
+    )
+
+
+def _authority(where: str, environment: str, label: str, one: ObservedAuthority, now: datetime) -> Iterator[Finding]:
     if one.status in _STATES:
         code, hint = _STATES[one.status]
         yield finding(
@@ -191,7 +201,7 @@ def _current(world: World, wanted: DesiredAuthority) -> ObservedAuthority | None
 def _crls(world: World, now: datetime) -> Iterator[Finding]:
     environment = world.environment.environment
     for one in of_environment(world.authorities, environment):
-        where = f"{environment}/ca/{(one.tags or {}).get(TAG_AUTHORITY, '')}"
+        where = _address(world, one)
         if one.not_after is None or one.status not in {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED}:
             continue
         if one.crl is None:
