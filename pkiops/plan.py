@@ -17,6 +17,7 @@ from typing import Any
 from pkiops.errors import GuardRefused, InputError, PartialApply, PkiopsError
 from pkiops.progress import NoProgress, Progress
 
+_MOVED_SHOWN = 5
 MAX_SAVED_BYTES = 16 * 1024 * 1024
 
 
@@ -158,6 +159,7 @@ class SavedPlan:
 
     environment: str
     digest: str
+    actions: tuple[Any, ...] = ()
 
 
 def read_saved_plan(data: bytes, source: str) -> SavedPlan:
@@ -180,7 +182,8 @@ def read_saved_plan(data: bytes, source: str) -> SavedPlan:
     environment, digest = body.get("environment"), body.get("digest")
     if not isinstance(environment, str) or not isinstance(digest, str):
         raise problem
-    return SavedPlan(environment, digest)
+    actions = body.get("actions")
+    return SavedPlan(environment, digest, tuple(actions) if isinstance(actions, list) else ())
 
 
 def refuse_stale(saved: SavedPlan, current: Plan) -> None:
@@ -196,11 +199,29 @@ def refuse_stale(saved: SavedPlan, current: Plan) -> None:
         )
     if saved.digest != current.digest():
         raise GuardRefused(
-            f"{current.environment}: the account or the file has changed since that plan was saved; nothing was done",
+            f"{current.environment}: the account or the file has changed since that plan was saved{_what_moved(saved, current)}; nothing was done",
             hint=f"look at it again: pkiops ca plan {current.environment} --out FILE",
             code="plan.stale",
             details={"saved": saved.digest, "current": current.digest()},
         )
+
+
+def _what_moved(saved: SavedPlan, current: Plan) -> str:
+    """The objects for which other actions are planned now, as far as the saved plan tells; nothing of its text is repeated."""
+    then = [_for_comparison(action) for action in saved.actions if isinstance(action, dict)]
+    now = {
+        action.address: [_for_comparison(_action_json(a)) for a in current.actions if a.address == action.address]
+        for action in current.actions
+    }
+    moved = [where for where, planned in now.items() if planned != [a for a in then if a.get("address") == where]]
+    gone = len({str(action.get("address")) for action in then} - now.keys())
+    parts = [*moved[:_MOVED_SHOWN], *([f"{len(moved) - _MOVED_SHOWN} more"] if len(moved) > _MOVED_SHOWN else [])]
+    parts += [f"{gone} that the plan does not speak of any more"] if gone else []
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _for_comparison(action: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in action.items() if key != "live_certificates"}
 
 
 def run_plan(

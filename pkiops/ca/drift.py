@@ -54,10 +54,12 @@ def same_subject(wanted: AuthorityRequest, found: ObservedAuthority) -> bool:
 
 
 def subject_text(named: AuthorityRequest | ObservedAuthority) -> str:
-    """A subject for people."""
+    """A subject for people: in its own order where it has one, else from the widest field to the narrowest."""
     if named.subject_attributes:
         return ", ".join(f"{attribute_name(oid)}={value}" for oid, value in named.subject_attributes)
-    return ", ".join(f"{name}={value}" for name, value in sorted(named.subject.items())) or "none"
+    fields = [name for name in FIELD_OIDS if name in named.subject]
+    others = sorted(named.subject.keys() - set(fields))
+    return ", ".join(f"{name}={named.subject[name]}" for name in (*fields, *others)) or "none"
 
 
 def revocation_changes(request: AuthorityRequest, found: ObservedAuthority) -> tuple[Change, ...]:

@@ -37,7 +37,6 @@ from pkiops.ca.drift import (
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
 from pkiops.ca.unmanaged import unmanaged
-from pkiops.environment.finding import listed
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
@@ -183,7 +182,8 @@ def _update(where: str, wanted: DesiredAuthority, found: ObservedAuthority, deta
     if revocation:
         reasons.append("CRL or OCSP settings differ; certificates already issued keep their distribution point")
     if others:
-        reasons.append(f"{listed(dict.fromkeys(change.field.split()[0] for change in others))} not as declared")
+        kinds = dict.fromkeys("tags" if change.field.startswith("tag ") else change.field for change in others)
+        reasons.append(f"{', '.join(kinds)} not as declared")
     changes = (*revocation, *others)
     warnings = _lets_in(wanted, changes)
     return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes, warnings=warnings)] if changes else []
@@ -244,7 +244,7 @@ def _create(where: str, wanted: DesiredAuthority, prices: HasPrices | None) -> A
     own = {key: value for key, value in request.tags.items() if not key.startswith("pkiops:")}
     changes += [Change(f"tag {key}", None, value) for key, value in sorted(own.items())]
     warnings = ("its key cannot leave the region, and deleting it takes at least 7 days",)
-    reason = "does not exist"
+    reason = "does not exist" if wanted.generation == 1 else f"generation {wanted.generation} does not exist"
     return Action(
         ActionKind.CREATE, where, reason, tuple(changes), irreversible=True, monthly_cost_usd=usd, warnings=warnings
     )

@@ -71,7 +71,7 @@ def outsiders(policy: Mapping[str, Any], account: str) -> tuple[str, ...]:
             if one == "*":
                 found.append(f"whoever meets its Condition, of any account, may {may}")
             elif owner != account:
-                found.append(f"{one}, of account {owner}, may {may}")
+                found.append(f"account {owner} may {may}" if one == owner else f"{one}, of account {owner}, may {may}")
     return tuple(dict.fromkeys(found))
 
 

@@ -107,7 +107,8 @@ class S3Buckets:
             public_access_blocked=all(blocked.get(key) for key in _BLOCKED),
             versioning=answers["GetBucketVersioning"].get("Status") == "Enabled",
             owner_enforced=any(rule.get("ObjectOwnership") == "BucketOwnerEnforced" for rule in rules),
-            encryption=_encryption(answers["GetBucketEncryption"]),
+            encryption=_encryption(answers["GetBucketEncryption"], "SSEAlgorithm"),
+            encryption_key=_encryption(answers["GetBucketEncryption"], "KMSMasterKeyID"),
             statements=_statements(answers["GetBucketPolicy"].get("Policy")),
             tags=tags,
         )
@@ -255,12 +256,12 @@ def _answer_or_nothing(
         raise
 
 
-def _encryption(answer: Mapping[str, Any]) -> str | None:
+def _encryption(answer: Mapping[str, Any], field: str) -> str | None:
     rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
     if not rules:
         return None
-    algorithm = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
-    return str(algorithm) if algorithm else None
+    value = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get(field)
+    return str(value) if value else None
 
 
 def _statements(policy: str | None) -> tuple[Mapping[str, Any], ...]:

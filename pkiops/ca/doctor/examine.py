@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from cryptography import x509
@@ -26,8 +27,10 @@ from pkiops.ca.settle import settled
 from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
 from pkiops.crl.download import ConnectTo, download
+from pkiops.crl.silent import issuers_in
 from pkiops.environment.models import Environment
 from pkiops.errors import BackendError, InputError, VerificationFailed
+from pkiops.ledger.interface import Entry
 from pkiops.stores.interface import Buckets, ObservedBucket, Store
 from pkiops.x509.crl import verify_crl, view_crl
 
@@ -60,6 +63,7 @@ class Examination:
         clock: for moments and timeouts.
         probe: whether CRL distribution points are asked over HTTP.
         connect_to: where to connect in their place.
+        entries: every entry of the ledger; None where there is no ledger.
     """
 
     environment: Environment
@@ -69,6 +73,7 @@ class Examination:
     clock: Clock
     probe: bool = True
     connect_to: ConnectTo | None = None
+    entries: Callable[[], Iterable[Entry]] | None = None
     _unread: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> World:
@@ -92,6 +97,7 @@ class Examination:
             authorities=authorities,
             crls={reference: crl for reference, crl in crls.items() if crl is not None},
             acm_may_issue=self._acm_may_issue(desired, authorities),
+            issuers=issuers_in(self.entries()) if self.entries else frozenset(),
             caller_policies=policies.result(),
             index_is_current=self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
@@ -135,11 +141,16 @@ class Examination:
     def _crl(self, authority: ObservedAuthority) -> CrlHealth | None:
         where = f"the CRL of {authority.reference}"
         read = self._try(
-            where, lambda: (self.backend.authority_chain(authority.reference)[0], self.backend.fetch_crl(authority))
+            where, lambda: (self.backend.authority_chain(authority.reference), self.backend.fetch_crl(authority))
         )
         if read is None:
             return None
-        issuer, data = read
+        chain, data = read
+        own = sha256(chain[0]).hexdigest()
+        above = sha256(chain[1]).hexdigest() if len(chain) > 1 else None
+        return replace(self._judged(authority, chain[0], data, where), own_sha256=own, issuer_sha256=above)
+
+    def _judged(self, authority: ObservedAuthority, issuer: bytes, data: bytes | None, where: str) -> CrlHealth:
         if data is None:
             return CrlHealth(present=False)
         try:
