@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pkiops.factory import Factory
 
 
-def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[Finding, ...]:
+def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool = False) -> tuple[Finding, ...]:
     """Look at an environment; that nobody may look at all is a finding too.
 
     Raises:
@@ -41,6 +41,8 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[F
         factory.clock,
         probe=probe,
         connect_to=ConnectTo(where.host, where.port) if where else None,
+        deep=deep,
+        progress=factory.progress,
     )
     return diagnose(examination.read(), factory.clock.now())
 
