@@ -7,14 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
-from pkiops.ca.details import Count, Details
 from pkiops.ca.fingerprints import fingerprint
 from pkiops.errors import BackendError
+
+if TYPE_CHECKING:
+    from pkiops.ca.details import Count, Details
 
 _READERS = 8
 

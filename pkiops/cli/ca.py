@@ -129,9 +129,7 @@ def show_command(
     """Draw the hierarchy as it is: status, validity, keys, CRL."""
     from functools import partial
 
-    from pkiops.backends.identity import Identities
     from pkiops.ca.desired import desired_state
-    from pkiops.ca.details import read_details
     from pkiops.ca.settle import settled
     from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
     from pkiops.progress import Counted
@@ -146,6 +144,9 @@ def show_command(
         note(line)
     details = {}
     if deep:
+        from pkiops.backends.identity import Identities
+        from pkiops.ca.details import read_details
+
         identities = Identities(observed, environment)
         wanted = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
         details = read_details(factory.backend, wanted, deep=True)
