@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ConnectionError as BotoConnectionError
@@ -134,20 +133,16 @@ class Lane:
         self._filled_at = now
 
 
-@dataclass(slots=True)
 class _Call:
     """One call on its way: when it began, and how often it was repeated."""
 
-    began: float
-    throttles: int = 0
-    losses: int = 0
-    lost_at: float | None = None
+    __slots__ = ("began", "losses", "lost_at", "throttles")
 
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    patience: float
-    repeats: int
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.throttles = 0
+        self.losses = 0
+        self.lost_at: float | None = None
 
 
 class Pacing:
@@ -183,7 +178,6 @@ class Pacing:
             repeats: how often one is that got no answer, or a server error.
         """
         name = client.meta.service_model.service_id.hyphenize()
-        limits = _Limits(patience, repeats)
 
         def before(operation_name: str, request: Any, **_: object) -> None:
             self._begin(service, operation_name, request.context)
@@ -192,7 +186,13 @@ class Pacing:
             operation: Any, response: Any, caught_exception: Any, request_dict: dict[str, Any], **_: object
         ) -> int | None:
             context = request_dict["context"]
-            return self._repeat((service, operation), response, caught_exception, context, limits)
+            pause = self._pause(service, operation, response, caught_exception, context, repeats)
+            if pause is None or self._clock.monotonic() + pause > _deadline(context[_STATE], operation, patience):
+                return None
+            if context[_STATE].throttles:
+                self._say(operation.name, context[_STATE])
+            self._clock.sleep(pause)
+            return 0  # now
 
         # first, so that a request is signed when it goes
         client.meta.events.register_first(f"request-created.{name}", before)
@@ -205,32 +205,24 @@ class Pacing:
         if wait > 0:
             self._clock.sleep(wait)
 
-    def _repeat(
-        self, what: tuple[str, Any], response: Any, problem: Any, context: dict[str, Any], limits: _Limits
-    ) -> int | None:
-        """0 after the pause that comes before the next attempt; None where there is none."""
-        service, operation = what
-        call: _Call = context.setdefault(_STATE, _Call(self._clock.monotonic()))
+    def _pause(
+        self, service: str, operation: Any, response: Any, problem: Any, context: dict[str, Any], repeats: int
+    ) -> float | None:
+        """The seconds to wait before a call is repeated; None where that would not help."""
+        call: _Call = context[_STATE]
         if _is_throttle(service, response):
             call.throttles += 1
             lane = self._lanes.get((service, operation.name))
             if lane:
                 lane.throttled()
-            pause = self._spread(min(_FIRST_PAUSE_S * 2 ** min(call.throttles - 1, 10), _LONGEST_PAUSE_S))
-        elif _is_transient(response, problem):
-            call.losses += 1
-            call.lost_at = call.lost_at or self._clock.monotonic()
-            if call.losses > limits.repeats:
-                return None
-            pause = self._spread(_FIRST_TRANSIENT_PAUSE_S * 2 ** (call.losses - 1))
-        else:
+            return self._spread(min(_FIRST_PAUSE_S * 2 ** min(call.throttles - 1, 10), _LONGEST_PAUSE_S))
+        if not _is_transient(response, problem):
             return None
-        if self._clock.monotonic() + pause > _deadline(call, operation, limits):
+        call.losses += 1
+        call.lost_at = call.lost_at or self._clock.monotonic()
+        if call.losses > repeats:
             return None
-        if call.throttles:
-            self._say(operation.name, call)
-        self._clock.sleep(pause)
-        return 0
+        return self._spread(_FIRST_TRANSIENT_PAUSE_S * 2 ** (call.losses - 1))
 
     def _spread(self, pause: float) -> float:
         """Between half of a pause and all of it."""
@@ -245,9 +237,9 @@ class Pacing:
         self._progress.step(f"AWS is throttling {operation}: waiting (for {now - call.began:.0f} s so far)")
 
 
-def _deadline(call: _Call, operation: Any, limits: _Limits) -> float:
+def _deadline(call: _Call, operation: Any, patience: float) -> float:
     """The moment after which a call is not sent again."""
-    end = call.began + (CREATE_PATIENCE_S if operation.name in _BRIEF else limits.patience)
+    end = call.began + (CREATE_PATIENCE_S if operation.name in _BRIEF else patience)
     if call.lost_at is not None and _carries_token(operation):
         end = min(end, call.lost_at + CREATE_PATIENCE_S)
     return end

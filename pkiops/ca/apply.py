@@ -14,7 +14,7 @@ Which actions there are is ``plan.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -46,7 +46,7 @@ from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, Throttled
 from pkiops.ledger.interface import Entry
 from pkiops.plan import Action, ActionKind, Plan, run_plan
-from pkiops.progress import Progress
+from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, Store
 from pkiops.x509.algorithms import SigningAlgorithm
 
@@ -82,6 +82,8 @@ class Hierarchy:
         caller: the ARN of whoever runs this; asked for only when something is created.
         run: tells this run from others of the same caller.
         entries: every entry of the ledger, to say what hangs below a change; None where there is no ledger.
+        deep: look at policies and permissions that the file does not speak of, too.
+        progress: is told of what is looked at.
     """
 
     environment: Environment
@@ -92,6 +94,8 @@ class Hierarchy:
     caller: Callable[[], str]
     run: str
     entries: Callable[[], Iterable[Entry]] | None = None
+    deep: bool = False
+    progress: Progress = field(default_factory=NoProgress)
 
     def desired(self) -> Desired:
         """What the file asks for."""
@@ -105,12 +109,16 @@ class Hierarchy:
             GuardRefused: an identity exists twice.
         """
         desired = self.desired()
-        observed = observe(desired, self.backend, self.buckets, self.index())
+        self.progress.step(f"looking at what exists for {desired.environment}")
+        observed = observe(desired, self.backend, self.buckets, self.index(), deep=self.deep, count=self._count)
         made = replace(plan(desired, observed, self.backend, self.clock.now()), place=place_of(self.environment))
         if self.entries is None or not needs_counts(made):
             return made
         issuers = {one.label: one.issuer for one in desired.authorities}
         return with_counts(made, live_by_authority(self.entries(), self.clock.now()), issuers)
+
+    def _count(self, total: int) -> Counted:
+        return Counted(self.progress, self.clock, "reading certificates, policies and permissions", total)
 
     def index(self) -> IndexPublisher:
         """The publisher of the environment's index."""

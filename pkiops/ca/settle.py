@@ -19,14 +19,12 @@ Right before a change (``exact``), the one CA that is to be changed is asked, to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
-from pkiops.backends.identity import identity_of, identity_values
 from pkiops.backends.interface import AuthorityStatus, ConfirmsTags, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
-from pkiops.ca.drift import immutable_changes, same_subject, subject_attributes, tag_changes
 from pkiops.errors import InternalError
 
 # label and generation
@@ -78,37 +76,7 @@ def suspects(
     found = [one for one in observed if not one.tags_confirmed and one.status not in _SILENT]
     if not found:
         return frozenset()
-    world = _World(observed, found, named)
+    from pkiops.ca.doubt import World  # late: comparing is for those who are in doubt
+
+    world = World(observed, found, named)
     return frozenset(one.reference for each in wanted for one in world.doubtful(each, exact=exact))
-
-
-class _World:
-    """A listing, ready for many questions."""
-
-    def __init__(
-        self, observed: Iterable[ObservedAuthority], found: Sequence[ObservedAuthority], named: Mapping[Generation, str]
-    ) -> None:
-        self._named = named
-        self._by_reference = {one.reference: one for one in found}
-        self._by_identity: dict[tuple[str, ...], list[ObservedAuthority]] = {}
-        for one in observed:
-            if one.status is not AuthorityStatus.DELETED:
-                self._by_identity.setdefault(identity_of(one), []).append(one)
-        self._by_subject: dict[frozenset[tuple[str, str]], list[ObservedAuthority]] = {}
-        for one in found:
-            self._by_subject.setdefault(frozenset(subject_attributes(one)), []).append(one)
-
-    def doubtful(self, wanted: DesiredAuthority, *, exact: bool) -> Iterator[ObservedAuthority]:
-        """The unconfirmed CAs on which a decision about ``wanted`` rests."""
-        matches = self._by_identity.get(identity_values(wanted.request.tags), [])
-        references = {wanted.arn, None if matches else self._named.get((wanted.label, wanted.generation))}
-        yield from (self._by_reference[one] for one in references if one in self._by_reference)
-        if not matches:
-            for one in self._by_subject.get(frozenset(subject_attributes(wanted.request)), ()):
-                if one.type is wanted.request.type and same_subject(wanted.request, one):
-                    yield one
-        for one in matches:
-            if not one.tags_confirmed and (
-                exact or len(matches) > 1 or tag_changes(wanted.request, one) or immutable_changes(wanted, one)
-            ):
-                yield one

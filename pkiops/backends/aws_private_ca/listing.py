@@ -12,8 +12,9 @@ how far that answer is believed, because it comes from an index of its own, whic
 - it may still know what is deleted, which the list of the service tells;
 - an answer that knows not one of the CAs that exist is no answer: in some partition or some copy of the service it may not cover CAs at all.
 
-Where it may not be asked (no permission for tag:GetResources), cannot be reached, or has no endpoint while acm-pca has one of its own, each CA is
-asked: eight at once, as fast as the rate of ListTags allows. DELETED and FAILED ones give nobody their tags.
+Each CA is asked, eight at once, as fast as the rate of ListTags allows, where there are no more than that: nothing is in doubt then. So it is where
+the index may not be asked (no permission for tag:GetResources), cannot be reached, or has no endpoint while acm-pca has one of its own. DELETED and
+FAILED ones give nobody their tags.
 
 Source: GetResources of the Resource Groups Tagging API reference (untagged resources are left out, ResourcesPerPage at most 100, TagsPerPage at most
 500), and aws/aws-sdk issues 302 and 676 on how far it is behind; never measured against AWS by us.
@@ -21,7 +22,7 @@ Source: GetResources of the Resource Groups Tagging API reference (untagged reso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,8 @@ from pkiops.progress import Counted
 _PAGE = 100
 _TAGS_PER_PAGE = 500
 _READERS = 8
+# so many calls at once take no longer than one to the index, and their answers are true
+_FEW = _READERS
 _RESOURCE_TYPE = "acm-pca:certificate-authority"
 _RECENT = timedelta(hours=1)
 _SILENT = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
@@ -55,12 +58,18 @@ class Listing(Calls):
         self._ask_index = "acm-pca" not in urls or "resourcegroupstaggingapi" in urls
 
     def list_authorities(self) -> tuple[ObservedAuthority, ...]:
-        """Every CA with its tags (ListCertificateAuthorities and GetResources; ListTags where the latter does not tell)."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            asked = pool.submit(self._indexed_tags)
-            found, moment = self._list()
-            indexed = asked.result()
+        """Every CA with its tags (ListCertificateAuthorities; GetResources, or ListTags where there are few or it does not tell)."""
+        pages = self._pages()
+        found, moment, is_last = next(pages)
         alive = [one for one in found if one.status not in _SILENT]
+        indexed: dict[str, _Tags] | None = None
+        if not (is_last and len(alive) <= _FEW):
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                asked = pool.submit(self._indexed_tags)
+                for more, _, _ in pages:
+                    found += more
+                indexed = asked.result()
+            alive = [one for one in found if one.status not in _SILENT]
         if indexed is None or not any(one.reference in indexed for one in alive):
             doubtful = alive
         else:
@@ -89,16 +98,13 @@ class Listing(Calls):
             answer = self._clients.private_ca().describe_certificate_authority(CertificateAuthorityArn=reference)
         return shapes.authority_from_api(answer["CertificateAuthority"], None)
 
-    def _list(self) -> tuple[list[ObservedAuthority], datetime]:
-        """Every CA without its tags, and the moment of the answer: this machine's clock may be wrong."""
-        found: list[ObservedAuthority] = []
-        moment = self._clock.now()
+    def _pages(self) -> Iterator[tuple[list[ObservedAuthority], datetime, bool]]:
+        """CAs without their tags by the page, the moment of each answer (this machine's clock may be wrong), and whether it is the last."""
         with translated("ListCertificateAuthorities", self._clients.access.account):
             pages = self._clients.private_ca().get_paginator("list_certificate_authorities")
             for page in pages.paginate(PaginationConfig={"PageSize": _PAGE}, ResourceOwner="SELF"):
-                found.extend(shapes.authority_from_api(one, None) for one in page["CertificateAuthorities"])
-                moment = _moment_of(page, moment)
-        return found, moment
+                found = [shapes.authority_from_api(one, None) for one in page["CertificateAuthorities"]]
+                yield found, _moment_of(page, self._clock.now()), not page.get("NextToken")
 
     def _indexed_tags(self) -> dict[str, _Tags] | None:
         """The tags of every CA that the index knows, by reference; None where it cannot be asked."""
