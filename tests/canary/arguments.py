@@ -61,7 +61,7 @@ def parse(argv: Sequence[str]) -> Wanted:
     )
     given = parser.parse_args(argv)
     if given.limit is None and not given.clean:
-        parser.error("the following arguments are required: --limit")
+        parser.error("say what it may cost, in USD: --limit (LIMIT=10)")
     output = given.output or (RESULTS if len(given.cases) == len(CASES) else None)
     return Wanted(
         account=given.account,
@@ -77,7 +77,7 @@ def parse(argv: Sequence[str]) -> Wanted:
 
 def _account(text: str) -> str:
     if not re.fullmatch(r"[0-9]{12}", text):
-        raise argparse.ArgumentTypeError("an account has twelve digits")
+        raise argparse.ArgumentTypeError("say which account: twelve digits (ACCOUNT=111122223333)")
     return text
 
 
