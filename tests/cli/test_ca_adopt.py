@@ -205,3 +205,28 @@ def test_an_adoption_that_ended_before_the_index_was_written_is_finished_by_the_
     assert pkiops("ca", "adopt", "dev", "root", strays["root"]).exit_code == 0
     index = json.loads(s3.get_object(Bucket="example-pki-dev-trust", Key="dev/index.json")["Body"].read())
     assert [one["reference"] for one in index["authorities"]] == [strays["root"]]
+
+
+def test_a_pinned_root_without_a_certificate_is_adopted_and_then_gets_one(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    client = sandbox.client("acm-pca")
+    made = client.create_certificate_authority(
+        CertificateAuthorityType="ROOT",
+        CertificateAuthorityConfiguration={
+            "KeyAlgorithm": "EC_secp384r1",
+            "SigningAlgorithm": "SHA384WITHECDSA",
+            "Subject": {"CommonName": "Example Dev Root CA G1", "Organization": "Example Ltd", "Country": "GB"},
+        },
+    )["CertificateAuthorityArn"]
+    client.describe_certificate_authority(CertificateAuthorityArn=made)  # by now it is no longer CREATING
+    edit(folder, "    path_length: 1", f"    arn: {made}\n    path_length: 1")
+    planned = pkiops("ca", "plan", "dev")
+    assert "~ adopt dev/ca/root" in planned.stdout
+    assert "unmanaged" not in planned.stdout
+    first = pkiops("ca", "apply", "dev", "--yes")
+    assert first.exit_code == 0, first.output
+    second = pkiops("ca", "apply", "dev", "--yes")
+    assert second.exit_code == 0, second.output
+    assert "sha256: " in second.stderr
+    assert "nothing to do" in pkiops("ca", "plan", "dev").stdout
