@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+from pkiops.x509.certificate import crl_urls_of
 from tests.cli.test_ca import edit, folder, pkiops, sandbox
 from tests.sandbox_server import RunningSandbox
 
@@ -224,9 +226,14 @@ def test_a_pinned_root_without_a_certificate_is_adopted_and_then_gets_one(
     planned = pkiops("ca", "plan", "dev")
     assert "~ adopt dev/ca/root" in planned.stdout
     assert "unmanaged" not in planned.stdout
-    first = pkiops("ca", "apply", "dev", "--yes")
-    assert first.exit_code == 0, first.output
-    second = pkiops("ca", "apply", "dev", "--yes")
-    assert second.exit_code == 0, second.output
-    assert "sha256: " in second.stderr
+    assert "= no-op dev/ca/clients: is for the plan after this one" in planned.stdout
+    for _ in range(2):
+        applied = pkiops("ca", "apply", "dev", "--yes")
+        assert applied.exit_code == 0, applied.output
+    assert "sha256: " in applied.stderr
+    # nothing was signed before the root had its CRL: what it signs names it for ever
+    below = arns(sandbox)["clients"]
+    pem = client.get_certificate_authority_certificate(CertificateAuthorityArn=below)["Certificate"]
+    (url,) = crl_urls_of(x509.load_pem_x509_certificate(pem.encode()))
+    assert url.startswith("http://pki.dev.example.com/crl/")
     assert "nothing to do" in pkiops("ca", "plan", "dev").stdout
