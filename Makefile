@@ -56,6 +56,7 @@ fix: $(VENV)/ready  ## let ruff mend what it can
 bench: $(VENV)/ready  ## benchmarks, side by side
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.sandbox
+	@$(BIN)/python -m benchmarks.plan
 
 docs: $(VENV)/ready  ## write the generated pages of docs/
 	@$(BIN)/python docs/generate.py
