@@ -6,6 +6,7 @@ Rules:
 - what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation", or, of a certificate, a new one;
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant, and a DISABLED one until the file does;
+- nothing is signed by a CA in the plan that adopts it: its CRL is configured by the next one;
 - resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
 - the published index is rewritten last, whenever an authority changes or it does not name what exists.
 
@@ -60,10 +61,16 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     disabled: list[Action] = []
     unusable: set[str] = set()
     silent: set[str] = set()
+    adopted: set[str | None] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
         planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
+            planned = [_after_adoption(address(desired.environment, authority.label), authority)]
+            adopted.add(authority.label)
+        if any(action.kind is ActionKind.ADOPT for action in planned):
+            adopted.add(authority.label)
         if any(action.kind is ActionKind.BLOCKED for action in planned):
             unusable.add(authority.label)
         if found is not None and found.status is AuthorityStatus.DISABLED and authority.enabled is False:
@@ -154,6 +161,12 @@ def _authority_actions(
         )
         return [Action(ActionKind.BLOCKED, where, reason, signed)]
     return _existing_actions(where, wanted, found, details)
+
+
+def _after_adoption(where: str, wanted: DesiredAuthority) -> Action:
+    # what is signed names the CRL that its issuer has at that moment, for ever
+    reason = f"is for the plan after this one, when its issuer {wanted.issuer} is adopted and configured as declared"
+    return Action(ActionKind.NO_OP, where, reason)
 
 
 def _existing_actions(where: str, wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> list[Action]:
