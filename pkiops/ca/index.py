@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
+from pkiops.ca.homes import left_behind
 from pkiops.environment.index import (
     MAX_BYTES,
     AuthorityIndex,
@@ -71,6 +72,10 @@ class IndexPublisher:
             and named == known
             and all(_validity(one.chain[0]) == validity[one.reference] for one in index.authorities)
         )
+
+    def left_behind(self, published: StoredObject | None) -> dict[tuple[str, int], str]:
+        """What the published index names in homes that the file does not: references by label and generation; makes no call."""
+        return left_behind(self.environment, _readable(published))
 
     def publish(self) -> bool:
         """Bring the index to what exists; returns whether it was written.

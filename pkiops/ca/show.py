@@ -12,11 +12,15 @@ from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.fingerprints import fingerprint
 from pkiops.errors import BackendError
+from pkiops.homes import Home, home_of_reference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownAuthority:
-    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one."""
+    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
+
+    ``away`` is where it lives, or will, if that is not where the buckets are.
+    """
 
     label: str
     generation: int
@@ -24,6 +28,7 @@ class ShownAuthority:
     declared: DesiredAuthority | None
     observed: ObservedAuthority | None
     sha256: str | None
+    away: Home | None = None
 
 
 def shown_authorities(
@@ -49,6 +54,7 @@ def shown_authorities(
                 declared=wanted,
                 observed=match,
                 sha256=fingerprints.get(match.reference) if match else None,
+                away=_away(desired, (home_of_reference(match.reference) if match else None) or wanted.request.home),
             )
         )
     for other in found:
@@ -63,9 +69,14 @@ def shown_authorities(
                     declared=None,
                     observed=other,
                     sha256=fingerprints.get(other.reference),
+                    away=_away(desired, home_of_reference(other.reference)),
                 )
             )
     return tuple(shown)
+
+
+def _away(desired: Desired, home: Home | None) -> Home | None:
+    return None if home == desired.home else home
 
 
 def read_fingerprints(
@@ -113,7 +124,8 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     observed = one.observed
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
-        return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
+        where = f" (in {one.away})" if one.away else ""
+        return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}{where}"]
     undeclared = "" if one.declared else "  not declared in the file"
     lines = [f"{title}  {observed.status.value}{undeclared}"]
     lines.append(", ".join(f"{name}={value}" for name, value in observed.subject.items()))
@@ -131,7 +143,15 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     if one.sha256:
         lines.append(f"sha256 {one.sha256}{_pin_remark(one)}")
     lines.append(observed.reference)
+    if one.away is not None or _home_remark(one):
+        lines.append(f"in {home_of_reference(observed.reference)}{_home_remark(one)}")
     return lines
+
+
+def _home_remark(one: ShownAuthority) -> str:
+    declared = one.declared.request.home if one.declared else None
+    home = home_of_reference(one.observed.reference) if one.observed else None
+    return f"  NOT WHERE THE FILE SAYS: {declared}" if home and declared and home != declared else ""
 
 
 def _pin_remark(one: ShownAuthority) -> str:
@@ -146,6 +166,13 @@ def as_json(shown: Sequence[ShownAuthority]) -> list[dict[str, Any]]:
     return [_authority_json(one) for one in shown]
 
 
+def _home_json(one: ShownAuthority) -> dict[str, Any]:
+    """Where the authority is, else where it will be."""
+    home = home_of_reference(one.observed.reference) if one.observed else None
+    home = home or (one.declared.request.home if one.declared else None)
+    return {"account": home.account if home else None, "region": home.region if home else None}
+
+
 def _authority_json(one: ShownAuthority) -> dict[str, Any]:
     observed = one.observed
     body: dict[str, Any] = {
@@ -154,6 +181,7 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "issuer": one.issuer,
         "declared": one.declared is not None,
         "exists": observed is not None,
+        **_home_json(one),
     }
     if observed is None:
         return body

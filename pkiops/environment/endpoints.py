@@ -39,6 +39,12 @@ def is_foreign(service: str, url: str) -> bool:
     return match is None or not (_LOOPBACK.fullmatch(match["host"]) or _is_aws(service, match["host"]))
 
 
+def is_of_one_region(service: str, url: str) -> bool:
+    """Whether an endpoint is AWS's own, which answers for one region only."""
+    match = _URL.fullmatch(url)
+    return match is not None and _is_aws(service, match["host"])
+
+
 def _is_aws(service: str, host: str) -> bool:
     name = re.escape(service)
     public = rf"{name}(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.{_DOMAIN}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from pkiops.aws import partition_of, translated
+from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import Calls, certificates_from_api
 from pkiops.backends.aws_private_ca.templates import root_template, subordinate_template
@@ -22,6 +22,7 @@ from pkiops.backends.interface import (
     ObservedAuthority,
 )
 from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState
+from pkiops.homes import partition_of
 from pkiops.x509 import pem
 from pkiops.x509.name_constraints import encode_name_constraints
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pkiops.backends.interface import ObservedAuthority
 from pkiops.ca.desired import Desired
 from pkiops.environment.models import Environment
+from pkiops.homes import Home
 from pkiops.stores.interface import ObservedBucket
 
 
@@ -34,7 +35,8 @@ class CrlHealth:
 class World:
     """Everything that was read; ``unread`` names what could not be, with why.
 
-    ``crls`` and ``acm_may_issue`` are by reference; ``caller_policies`` are the names of the policies attached to the caller, None where unknown.
+    ``crls`` and ``acm_may_issue`` are by reference; ``caller_policies`` are the ARNs of the policies attached to the caller, by who that is, if
+    known; ``unlisted`` are the homes whose authorities could not be listed.
     """
 
     environment: Environment
@@ -43,6 +45,7 @@ class World:
     authorities: tuple[ObservedAuthority, ...]
     crls: Mapping[str, CrlHealth] = field(default_factory=dict)
     acm_may_issue: Mapping[str, bool] = field(default_factory=dict)
-    caller_policies: tuple[str, ...] | None = None
+    caller_policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index_is_current: bool | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
+    unlisted: frozenset[Home] = frozenset()
