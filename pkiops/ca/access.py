@@ -78,7 +78,7 @@ def persona_policy(
         )
     rights = replace(
         _authority_rights(environment, desired, persona, places, may_delete=may_delete),
-        homes=places.homes,
+        homes=places.homes_for(persona),
         assumes=places.assumed_by(persona),
     )
     in_buckets = _bucket_rights(environment, persona) if places.is_default else ()

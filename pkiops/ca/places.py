@@ -47,6 +47,10 @@ class Places:
         """Whether a persona has anything to do with the authorities here."""
         return _needs(self._environment, persona, self.homes)
 
+    def homes_for(self, persona: Persona) -> tuple[Home, ...]:
+        """The homes here that a persona has to do with; all of them where that is none."""
+        return tuple(home for home in self.homes if _needs(self._environment, persona, (home,))) or self.homes
+
     def assumed_by(self, persona: Persona) -> tuple[str, ...]:
         """The roles, sorted, that a persona assumes out of this account."""
         if not self.is_default:
