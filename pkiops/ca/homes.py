@@ -58,6 +58,8 @@ def with_home(desired: Desired, wanted: DesiredAuthority, actions: Sequence[Acti
 
 
 def _told(action: Action, home: str) -> Action:
+    if any(change.field == "home" for change in action.changes):
+        return action
     if action.kind is ActionKind.CREATE:
         return replace(action, changes=(Change("home", None, home), *action.changes))
     return replace(action, reason=f"{action.reason} ({home})")
