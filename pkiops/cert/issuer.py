@@ -24,7 +24,7 @@ from pkiops.backends.interface import (
 )
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import chain as labels_upwards
-from pkiops.environment.homes import home_of, is_at_home
+from pkiops.environment.homes import home_of
 from pkiops.environment.models import CrlType, Environment
 from pkiops.errors import GuardRefused, InvalidState, NotSupported, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
@@ -93,10 +93,9 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
         VerificationFailed: its chain is broken, or does not end in the certificate pinned in the environment file.
     """
     generation = environment.authorities[label].generation
-    # one home is enough, and all that an issuer needs rights in: elsewhere nothing counts as this authority
+    # one home is enough, and all that an issuer needs rights in: what carries its tags elsewhere is not this authority
     reader = reader_at(backend, home_of(environment, label))
     observed = require_authority(reader.list_authorities(), environment.environment, label, generation)
-    _require_home(environment, label, observed)
     if observed.status is not AuthorityStatus.ACTIVE:
         hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")
         raise InvalidState(
@@ -107,15 +106,6 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
     _require_declared_crl(environment, label, observed)
     # read only now: the clock may follow the answers of the server
     return with_chain(environment, backend, label, observed, at=clock.now())
-
-
-def _require_home(environment: Environment, label: str, observed: ObservedAuthority) -> None:
-    if not is_at_home(environment, label, environment.authorities[label].generation, observed.reference):
-        raise GuardRefused(
-            f"{environment.environment}/ca/{label} ({observed.reference}) is not in {home_of(environment, label)}, where the file says it is",
-            hint=f"find out who tagged it: pkiops ca plan {environment.environment}",
-            code="ca.elsewhere",
-        )
 
 
 def _require_declared_crl(environment: Environment, label: str, observed: ObservedAuthority) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from pkiops.aws import AwsAccess, AwsClients, CallerIdentity
 from pkiops.clock import ManualClock
 from pkiops.environment.index import decode_index, trusted_entry
 from pkiops.environment.load import load_file
 from pkiops.errors import GuardRefused, NotFound, VerificationFailed
 from pkiops.factory import Factory
 from pkiops.sandbox.faults import fault
+from pkiops.sandbox.status import ask
 from pkiops.sandbox.traffic import Hindrances
 from tests.aws.spread import HOMES, OTHER, ROLE, SAMPLE, Spread, assert_spread, client_of, found_in, spread_on
 from tests.sandbox_server import ACCOUNT, REGION, START, RunningSandbox
@@ -339,3 +341,27 @@ def test_errors_name_the_home(applied: Spread) -> None:
     with pytest.raises(NotFound) as caught:
         factory.backend.describe_authority(gone.replace("eu-central-1", "sa-east-1"))
     assert caught.value.code == "ca.elsewhere"
+
+
+def clients(sandbox: RunningSandbox, role: str | None, base: AwsClients | None, account: str = ACCOUNT) -> AwsClients:
+    urls = dict.fromkeys(("acm-pca", "s3", "sts"), sandbox.url)
+    region = "us-east-1" if base else REGION
+    access = AwsAccess(region=region, account=account, role_arn=role, endpoint_urls=urls, sandbox=True)
+    return AwsClients(access, base=base)
+
+
+def test_a_role_elsewhere_is_assumed_by_whoever_works_at_home(spread: Spread) -> None:
+    own = f"arn:aws:iam::{ACCOUNT}:role/own"
+    home = clients(spread.sandbox, own, None)
+    name = home.caller_identity().arn.rpartition("/")[2]
+    there = clients(spread.sandbox, ROLE, home, OTHER)
+    # the same name over both roles, so that an audit trail reads as one person
+    assert there.caller_identity() == CallerIdentity(OTHER, f"arn:aws:sts::{OTHER}:assumed-role/pki-clients/{name}")
+    for role in (own, None):
+        again = clients(spread.sandbox, role, home)
+        assert again.caller_identity() == home.caller_identity()
+        assert again.private_ca().meta.region_name == "us-east-1"
+    assert home.private_ca().meta.region_name == REGION
+    status = ask(spread.sandbox.port)
+    assert status is not None
+    assert [one.count for one in status.calls if one.operation == "AssumeRole"] == [2]
