@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pkiops.clock import Clock, Randomness, ServerClock, SystemClock, SystemRandomness
 from pkiops.environment.endpoints import endpoint_problem, is_foreign
-from pkiops.environment.homes import homes_of
+from pkiops.environment.homes import Roles, homes_of, persona_of
 from pkiops.environment.models import Environment
 from pkiops.errors import BackendError, GuardRefused, InputError
 
@@ -84,7 +84,7 @@ class Factory:
         return tuple(dict.fromkeys(home.account for home in self.homes))
 
     @cached_property
-    def _roles(self) -> Mapping[Home, str | None]:
+    def _roles(self) -> Mapping[Home, Roles]:
         return homes_of(self.environment)
 
     @cached_property
@@ -106,11 +106,16 @@ class Factory:
         access = AwsAccess(
             region=home.region,
             account=home.account,
-            role_arn=self._roles[home],
+            role_arn=self._role_at(home),
             endpoint_urls=self._endpoints,
             sandbox=self.environment.backend.sandbox,
         )
         return AwsClients(access, follow=self._server_clock.follow if self._server_clock else None, base=base)
+
+    def _role_at(self, home: Home) -> str | None:
+        roles = self._roles[home]
+        # who calls is asked for only where it makes a difference
+        return roles.of(persona_of(self.environment, self.identity.arn)) if roles.personas else roles.general
 
     @cached_property
     def backend(self) -> AwsPrivateCa | RoutedAuthorities:
@@ -126,7 +131,8 @@ class Factory:
 
         prices = None if self._prices is None else _prices_of(self._prices)
         if home == self.homes[0]:
-            return AwsPrivateCa(self.clients, self.clock, prices, writers=self._roles)
+            writers = {there: roles.keepers for there, roles in self._roles.items()}
+            return AwsPrivateCa(self.clients, self.clock, prices, writers=writers)
         # before anything is asked or changed there, whatever the command
         self.check_home(home)
         return AwsPrivateCa(self.clients_at(home), self.clock, prices, publication=self.clients)

@@ -36,10 +36,11 @@ def crl_holdings(environment: Environment) -> tuple[Holding, ...]:
     named = tuple(one for one in writers if one is not None)
     if not all(writers):
         return ()
-    # the service wants whoever keeps a CA or revokes to be able to write here, and in other accounts that is the role assumed there
+    # the service wants whoever keeps a CA or revokes to be able to write here, and in other accounts these are roles assumed there
     own = environment.backend.account
-    keepers = tuple(role for home, role in homes_of(environment).items() if role is not None and home.account != own)
-    return (Holding(name="OnlyTheServiceWritesCrls", keys=("*",), principals=(*named, *keepers)),)
+    keepers = [role for home, roles in homes_of(environment).items() if home.account != own for role in roles.keepers]
+    principals = (*named, *dict.fromkeys(keepers))
+    return (Holding(name="OnlyTheServiceWritesCrls", keys=("*",), principals=principals),)
 
 
 def trust_holdings(environment: Environment) -> tuple[Holding, ...]:

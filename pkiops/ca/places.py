@@ -56,17 +56,24 @@ class Places:
         if not self.is_default:
             return ()
         own = self._environment.backend.role_arn
-        needed = (role for home, role in self._roles.items() if _needs(self._environment, persona, (home,)))
+        needed = (
+            roles.of(persona) for home, roles in self._roles.items() if _needs(self._environment, persona, (home,))
+        )
         return tuple(sorted({role for role in needed if role is not None and role != own}))
 
     def notes(self, persona: Persona) -> Iterable[str]:
         """What has to be known about a persona's policy, where there are several accounts."""
         if not self.is_default:
-            roles = " and ".join(sorted({str(self._roles[home]) for home in self.homes}))
-            yield (
-                f"for {roles}: its trust policy lets those of account {self._environment.backend.account} assume it who work with this "
-                "environment, and it has what all of them need"
+            roles = [self._roles[home] for home in self.homes]
+            names = " and ".join(sorted({str(one.of(persona)) for one in roles}))
+            own = all(persona in one.personas for one in roles)
+            who = (
+                f"the {persona.value}"
+                if own
+                else "all who work with this environment and have no role of their own there"
             )
+            needs = "" if own else ", and it has what all of them need"
+            yield f"for {names}: its trust policy lets {who} of account {self._environment.backend.account} assume it{needs}"
             if not self.is_needed_by(persona):
                 yield f"the persona {persona.value} has nothing to do in account {self._account}"
             return

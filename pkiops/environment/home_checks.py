@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from pkiops.environment.endpoints import is_of_one_region
 from pkiops.environment.finding import Finding, KeyPath, dotted
-from pkiops.environment.homes import default_home, home_of, place_of, role_of
-from pkiops.environment.models import AuthorityHome, Environment
+from pkiops.environment.homes import Roles, default_home, home_of, place_of, roles_at
+from pkiops.environment.models import AuthorityHome, Environment, Persona
 from pkiops.homes import Home, partition_of, writing_service
 
 
@@ -20,7 +20,7 @@ def check_homes(environment: Environment) -> Iterator[Finding]:
     backend = environment.backend
     if backend.role_arn is not None:
         yield from _check_role(backend.role_arn, default_home(environment), ("backend", "role_arn"))
-    reached: dict[Home, tuple[str | None, KeyPath]] = {default_home(environment): (backend.role_arn, ("backend",))}
+    reached: dict[Home, tuple[Roles, KeyPath]] = {default_home(environment): (Roles(backend.role_arn), ("backend",))}
     for given, path in _given(environment):
         sound = True
         for finding in _check_home(environment, given, path):
@@ -28,11 +28,12 @@ def check_homes(environment: Environment) -> Iterator[Finding]:
             yield finding
         if not sound:
             continue
-        home, role = place_of(environment, given), role_of(environment, given)
-        first, where = reached.setdefault(home, (role, path))
-        if first != role:
+        home, roles = place_of(environment, given), roles_at(environment, given)
+        first, where = reached.setdefault(home, (roles, path))
+        if first != roles:
+            key = "role_arn" if first.general != roles.general else "access"
             message = f"{home} is reached by another role at {dotted(where)}; write the same, or leave it out in both"
-            yield Finding((*path, "role_arn"), message, "env.role")
+            yield Finding((*path, key), message, "env.role")
         elif path[1] == "former_homes" and where != path:
             message = f"CAs of {home} are looked for already; remove this"
             yield Finding(path, message, "env.home", at_key=True)
@@ -64,6 +65,22 @@ def _check_home(environment: Environment, given: AuthorityHome, path: KeyPath) -
         yield Finding((*path, "region"), message, "env.region")
     if given.role_arn is not None:
         yield from _check_role(given.role_arn, home, (*path, "role_arn"))
+    yield from _check_access(environment, given, home, (*path, "access"))
+
+
+def _check_access(environment: Environment, given: AuthorityHome, home: Home, path: KeyPath) -> Iterator[Finding]:
+    if given.access is not None and home.account == environment.backend.account:
+        message = "in the account of backend everybody has their own role already; remove this"
+        yield Finding(path, message, "env.access", at_key=True)
+        return
+    for persona, role in (given.access or {}).items():
+        where = (*path, persona.value)
+        if persona is Persona.RELYING_PARTY:
+            yield Finding(where, "a relying party asks no CA anything; remove this", "env.access", at_key=True)
+        elif persona not in environment.access:
+            message = f"nobody is known to be the {persona.value}: add its role to the file's own access"
+            yield Finding(where, message, "env.access", at_key=True)
+        yield from _check_role(role, home, where)
 
 
 def _check_role(role: str, home: Home, path: KeyPath) -> Iterator[Finding]:

@@ -74,11 +74,15 @@ class UsageMode(StrEnum):
 
 @declared
 class AuthorityHome:
-    """Where an authority is, if not where ``backend`` says; what is left out is as there."""
+    """Where an authority is, if not where ``backend`` says; what is left out is as there.
+
+    ``access`` names roles of another account by persona: whoever is that persona in the file's own ``access`` assumes it, all others ``role_arn``.
+    """
 
     region: RegionName | None = None
     account: AccountId | None = None
     role_arn: RoleArn | None = None
+    access: Mapping[Persona, RoleArn] | None = None
 
 
 @declared

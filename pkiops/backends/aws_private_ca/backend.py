@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pkiops.aws import AwsClients
@@ -27,7 +27,7 @@ class AwsPrivateCa(CrlBucket, Caller, Permissions):
         clock: waits and gives up by it.
         prices: the listed ones unless given.
         publication: clients of where the CRL bucket is, if that is another account or region.
-        writers: other homes whose CAs write into the CRL bucket, each with the role that keeps them.
+        writers: other homes whose CAs write into the CRL bucket, each with the roles that keep them.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class AwsPrivateCa(CrlBucket, Caller, Permissions):
         prices: Prices | None = None,
         *,
         publication: AwsClients | None = None,
-        writers: Mapping[Home, str | None] | None = None,
+        writers: Mapping[Home, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(clients, clock, publication)
         self._prices = prices

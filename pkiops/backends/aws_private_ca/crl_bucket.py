@@ -5,7 +5,7 @@ The policy does not refuse plain HTTP for reads: CDP URLs are http, and a CDN as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +25,7 @@ _WRITING = ("s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketL
 class CrlBucket(Issuance):
     """CRLs that the service publishes itself (PublishesOwnCrls). ``writers`` are other homes with CAs that publish in the same bucket."""
 
-    _writers: Mapping[Home, str | None] = MappingProxyType({})
+    _writers: Mapping[Home, Sequence[str]] = MappingProxyType({})
 
     def crl_url(self, authority: ObservedAuthority) -> str | None:
         """The URL written into certificates."""
@@ -61,8 +61,8 @@ class CrlBucket(Issuance):
         return crl_bucket_statements(bucket, own, self._writers)
 
 
-def crl_bucket_statements(bucket: str, own: Home, writers: Mapping[Home, str | None]) -> tuple[dict[str, Any], ...]:
-    """The statements of a CRL bucket at home in ``own``; CAs of ``writers`` write into it, too: by home, each with the role of its keeper."""
+def crl_bucket_statements(bucket: str, own: Home, writers: Mapping[Home, Sequence[str]]) -> tuple[dict[str, Any], ...]:
+    """The statements of a CRL bucket at home in ``own``; CAs of ``writers`` write into it, too: by home, each with the roles of its keepers."""
     arn = f"arn:{own.partition}:s3:::{bucket}"
     homes = [own, *(one for one in writers if one != own)]
     services = {writing_service(one.region, own.region) for one in homes} - {None}
@@ -80,7 +80,7 @@ def crl_bucket_statements(bucket: str, own: Home, writers: Mapping[Home, str | N
             },
         }
     ]
-    keepers = {role: home.account for home, role in writers.items() if role is not None and home.account != own.account}
+    keepers = {role: home.account for home, roles in writers.items() for role in roles if home.account != own.account}
     if keepers:
         # by account and condition: a role that is named as a principal must exist, and stops counting when it is made anew
         accounts = {f"arn:{own.partition}:iam::{account}:root" for account in keepers.values()}

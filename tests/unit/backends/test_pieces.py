@@ -227,9 +227,9 @@ def test_one_crl_bucket_for_several_homes() -> None:
     own = Home("111122223333", "eu-west-1")
     role = "arn:aws:iam::444455556666:role/keeper"
     writers = {
-        own: "arn:aws:iam::111122223333:role/own",
-        Home("444455556666", "eu-south-1"): role,
-        Home("111122223333", "us-east-1"): "arn:aws:iam::111122223333:role/own",
+        own: ["arn:aws:iam::111122223333:role/own"],
+        Home("444455556666", "eu-south-1"): [role],
+        Home("111122223333", "us-east-1"): ["arn:aws:iam::111122223333:role/own"],
     }
     service, keepers, tls = crl_bucket_statements("b", own, writers)
     assert service["Principal"]["Service"] == ["acm-pca.amazonaws.com", "acm-pca.eu-south-1.amazonaws.com"]
@@ -238,6 +238,6 @@ def test_one_crl_bucket_for_several_homes() -> None:
     assert keepers["Principal"] == {"AWS": "arn:aws:iam::444455556666:root"}
     assert keepers["Condition"] == {"ArnEquals": {"aws:PrincipalArn": role}}
     assert tls["Effect"] == "Deny"
-    alone = crl_bucket_statements("b", own, {own: None})
+    alone = crl_bucket_statements("b", own, {own: []})
     assert [one["Sid"] for one in alone] == ["PkiopsPrivateCaWritesCrls", "PkiopsWritesNeedTls"]
     assert alone[0]["Condition"]["StringEquals"] == {"aws:SourceAccount": "111122223333"}

@@ -229,6 +229,18 @@ def test_a_relying_party_has_nothing_to_do_elsewhere() -> None:
     assert any("nothing to do in account" in note for note in policy.notes)
 
 
+def test_a_persona_with_a_role_of_its_own_elsewhere_assumes_that_one() -> None:
+    own = f"arn:aws:iam::{OTHER}:role/pki-issuer"
+    home = f"{{region: eu-central-1, account: '{OTHER}', role_arn: '{ROLE}', access: {{issuer: '{own}'}}}}"
+    access = "access: {issuer: 'arn:aws:iam::111122223333:role/issuer'}\nledger:"
+    text = elsewhere(home).replace("ledger:", access, 1)
+    assert statements(text, Persona.ISSUER)["AssumeRolesElsewhere"]["Resource"] == [own]
+    assert statements(text, Persona.REVOKER)["AssumeRolesElsewhere"]["Resource"] == [ROLE]
+    (note,) = made(read(text), Persona.ISSUER, account=OTHER).notes
+    assert note.startswith(f"for {own}: its trust policy lets the issuer of account 111122223333")
+    assert "what all of them need" not in note
+
+
 def test_an_account_that_the_file_does_not_name_is_refused() -> None:
     with pytest.raises(InputError, match="nothing in account") as caught:
         made(read(SOUND), Persona.ISSUER, account=OTHER)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pkiops.environment.homes import home_of, homes_of, is_at_home
+from pkiops.environment.homes import Roles, home_of, homes_of, is_at_home, persona_of
+from pkiops.environment.models import Persona
 from pkiops.errors import EnvironmentFileError
 from pkiops.homes import Home
 from tests.unit.environment.samples import changed, read
@@ -32,11 +33,11 @@ def problems(text: str) -> list[tuple[str, str, str, int]]:
 
 
 def test_an_authority_is_where_backend_says_but_for_what_its_own_says() -> None:
-    assert homes_of(read(changed(CLIENTS, CLIENTS))) == {DEFAULT: None}
+    assert homes_of(read(changed(CLIENTS, CLIENTS))) == {DEFAULT: Roles(None)}
     elsewhere = read(at(THERE))
     assert home_of(elsewhere, "clients") == OTHER
     assert home_of(elsewhere, "root") == DEFAULT
-    assert list(homes_of(elsewhere).items()) == [(DEFAULT, None), (OTHER, ROLE)]
+    assert list(homes_of(elsewhere).items()) == [(DEFAULT, Roles(None)), (OTHER, Roles(ROLE))]
     assert home_of(read(at("{region: us-east-1}")), "clients") == Home("111122223333", "us-east-1")
 
 
@@ -44,8 +45,8 @@ def test_the_role_of_backend_is_that_of_its_account_in_every_region_and_of_no_ot
     role = "arn:aws:iam::111122223333:role/provisioner"
     with_role = (BACKEND, f"{BACKEND}  role_arn: {role}\n")
     same = homes_of(read(at("{region: us-east-1}", with_role)))
-    assert set(same.values()) == {role}
-    assert homes_of(read(at(THERE, with_role)))[OTHER] == ROLE
+    assert {roles.general for roles in same.values()} == {role}
+    assert homes_of(read(at(THERE, with_role)))[OTHER] == Roles(ROLE)
 
 
 def test_older_generations_may_be_in_former_homes_and_the_current_one_may_not() -> None:
@@ -130,3 +131,59 @@ def test_a_former_home_that_is_a_home_anyway_is_said() -> None:
     ((code, path, message, _),) = problems(changed(BACKEND, f"{BACKEND}  former_homes: [{{region: eu-west-1}}]\n"))
     assert (code, path) == ("env.home", "backend.former_homes[0]")
     assert "looked for already" in message
+
+
+ISSUER_THERE = "arn:aws:iam::444455556666:role/pki-issuer"
+ACCESS = ("ledger:", "access: {issuer: 'arn:aws:iam::111122223333:role/path/issuer'}\nledger:")
+
+
+def with_access(access: str, home: str = THERE) -> str:
+    return home.replace("}", f", access: {access}}}")
+
+
+def test_a_persona_may_have_a_role_of_its_own_elsewhere() -> None:
+    environment = read(at(with_access(f"{{issuer: '{ISSUER_THERE}'}}"), ACCESS))
+    roles = homes_of(environment)[OTHER]
+    assert (roles.of(Persona.ISSUER), roles.of(Persona.PROVISIONER), roles.of(None)) == (ISSUER_THERE, ROLE, ROLE)
+    assert roles.keepers == (ROLE,)
+    assert homes_of(environment)[DEFAULT].keepers == ()
+
+
+@pytest.mark.parametrize(
+    ("caller", "persona"),
+    [
+        ("arn:aws:sts::111122223333:assumed-role/issuer/somebody", Persona.ISSUER),
+        ("arn:aws:sts::444455556666:assumed-role/issuer/somebody", None),
+        ("arn:aws:sts::111122223333:assumed-role/other/issuer", None),
+        ("arn:aws:iam::111122223333:user/issuer", None),
+        ("arn:aws:iam::111122223333:root", None),
+        ("", None),
+    ],
+)
+def test_who_is_which_persona(caller: str, persona: Persona | None) -> None:
+    environment = read(at(with_access(f"{{issuer: '{ISSUER_THERE}'}}"), ACCESS))
+    assert persona_of(environment, caller) is persona
+
+
+@pytest.mark.parametrize(
+    ("access", "home", "path", "code", "says"),
+    [
+        (f"{{revoker: '{ISSUER_THERE}'}}", THERE, "access.revoker", "env.access", "file's own access"),
+        (f"{{relying-party: '{ISSUER_THERE}'}}", THERE, "access.relying-party", "env.access", "asks no CA"),
+        ("{issuer: 'arn:aws:iam::999988887777:role/x'}", THERE, "access.issuer", "env.account", "another account"),
+        ("{issuer: 'arn:aws-cn:iam::444455556666:role/x'}", THERE, "access.issuer", "env.partition", "arn:aws:"),
+        ("{issuer: 'arn:aws:iam::111122223333:role/x'}", "{region: us-east-1}", "access", "env.access", "own role"),
+    ],
+)
+def test_each_rule_of_access(access: str, home: str, path: str, code: str, says: str) -> None:
+    ((found, where, message, _),) = problems(at(with_access(access, home), ACCESS))
+    assert (found, where) == (code, f"authorities.clients.backend.{path}")
+    assert says in message
+
+
+def test_one_home_has_one_set_of_roles() -> None:
+    given = with_access(f"{{issuer: '{ISSUER_THERE}'}}")
+    text = at(given, ("  root:\n", f"  root:\n    backend: {THERE}\n"), ACCESS)
+    ((code, path, message, _),) = problems(text)
+    assert (code, path) == ("env.role", "authorities.clients.backend.access")
+    assert "authorities.root.backend" in message
