@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pkiops.stores.s3_buckets import S3Buckets
 
 SANDBOX_URL = "http://127.0.0.1:4599"
+_AT_ONCE = 8  # homes asked for who we are there
 _SERVICES = ("acm-pca", "s3", "sts", "iam")
 
 
@@ -199,7 +200,7 @@ class Factory:
         if others:
             from concurrent.futures import ThreadPoolExecutor
 
-            with ThreadPoolExecutor(max_workers=len(others)) as pool:
+            with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(others))) as pool:
                 list(pool.map(self.check_home, others))
 
     def check_home(self, home: Home) -> None:
@@ -218,6 +219,7 @@ class Factory:
         except BackendError as error:
             if not is_default:
                 error.message = f"{home}: {error.message}"
+                error.details["home"] = {"account": home.account, "region": home.region}
             raise
         if identity.account != home.account:
             where = "belongs to" if is_default else "has authorities in"

@@ -13,6 +13,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pkiops.backends.interface import (
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from pkiops.backends.prices import Prices
 
 _T = TypeVar("_T")
-ELSEWHERE = "ca.elsewhere"
+# homes that are asked at the same time; more would only wait for this machine
+_READERS = 8
 
 
 class HomeBackend(
@@ -86,32 +88,24 @@ class RoutedAuthorities:
         """Where the authorities are, the default first."""
         return tuple(self._backends)
 
-    def at_home(self, home: Home) -> HomeBackend:
-        """The backend of one home alone.
+    def at_home(self, home: Home) -> RoutedAuthorities:
+        """The same for one home alone, which is asked for nothing yet.
 
         Raises:
-            NotFound: the environment has no such home.
+            NotFound: the environment has no such home (code ``ca.elsewhere``).
         """
-        make = self._backends.get(home)
-        if make is None:
-            raise NotFound(
-                f"the environment has no authorities in {home}",
-                hint="write backend at the authority, or backend.former_homes for those of older generations",
-                code=ELSEWHERE,
-            )
-        with self._locks[home]:
-            if home not in self._made:
-                self._made[home] = make()
-            return self._made[home]
+        if home not in self._backends:
+            raise _elsewhere(f"the environment has no authorities in {home}")
+        return RoutedAuthorities({home: partial(self._backend, home)})
 
     def list_authorities(self) -> tuple[ObservedAuthority, ...]:
         """Every CA of every home, oldest first."""
 
         def read(home: Home) -> tuple[ObservedAuthority, ...]:
             with _at(home):
-                return self.at_home(home).list_authorities()
+                return self._backend(home).list_authorities()
 
-        with ThreadPoolExecutor(max_workers=len(self._backends)) as pool:
+        with ThreadPoolExecutor(max_workers=min(_READERS, len(self._backends))) as pool:
             found = [one for several in pool.map(read, self._backends) for one in several]
         return tuple(sorted(found, key=lambda one: (one.created_at, one.reference)))
 
@@ -127,7 +121,7 @@ class RoutedAuthorities:
         """Create a CA in the home that the request names."""
         home = request.home or self._default
         with _at(home):
-            return self.at_home(home).create_authority(request)
+            return self._backend(home).create_authority(request)
 
     def authority_csr(self, reference: str) -> bytes:
         """The CA's own certification request."""
@@ -199,24 +193,30 @@ class RoutedAuthorities:
 
     def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         """The statements of the one CRL bucket, which is in the default home."""
-        return self.at_home(self._default).crl_bucket_policy(bucket)
+        return self._backend(self._default).crl_bucket_policy(bucket)
 
     def authority_permissions(self, rights: AuthorityRights) -> tuple[dict[str, Any], ...]:
         """The statements behind ``rights``; ``rights.homes`` says where."""
-        return self.at_home(self._default).authority_permissions(rights)
+        return self._backend(self._default).authority_permissions(rights)
 
     @property
     def prices(self) -> Prices:
         """What everything costs."""
-        return self.at_home(self._default).prices
+        return self._backend(self._default).prices
 
     def monthly_cost_usd(self, usage_mode: str, region: str | None = None) -> float:
         """What one CA costs, USD per month."""
-        return self.at_home(self._default).monthly_cost_usd(usage_mode, region)
+        return self._backend(self._default).monthly_cost_usd(usage_mode, region)
 
     def caller_policies(self) -> tuple[str, ...]:
         """The managed policies attached to the caller in the default home; each home's backend tells its own."""
-        return self.at_home(self._default).caller_policies()
+        return self._backend(self._default).caller_policies()
+
+    def _backend(self, home: Home) -> HomeBackend:
+        with self._locks[home]:
+            if home not in self._made:
+                self._made[home] = self._backends[home]()
+            return self._made[home]
 
     def _of(self, reference: str, call: Callable[[HomeBackend], _T]) -> _T:
         """Make a call where the CA with that ARN lives.
@@ -225,10 +225,19 @@ class RoutedAuthorities:
             NotFound: that is nowhere in this environment (code ``ca.elsewhere``).
         """
         home = home_of_reference(reference)
-        if home is None:
-            raise NotFound(f"{reference} is no ARN of a certificate authority", code=ELSEWHERE)
+        if home is None or home not in self._backends:
+            where = f"lives in {home}, where the environment has no authorities" if home else "is no ARN of a CA"
+            raise _elsewhere(f"{reference} {where}")
         with _at(home):
-            return call(self.at_home(home))
+            return call(self._backend(home))
+
+
+def _elsewhere(message: str) -> NotFound:
+    return NotFound(
+        message,
+        hint="write backend at the authority, or backend.former_homes for those of older generations",
+        code="ca.elsewhere",
+    )
 
 
 @contextlib.contextmanager
@@ -236,8 +245,7 @@ def _at(home: Home) -> Iterator[None]:
     try:
         yield
     except BackendError as error:
-        if error.code == ELSEWHERE:
-            raise
-        error.message = f"{home}: {error.message}"
-        error.details.setdefault("home", {"account": home.account, "region": home.region})
+        if "home" not in error.details:
+            error.message = f"{home}: {error.message}"
+            error.details["home"] = {"account": home.account, "region": home.region}
         raise

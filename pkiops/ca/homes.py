@@ -6,13 +6,14 @@ making another in its place would orphan what hangs below it: the plan says "nee
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.environment.homes import homes_of
 from pkiops.environment.index import AuthorityIndex
-from pkiops.environment.models import Environment
+from pkiops.environment.models import PATTERNS, Environment
 from pkiops.homes import home_of_reference
 from pkiops.plan import Action, ActionKind, Change
 
@@ -22,10 +23,13 @@ Generation = tuple[str, int]
 def left_behind(environment: Environment, index: AuthorityIndex | None) -> dict[Generation, str]:
     """The references that the index gives for declared authorities in homes which the file does not name, by label and generation."""
     known = homes_of(environment)
+    # what a bucket holds is shown only if it is spelled as an ARN is
     return {
         (one.label, one.generation): one.reference
         for one in (index.authorities if index else ())
-        if one.label in environment.authorities and home_of_reference(one.reference) not in {None, *known}
+        if one.label in environment.authorities
+        and re.fullmatch(PATTERNS.arn, one.reference)
+        and home_of_reference(one.reference) not in known
     }
 
 

@@ -50,6 +50,9 @@ def test_plan_says_where_each_authority_will_live_and_makes_nothing(spread: Spre
     assert f"    home: account {OTHER}, eu-central-1\n" in planned.stdout
     assert f"    home: account {ACCOUNT}, us-east-1\n" in planned.stdout
     assert planned.stdout.count("home: ") == 2
+    asked = spread.run("ca", "apply", "spread")
+    assert asked.exit_code == 9
+    assert f"Apply this to accounts {ACCOUNT} and {OTHER}" in asked.stderr
     assert "USD +1200 a month" in planned.stdout
     assert all(found_in(spread.sandbox, *home) == [] for home in HOMES)
 
@@ -271,7 +274,7 @@ def test_a_role_that_may_not_be_assumed_stops_apply_before_anything_is_made(tmp_
     with spread_on(tmp_path, hindrances=denying_roles(1)) as spread:
         refused = spread.run("ca", "apply", "spread", "--yes")
         assert refused.exit_code == 6
-        assert f"account {OTHER}, eu-central-1: AssumeRole for {ROLE}: AccessDenied" in refused.stderr
+        assert f"error: account {OTHER}, eu-central-1: AssumeRole for {ROLE}: AccessDenied" in refused.stderr
         assert spread.sandbox.client("s3").list_buckets()["Buckets"] == []
         assert found_in(spread.sandbox, *ROOT_HOME) == []
 

@@ -198,6 +198,8 @@ def test_what_lives_nowhere_here_is_not_asked_for(reference: str) -> None:
         backend.describe_authority(reference)
     assert caught.value.code == "ca.elsewhere"
     assert heard == []
+    with pytest.raises(NotFound):
+        backend.at_home(Home("999988887777", "eu-west-1"))
 
 
 def test_a_home_is_opened_when_it_is_needed_and_once() -> None:
@@ -218,10 +220,14 @@ def test_a_home_is_opened_when_it_is_needed_and_once() -> None:
 
 
 def test_one_home_alone_can_be_read() -> None:
-    backend, heard = routed()
+    backend, heard = routed(b={"list_authorities": (observed(B, 1),)})
     assert isinstance(backend, HasHomes)
     assert backend.homes == (A, B)
-    reader_at(backend, B).list_authorities()
+    assert reader_at(backend, B).list_authorities() == (observed(B, 1),)
     assert heard == [(B, "list_authorities")]
+    broken, _ = routed(b={"list_authorities": Throttled("too fast")})
+    with pytest.raises(Throttled) as caught:
+        reader_at(broken, B).list_authorities()
+    assert caught.value.message == f"{B}: too fast"
     single = AwsPrivateCa(cast(AwsClients, None), ManualClock(NOW))
     assert reader_at(single, A) is single

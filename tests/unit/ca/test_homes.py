@@ -22,7 +22,7 @@ from tests.unit.ca.worlds import NOW, Prices, authority_as, desired, dev, nothin
 ROLE = "arn:aws:iam::444455556666:role/pki-clients"
 HERE = Home("123456789012", "eu-west-1")
 THERE = Home("444455556666", "eu-central-1")
-OLD = "arn:aws:acm-pca:eu-central-1:444455556666:certificate-authority/clients-1"
+OLD = "arn:aws:acm-pca:eu-central-1:444455556666:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
 
 
 def spread(environment: Environment | None = None) -> Environment:
@@ -84,6 +84,8 @@ def test_a_home_that_the_file_names_no_more_is_remembered_by_the_index() -> None
     assert elsewhere == {("clients", 1): OLD}
     assert left_behind(spread(), an_index(1)) == {}
     assert left_behind(dev(), None) == {}
+    odd = replace(an_index(1).authorities[0], reference=f"{OLD}\x1b[2J")
+    assert left_behind(dev(), replace(an_index(1), authorities=(odd,))) == {}
     (blocked,) = of_clients(replace(nothing(WANT), elsewhere=elsewhere), dev())
     assert blocked.kind is ActionKind.BLOCKED
     assert OLD in blocked.reason
