@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from pkiops.aws import AwsClients
+from pkiops.aws import AwsAccess, AwsClients
 from pkiops.backends.aws_private_ca import AwsPrivateCa
 from pkiops.backends.interface import (
     AuthorityCertificateRequest,
@@ -115,6 +115,7 @@ SIGNING = AuthorityCertificateRequest(
 )
 # what of a call names a home, by the name of its parameter
 GIVEN: dict[str, Any] = {"reference": arn(B), "authority": arn(B), "certificate": arn(B), "tags": {}, "chain": ()}
+GIVEN["authorities"] = (observed(B, 1),)
 
 
 def arguments(signature: inspect.Signature) -> dict[str, Any]:
@@ -144,6 +145,8 @@ OWN = {"at_home", "list_authorities"}
 )
 def test_a_call_goes_to_the_home_of_its_authority(name: str) -> None:
     backend, heard = routed()
+    if name == "confirm_tags":  # the one call that reads what it is given back
+        backend, heard = routed(b={name: (observed(B, 1),)})
     method = getattr(backend, name)
     method(**arguments(inspect.signature(getattr(RoutedAuthorities, name))))
     assert heard == [(A if name in IN_DEFAULT else B, name)]
@@ -167,6 +170,14 @@ def test_lists_are_merged_oldest_first() -> None:
     here, there = (observed(A, 1), observed(A, 5)), (observed(B, 3),)
     backend, _ = routed(a={"list_authorities": here}, b={"list_authorities": there})
     assert backend.list_authorities() == (here[0], there[0], here[1])
+
+
+def test_tags_are_confirmed_by_each_home_in_the_order_asked() -> None:
+    here, there, later = observed(A, 1), observed(B, 2), observed(A, 3)
+    backend, heard = routed(a={"confirm_tags": (here, later)}, b={"confirm_tags": (there,)})
+    assert backend.confirm_tags((later, there, here)) == (later, there, here)
+    assert sorted(heard) == sorted([(A, "confirm_tags"), (B, "confirm_tags")])
+    assert backend.confirm_tags(()) == ()
 
 
 def test_homes_are_listed_at_the_same_time() -> None:
@@ -229,5 +240,5 @@ def test_one_home_alone_can_be_read() -> None:
     with pytest.raises(Throttled) as caught:
         reader_at(broken, B).list_authorities()
     assert caught.value.message == f"{B}: too fast"
-    single = AwsPrivateCa(cast(AwsClients, None), ManualClock(NOW))
+    single = AwsPrivateCa(AwsClients(AwsAccess(region=A.region, account=A.account)), ManualClock(NOW))
     assert reader_at(single, A) is single
