@@ -107,7 +107,7 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
                 ),
             ),
         ),
-        authorities=tuple(_desired_authority(environment, label) for label in issuers_first(environment)),
+        authorities=tuple(desired_authority(environment, label) for label in issuers_first(environment)),
     )
 
 
@@ -144,7 +144,8 @@ def _access(given: models.InformationAccess) -> InformationAccess:
     return InformationAccess(ACCESS_METHODS.get(method, method), form, given[form])
 
 
-def _desired_authority(environment: Environment, label: str) -> DesiredAuthority:
+def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
+    """What an environment file asks for as one of its authorities."""
     authority = environment.authorities[label]
     standard = authority.key_storage_security_standard
     request = AuthorityRequest(

@@ -37,7 +37,7 @@ from pkiops.ca.drift import (
 )
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
-from pkiops.ca.unmanaged import unmanaged
+from pkiops.ca.unmanaged import undeclared, unmanaged
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
@@ -82,7 +82,7 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     return Plan(
         environment=desired.environment,
         actions=(*actions, *authorities, *index),
-        unmanaged=unmanaged(desired, observed.authorities),
+        unmanaged=(*unmanaged(desired, observed.authorities), *undeclared(desired, observed)),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.drift import crl_text, subject_text
@@ -15,12 +17,18 @@ from pkiops.ca.fingerprints import fingerprint
 from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError
 
+if TYPE_CHECKING:
+    from pkiops.ca.details import Count, Details
+
+_READERS = 8
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownAuthority:
     """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
 
-    ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells.
+    ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells. ``details`` are None
+    unless somebody looked deep.
     """
 
     label: str
@@ -30,10 +38,14 @@ class ShownAuthority:
     observed: ObservedAuthority | None
     sha256: str | None
     is_older: bool = False
+    details: Details | None = None
 
 
 def shown_authorities(
-    desired: Desired, observed: Iterable[ObservedAuthority], fingerprints: dict[str, str]
+    desired: Desired,
+    observed: Iterable[ObservedAuthority],
+    fingerprints: dict[str, str],
+    details: Mapping[str, Details] = MappingProxyType({}),
 ) -> tuple[ShownAuthority, ...]:
     """Declared authorities, issuers first, then tagged ones that the file does not declare (older generations).
 
@@ -43,8 +55,9 @@ def shown_authorities(
     found = of_environment(observed, desired.environment)
     shown = []
     seen: set[str] = set()
+    identities = Identities(found, desired.environment)
     for wanted in desired.authorities:
-        match = find_authority(found, desired.environment, wanted.label, wanted.generation)
+        match = identities.find(wanted.label, wanted.generation)
         if match:
             seen.add(match.reference)
         shown.append(
@@ -55,6 +68,7 @@ def shown_authorities(
                 declared=wanted,
                 observed=match,
                 sha256=fingerprints.get(match.reference) if match else None,
+                details=details.get(match.reference) if match else None,
             )
         )
     known = {one.label: one for one in desired.authorities}
@@ -80,19 +94,31 @@ def shown_authorities(
 
 
 def read_fingerprints(
-    reader: ReadsAuthorities, observed: Iterable[ObservedAuthority], environment: str
+    reader: ReadsAuthorities,
+    observed: Iterable[ObservedAuthority],
+    environment: str,
+    count: Count = lambda total: None,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """SHA-256 of each CA's certificate by reference, and a line for each that could not be read: one does not stop the rest."""
-    fingerprints: dict[str, str] = {}
-    unreadable = []
-    for one in of_environment(observed, environment):
-        if one.not_after is None:
-            continue
+    """SHA-256 of each CA's certificate by reference, and a line for each that could not be read: one does not stop the rest.
+
+    ``count`` is given how many will be read, and returns what is told of each.
+    """
+    asked = [one.reference for one in of_environment(observed, environment) if one.not_after is not None]
+    counted = count(len(asked))
+
+    def read(reference: str) -> tuple[str | None, str]:
         try:
-            fingerprints[one.reference] = fingerprint(reader, one.reference)
+            return fingerprint(reader, reference), ""
         except BackendError as error:
-            unreadable.append(f"no fingerprint: {error.message}")
-    return fingerprints, tuple(unreadable)
+            return None, f"no fingerprint: {error.message}"
+        finally:
+            if counted is not None:
+                counted.one_done()
+
+    with ThreadPoolExecutor(max_workers=_READERS) as pool:
+        answers = dict(zip(asked, pool.map(read, asked), strict=True))
+    found = {reference: digest for reference, (digest, _) in answers.items() if digest is not None}
+    return found, tuple(problem for _, problem in answers.values() if problem)
 
 
 def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime) -> str:
@@ -141,8 +167,17 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
         lines.append(f"ocsp at {observed.ocsp_host or 'the host of the service'}")
     if one.sha256:
         lines.append(f"sha256 {one.sha256}{_pin_remark(one)}")
+    if one.details is not None:
+        lines.append(_shared_text(one.details))
     lines.append(observed.reference)
     return lines
+
+
+def _shared_text(details: Details) -> str:
+    statements = (details.policy or {}).get("Statement")
+    count = len(statements) if isinstance(statements, list) else 1
+    policy = f"of {count} statements" if details.policy is not None else "none"
+    return f"policy {policy}, acm permission {', '.join(details.acm_permission) or 'none'}"
 
 
 def _pin_remark(one: ShownAuthority) -> str:
@@ -170,6 +205,8 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
     if observed is None:
         return body
     crl = observed.crl
+    if one.details is not None:
+        body |= {"policy": one.details.policy, "acm_permission": list(one.details.acm_permission)}
     return {
         **body,
         "reference": observed.reference,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pkiops.trust.handshake import Address
 
 
-def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[Finding, ...]:
+def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool = False) -> tuple[Finding, ...]:
     """Look at an environment; that nobody may look at all is a finding too.
 
     Raises:
@@ -45,6 +45,8 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[F
         probe=probe,
         connect_to=ConnectTo(where.host, where.port) if where else None,
         entries=factory.known_entries(),
+        deep=deep,
+        progress=factory.progress,
     )
     return diagnose(examination.read(), factory.clock.now())
 

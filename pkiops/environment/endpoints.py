@@ -17,6 +17,8 @@ _URL = re.compile(
 )
 _ADDRESS = re.compile(r"\[(?P<six>.*)\]|(?P<four>[0-9.]*\.[0-9]+)")
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]"
+# the host names of services that differ from their names
+_HOSTS = {"resourcegroupstaggingapi": "tagging"}
 _DOMAIN = r"(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws)"
 
 
@@ -61,7 +63,7 @@ def _address(host: str) -> str | None:
 
 
 def _is_aws(service: str, host: str) -> bool:
-    name = re.escape(service)
+    name = re.escape(_HOSTS.get(service, service))
     public = rf"{name}(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.{_DOMAIN}"
     private = rf"(?:bucket\.)?vpce-[a-z0-9-]+\.{name}\.{_REGION}\.vpce\.{_DOMAIN}"
     return re.fullmatch(f"{public}|{private}", host) is not None

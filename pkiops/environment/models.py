@@ -87,9 +87,9 @@ class AwsPrivateCaBackend:
     region: RegionName
     account: AccountId
     role_arn: RoleArn | None = None
-    endpoint_urls: Mapping[Literal["acm-pca", "s3", "sts"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]] = (
-        field(default_factory=dict)
-    )
+    endpoint_urls: Mapping[
+        Literal["acm-pca", "s3", "sts", "resourcegroupstaggingapi"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    ] = field(default_factory=dict)
     sandbox: Switch = False
 
 

@@ -113,6 +113,7 @@ class BucketSettings:
 class ObservedBucket:
     """A bucket as it is; every field but ``name`` and ``exists`` is empty when it does not exist.
 
+    ``empty`` is only looked for where there are no tags.
     ``encryption_key`` is the KMS key it names, None where AWS's own is taken.
     """
 

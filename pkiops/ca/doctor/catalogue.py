@@ -249,6 +249,13 @@ CHECKS = (
         "terraform-provider-aws#46693",
     ),
     Check(
+        "permission.undeclared",
+        _W,
+        "others may use the CA though the file does not say so (looked for with --deep)",
+        "certificates issued past pkiops and its policy",
+        _GUIDE + ", resource-based policies",
+    ),
+    Check(
         "quota.authorities",
         _W,
         "most of the CAs that an account may have exist",

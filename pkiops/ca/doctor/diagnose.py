@@ -12,7 +12,7 @@ from pkiops.ca.bucket_drift import covers
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
 from pkiops.ca.doctor.world import CrlHealth, World
-from pkiops.ca.unmanaged import unmanaged
+from pkiops.ca.unmanaged import undeclared_sharing, unmanaged
 from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
 
 # Private CAs per account and region unless raised (AWS Private CA quotas); deleted ones count while they can be restored
@@ -51,6 +51,7 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
         _authorities,
         _issuing,
         _crls,
+        _sharing,
         _account,
     )
     found = [one for part in parts for one in part(world, now)]
@@ -190,12 +191,18 @@ def _issuing(world: World, now: datetime) -> Iterator[Finding]:
 
 
 def _current(world: World, wanted: DesiredAuthority) -> ObservedAuthority | None:
+    one = _tagged(world, wanted)
+    return one if one is not None and one.status is AuthorityStatus.ACTIVE else None
+
+
+def _tagged(world: World, wanted: DesiredAuthority) -> ObservedAuthority | None:
+    """The one CA that carries the identity of an authority; None where there are none or two."""
     environment = world.environment.environment
     tags = {TAG_ENVIRONMENT: environment, TAG_AUTHORITY: wanted.label, TAG_GENERATION: str(wanted.generation)}
     matches = [
         one for one in of_environment(world.authorities, environment) if tags.items() <= dict(one.tags or {}).items()
     ]
-    return matches[0] if len(matches) == 1 and matches[0].status is AuthorityStatus.ACTIVE else None
+    return matches[0] if len(matches) == 1 else None
 
 
 def _crls(world: World, now: datetime) -> Iterator[Finding]:
@@ -214,6 +221,20 @@ def _crls(world: World, now: datetime) -> Iterator[Finding]:
         if world.acm_may_issue.get(one.reference) is False:
             message = "acm_permission is declared, but the permission is not there"
             yield finding("permission.acm", where, message, f"pkiops ca apply {environment}")
+
+
+def _sharing(world: World, now: datetime) -> Iterator[Finding]:
+    """What a look in depth found that the file does not speak of."""
+    del now
+    for wanted in world.desired.authorities:
+        one = _tagged(world, wanted)
+        details = world.details.get(one.reference) if one else None
+        if one is None or details is None:
+            continue
+        for what in undeclared_sharing(wanted, details):
+            where = f"{world.environment.environment}/ca/{wanted.label}"
+            hint = "declare it (policy, acm_permission), or write policy: {} or acm_permission: false and apply"
+            yield finding("permission.undeclared", where, f"{one.reference} has a {what}", hint)
 
 
 def _speaks(world: World, reference: str) -> bool:

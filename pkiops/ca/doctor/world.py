@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pkiops.backends.interface import ObservedAuthority
 from pkiops.ca.desired import Desired
+from pkiops.ca.details import Details
 from pkiops.environment.models import Environment
 from pkiops.stores.interface import ObservedBucket
 
@@ -37,8 +38,8 @@ class CrlHealth:
 class World:
     """Everything that was read; ``unread`` names what could not be, with why.
 
-    ``crls`` and ``acm_may_issue`` are by reference; ``issuers`` are the references that the ledger knows certificates of; ``caller_policies`` are
-    the names of the policies attached to the caller, None where unknown.
+    ``crls``, ``acm_may_issue`` and ``details`` (of a look in depth, else empty) are by reference; ``issuers`` are the references that the
+    ledger knows certificates of; ``caller_policies`` are the names of the policies attached to the caller, None where unknown.
     """
 
     environment: Environment
@@ -48,6 +49,7 @@ class World:
     crls: Mapping[str, CrlHealth] = field(default_factory=dict)
     acm_may_issue: Mapping[str, bool] = field(default_factory=dict)
     issuers: frozenset[str] = frozenset()
+    details: Mapping[str, Details] = field(default_factory=dict)
     caller_policies: tuple[str, ...] | None = None
     index_is_current: bool | None = None
     unread: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.ca.details import Details
 from pkiops.ca.doctor.catalogue import BY_CODE, CHECKS, Severity
 from pkiops.ca.doctor.diagnose import diagnose
 from pkiops.ca.doctor.world import CrlHealth, World
@@ -128,6 +129,9 @@ SICK: dict[str, Callable[[World], World]] = {
     "crl.unreadable": with_crl(problem="signed by somebody else"),
     "index.stale": lambda world: replace(world, index_is_current=False),
     "permission.acm": lambda world: replace(world, acm_may_issue={CLIENTS_REFERENCE: False}),
+    "permission.undeclared": lambda world: replace(
+        world, details={CLIENTS_REFERENCE: Details(policy={"Statement": []})}
+    ),
     "quota.authorities": many,
 }
 # decided where the account is asked, before anything else can be
