@@ -81,7 +81,7 @@ def csr(pkiops: Any) -> None:
 
 
 @pytest.mark.usefixtures("csr")
-@pytest.mark.parametrize("service", ["acm-pca", "s3", "sts"])
+@pytest.mark.parametrize("service", ["acm-pca", "s3", "sts", "resourcegroupstaggingapi"])
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: "-".join(words[:2]))
 def test_no_command_signs_a_request_for_somebody_else_s_endpoint(
     pkiops: Any, folder: Path, command: tuple[str, ...], service: str
