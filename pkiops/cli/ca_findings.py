@@ -11,14 +11,14 @@ from pkiops.ca.doctor.diagnose import diagnose
 from pkiops.ca.doctor.examine import Examination
 from pkiops.cli.output import emit, emit_json, table
 from pkiops.clock import SystemClock
-from pkiops.errors import BackendError, ChangesPending, GuardRefused
+from pkiops.errors import AccessDenied, BackendError, ChangesPending, GuardRefused
 
 if TYPE_CHECKING:
     from pkiops.factory import Factory
 
 
 def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[Finding, ...]:
-    """Look at an environment; that nobody may look at all is a finding too.
+    """Look at an environment; that nobody may look at all is a finding too, and that nobody answers.
 
     Raises:
         InputError: ``connect_to`` is no address.
@@ -32,7 +32,8 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[F
     except GuardRefused as error:
         return (finding("account.mismatch", factory.environment.backend.account, error.message, error.hint or ""),)
     except BackendError as error:
-        return (finding("account.credentials", factory.environment.backend.account, error.message, error.hint or ""),)
+        code = "account.credentials" if isinstance(error, AccessDenied) else "account.unreachable"
+        return (finding(code, factory.environment.backend.account, error.message, error.hint or ""),)
     examination = Examination(
         factory.environment,
         factory.backend,

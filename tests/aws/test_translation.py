@@ -64,6 +64,7 @@ def test_error_codes(code: str, status: int, kind: type[errors.BackendError], ow
         "retryable": retryable,
     }
     assert error.message == f"IssueCertificate for arn:x: {code}: text"
+    assert not retryable or "run the same command again" in str(error.hint)
 
 
 def test_a_denial_names_the_permission() -> None:

@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from pkiops.environment.index import decode_index
-from tests.sandbox_server import RunningSandbox
 
 REPOSITORY = Path(__file__).parents[2]
 CRL_BUCKET, TRUST_BUCKET = "example-pki-dev-crl", "example-pki-dev-trust"
@@ -24,9 +25,8 @@ def dev_folder(folder: Path) -> Path:
     return folder
 
 
-def assert_one_hierarchy(sandbox: RunningSandbox) -> None:
-    """One root and one subordinate, both ACTIVE with the settings of the file, nothing else; the index names them; the buckets are closed."""
-    client = sandbox.client("acm-pca")
+def assert_one_hierarchy(client: Any, s3: Any) -> None:
+    """One root and one subordinate, both ACTIVE, nothing else; the index names them; the buckets are closed."""
     authorities: list[dict[str, Any]] = client.list_certificate_authorities()["CertificateAuthorities"]
     found = sorted((one["Type"], one["Status"]) for one in authorities)
     assert found == [("ROOT", "ACTIVE"), ("SUBORDINATE", "ACTIVE")]
@@ -37,7 +37,6 @@ def assert_one_hierarchy(sandbox: RunningSandbox) -> None:
         labels[tags["pkiops:authority"]] = one["Arn"]
         assert one["RevocationConfiguration"]["CrlConfiguration"]["Enabled"] is True
     assert labels.keys() == {"root", "clients"}
-    s3 = sandbox.client("s3")
     assert_index_names(s3, labels)
     assert_buckets_closed(s3)
 
@@ -64,7 +63,7 @@ def assert_harmless(client: Any, s3: Any, *, foreign: int = 0) -> None:
     Args:
         client: of acm-pca.
         s3: of S3.
-        foreign: how many CAs carry no tags of ours, because somebody else made them.
+        foreign: how many CAs may carry no tags of ours, because somebody else made them.
     """
     authorities = client.list_certificate_authorities()["CertificateAuthorities"]
     living = [one["Arn"] for one in authorities if one["Status"] not in {"DELETED", "FAILED"}]
@@ -75,7 +74,7 @@ def assert_harmless(client: Any, s3: Any, *, foreign: int = 0) -> None:
         tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(CertificateAuthorityArn=arn)["Tags"]}
         identities[tuple(tags.get(key, "") for key in IDENTITY)] += 1
     nobody = identities.pop(("", "", ""), 0)
-    assert nobody == foreign, f"{nobody} CAs without tags"
+    assert nobody <= foreign, f"{nobody} CAs without tags"
     assert all(count == 1 for count in identities.values()), identities
     for bucket in (one["Name"] for one in s3.list_buckets()["Buckets"]):
         assert_not_open(s3, bucket)
@@ -85,8 +84,9 @@ def assert_not_open(s3: Any, bucket: str) -> None:
     """A bucket that has a policy already blocks public access; one without has nothing that opens it."""
     try:
         policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    except s3.exceptions.ClientError as error:
-        assert error.response["Error"]["Code"] == "NoSuchBucketPolicy"
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
         return
     blocked = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert all(blocked.values()), f"{bucket} is open, and has a policy: {policy}"

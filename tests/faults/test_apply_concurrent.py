@@ -26,4 +26,4 @@ def test_ten_at_once_make_one_hierarchy(tmp_path: Path, round_: int) -> None:
         ]
         codes = [process.wait() for process in processes]
         assert codes == [0] * PROCESSES, "\n".join(process.said() for process in processes)
-        assert_one_hierarchy(sandbox)
+        assert_one_hierarchy(sandbox.client("acm-pca"), sandbox.client("s3"))

@@ -1,14 +1,15 @@
-"""Every API call of every verb fails in turn, in six ways: the error is clear, nothing is made twice, and a second run completes what the first began.
+"""Every API call of every verb fails in turn, in six ways: the error is clear, nothing is made twice, and a second run does the rest.
 
-In ``make check`` a call that only looks is failed in two of the ways, taken in turn; ``make soak`` tries all. The second run is made once from each state
-that the account can be left in: two failures after the same effects leave the same state.
+In ``make check`` a call that only looks is failed in one of the ways, taken in turn; ``make soak`` tries all. The second run is made once from
+each state that the account can be left in: two failures after the same effects leave the same state. How many there were is said at the
+end (``summary.py``).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def faults_of(arrived: Arrived, verb: Verb) -> list[Fault]:
     kinds = [kind for kind in Fault if not (verb.reads and kind is Fault.KILLED)]
     if SOAK or arrived.changes:
         return kinds
-    return [kinds[arrived.number % len(kinds)], kinds[(arrived.number + len(kinds) // 2) % len(kinds)]]
+    return [kinds[arrived.number % len(kinds)]]
 
 
 def disturbed(stage: Stage, arrived: Arrived, fault: Fault) -> Ran:
@@ -64,8 +65,8 @@ def assert_clear(ran: Ran, number: int, fault: Fault, verb: Verb) -> None:
         return
     assert "Traceback" not in ran.said
     assert "bug in pkiops" not in ran.said
-    if ran.code == 0 and struck in verb.tolerates:
-        assert struck in ran.said
+    if ran.code == 0 and {struck, "*"} & verb.tolerates:
+        assert struck in ran.said or bucket in ran.said
         return
     assert ran.code in _FAILURES, ran.said
     (error,) = re.findall(r"^error: .*", ran.stderr, re.MULTILINE)
@@ -74,21 +75,21 @@ def assert_clear(ran: Ran, number: int, fault: Fault, verb: Verb) -> None:
 
 
 def assert_whole(stage: Stage, world: World) -> None:
-    """A second run does the rest, and a third would change nothing."""
-    again = world.done(*stage.arguments)
+    """Nothing is there twice or open, and a second run does the rest."""
+    assert_harmless(world.client("acm-pca"), world.client("s3"), foreign=stage.verb.foreign)
+    world.done(*stage.arguments)
     stage.verb.converged(world)
-    assert_harmless(world.client("acm-pca"), world.client("s3"))
-    del again
 
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_failure_of_any_call_is_clear_and_a_second_run_completes(
-    stage: Stage, share: int, record_property: pytest.RecordProperty
+    stage: Stage, share: int, record_property: Callable[[str, object], None]
 ) -> None:
     calls = undisturbed(stage).calls
     counts: Counter[str] = Counter()
     proven: set[tuple[str, ...]] = set()
-    for arrived in calls[share::SHARES]:
+    mine = calls[share * len(calls) // SHARES : (share + 1) * len(calls) // SHARES]
+    for arrived in mine:
         for fault in faults_of(arrived, stage.verb):
             ran = disturbed(stage, arrived, fault)
             where = f"{stage.verb.name}, call {arrived.number} ({arrived.name}): {fault}"
@@ -102,9 +103,7 @@ def test_a_failure_of_any_call_is_clear_and_a_second_run_completes(
                     proven.add(ran.effects)
             except AssertionError as error:
                 raise AssertionError(f"{where}\n{ran.said}\n{error}") from error
-    record_property(
-        "faults", {"verb": stage.verb.name, "calls": len(calls[share::SHARES]), "states": len(proven), **counts}
-    )
+    record_property("faults", {"verb": stage.verb.name, "calls": len(mine), "states": len(proven), **counts})
 
 
 def test_trouble_that_passes_is_not_the_user_s(stage: Stage) -> None:
@@ -112,5 +111,5 @@ def test_trouble_that_passes_is_not_the_user_s(stage: Stage) -> None:
         world = stage.reset()
         ran = world.run(*stage.arguments, trouble=StrikesEachOnce(fault))
         assert ran.code == 0, (fault, ran.said)
+        assert len(ran.calls) > len({one.identity for one in ran.calls})
         stage.verb.converged(world)
-        assert_harmless(world.client("acm-pca"), world.client("s3"))

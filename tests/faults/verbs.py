@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.faults.hierarchy import IDENTITY, assert_buckets_closed, assert_one_hierarchy
-from tests.faults.world import Verb, World
+from tests.faults.world import EVERYTHING, Verb, World
 
 ACM = "acm.amazonaws.com"
 
@@ -22,14 +22,17 @@ def applied(world: World) -> None:
 
 def whole(world: World) -> None:
     """The hierarchy of the file exists, and nothing is left to do."""
-    assert_one_hierarchy(world.sandbox)
+    assert_one_hierarchy(world.client("acm-pca"), world.client("s3"))
     world.done("ca", "plan", "dev", "--detailed-exitcode")
 
 
 def _drifted(world: World) -> None:
     """The file asks for other settings of everything that the service can change."""
     applied(world)
-    world.edit("crl: {validity: 7d}", "crl: {validity: 9d}\n    tags: {team: payments}\n    acm_permission: true\n    policy: " + _POLICY)
+    world.edit(
+        "crl: {validity: 7d}",
+        "crl: {validity: 9d}\n    tags: {team: payments}\n    acm_permission: true\n    policy: " + _POLICY,
+    )
     s3 = world.client("s3")
     for bucket in ("example-pki-dev-crl", "example-pki-dev-trust"):
         s3.delete_bucket_policy(Bucket=bucket)
@@ -97,7 +100,7 @@ def _buckets_gone(world: World) -> None:
 
 
 def _read(world: World) -> None:
-    assert_one_hierarchy(world.sandbox)
+    assert_one_hierarchy(world.client("acm-pca"), world.client("s3"))
 
 
 def _nothing(world: World) -> None:
@@ -109,17 +112,25 @@ def _closed(world: World) -> None:
     whole(world)
 
 
+# one fingerprint that cannot be read does not stop the rest
+_FINGERPRINT = frozenset({"GetCertificateAuthorityCertificate"})
 VERBS = (
     Verb("apply creates", words("ca apply dev --yes"), whole),
     Verb("apply updates", words("ca apply dev --yes"), _updated, _drifted),
     Verb("apply disables", words("ca apply dev --yes"), _switched(enabled=False), _to_be_disabled),
     Verb("apply enables", words("ca apply dev --yes"), _switched(enabled=True), _to_be_enabled),
-    Verb("apply adopts", words("ca apply dev --yes"), whole, _pinned),
+    Verb("apply adopts", words("ca apply dev --yes"), whole, _pinned, foreign=1),
     Verb("apply makes buckets", words("ca apply dev --yes"), _closed, _buckets_gone),
-    Verb("adopt", lambda world: ["ca", "adopt", "dev", "clients", world.arn("clients"), "--yes"], whole, _stray),
+    Verb(
+        "adopt",
+        lambda world: ["ca", "adopt", "dev", "clients", world.arn("clients"), "--yes"],
+        whole,
+        _stray,
+        foreign=1,
+    ),
     Verb("plan nothing", words("ca plan dev"), _nothing, reads=True),
     Verb("plan", words("ca plan dev"), _read, applied, reads=True),
-    Verb("show", words("ca show dev"), _read, applied, reads=True),
+    Verb("show", words("ca show dev"), _read, applied, reads=True, tolerates=_FINGERPRINT),
     Verb("cost", words("ca cost dev"), _read, applied, reads=True),
-    Verb("doctor", words("ca doctor dev --no-probe"), _read, applied, reads=True),
+    Verb("doctor", words("ca doctor dev --no-probe"), _read, applied, reads=True, tolerates=EVERYTHING),
 )

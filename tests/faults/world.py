@@ -30,6 +30,8 @@ from tests.faults.trouble import Arrived, Fault, StrikesOne, Trouble
 from tests.faults.virtual_time import service_models_kept, virtual_time
 from tests.sandbox_server import START, RunningSandbox, running_sandbox
 
+EVERYTHING = frozenset({"*"})
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -121,7 +123,8 @@ class Verb:
         converged: asserts that what the verb is for has come true.
         prepare: makes the world in which it is run; without it, nothing exists.
         reads: it changes nothing, so there is nothing to run again.
-        tolerates: operations that it can do without, if it says so.
+        foreign: how many CAs of the prepared world carry no tags of ours.
+        tolerates: operations that it can do without, if it says so; ``EVERYTHING`` of one that reports what failed.
     """
 
     name: str
@@ -129,6 +132,7 @@ class Verb:
     converged: Callable[[World], None]
     prepare: Callable[[World], None] = lambda world: None
     reads: bool = False
+    foreign: int = 0
     tolerates: frozenset[str] = frozenset()
 
 

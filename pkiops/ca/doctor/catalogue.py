@@ -47,6 +47,20 @@ CHECKS = (
         "Service Authorization Reference",
     ),
     Check(
+        "access.failed",
+        _W,
+        "a read failed, though nobody refused it",
+        "a health check that sees nothing",
+        "ThrottlingException and InternalFailure (Common Errors)",
+    ),
+    Check(
+        "account.unreachable",
+        _E,
+        "AWS does not answer",
+        "EndpointConnectionError, InternalFailure",
+        "STS API Reference",
+    ),
+    Check(
         "account.credentials",
         _E,
         "AWS does not take the credentials",

@@ -26,7 +26,7 @@ from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
 from pkiops.crl.download import ConnectTo, download
 from pkiops.environment.models import Environment
-from pkiops.errors import BackendError, InputError, VerificationFailed
+from pkiops.errors import AccessDenied, BackendError, InputError, VerificationFailed
 from pkiops.stores.interface import Buckets, ObservedBucket, Store
 from pkiops.x509.crl import verify_crl, view_crl
 
@@ -69,6 +69,7 @@ class Examination:
     probe: bool = True
     connect_to: ConnectTo | None = None
     _unread: dict[str, str] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set)
 
     def read(self) -> World:
         """Look at everything; never raises for what cannot be read."""
@@ -94,6 +95,7 @@ class Examination:
             caller_policies=policies.result(),
             index_is_current=self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
+            failed=frozenset(self._failed),
         )
 
     def _acm_may_issue(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, bool]:
@@ -169,4 +171,6 @@ class Examination:
             return read()
         except BackendError as error:
             self._unread[what] = error.message
+            if not isinstance(error, AccessDenied):
+                self._failed.add(what)
             return None

@@ -32,7 +32,7 @@ class CrlHealth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
-    """Everything that was read; ``unread`` names what could not be, with why.
+    """Everything that was read; ``unread`` names what could not be, with why, and ``failed`` what of it is no matter of permissions.
 
     ``crls`` and ``acm_may_issue`` are by reference; ``caller_policies`` are the names of the policies attached to the caller, None where unknown.
     """
@@ -46,3 +46,4 @@ class World:
     caller_policies: tuple[str, ...] | None = None
     index_is_current: bool | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
