@@ -44,7 +44,7 @@ def faults_of(arrived: Arrived, verb: Verb) -> list[Fault]:
     kinds = [kind for kind in Fault if not (verb.reads and kind is Fault.KILLED)]
     if SOAK or arrived.changes:
         return kinds
-    return [kinds[arrived.number % len(kinds)]]
+    return [] if verb.looks_elsewhere else [kinds[arrived.number % len(kinds)]]
 
 
 def disturbed(stage: Stage, arrived: Arrived, fault: Fault) -> Ran:

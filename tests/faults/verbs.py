@@ -114,13 +114,14 @@ def _closed(world: World) -> None:
 
 # one fingerprint that cannot be read does not stop the rest
 _FINGERPRINT = frozenset({"GetCertificateAuthorityCertificate"})
+_APPLY = words("ca apply dev --yes")
 VERBS = (
-    Verb("apply creates", words("ca apply dev --yes"), whole),
-    Verb("apply updates", words("ca apply dev --yes"), _updated, _drifted),
-    Verb("apply disables", words("ca apply dev --yes"), _switched(enabled=False), _to_be_disabled),
-    Verb("apply enables", words("ca apply dev --yes"), _switched(enabled=True), _to_be_enabled),
-    Verb("apply adopts", words("ca apply dev --yes"), whole, _pinned, foreign=1),
-    Verb("apply makes buckets", words("ca apply dev --yes"), _closed, _buckets_gone),
+    Verb("apply creates", _APPLY, whole),
+    Verb("apply updates", _APPLY, _updated, _drifted),
+    Verb("apply disables", _APPLY, _switched(enabled=False), _to_be_disabled, looks_elsewhere=True),
+    Verb("apply enables", _APPLY, _switched(enabled=True), _to_be_enabled, looks_elsewhere=True),
+    Verb("apply adopts", _APPLY, whole, _pinned, looks_elsewhere=True, foreign=1),
+    Verb("apply makes buckets", _APPLY, _closed, _buckets_gone, looks_elsewhere=True),
     Verb(
         "adopt",
         lambda world: ["ca", "adopt", "dev", "clients", world.arn("clients"), "--yes"],

@@ -123,6 +123,7 @@ class Verb:
         converged: asserts that what the verb is for has come true.
         prepare: makes the world in which it is run; without it, nothing exists.
         reads: it changes nothing, so there is nothing to run again.
+        looks_elsewhere: what it reads is what another verb of the list reads, so that its reads are failed there.
         foreign: how many CAs of the prepared world carry no tags of ours.
         tolerates: operations that it can do without, if it says so; ``EVERYTHING`` of one that reports what failed.
     """
@@ -132,6 +133,7 @@ class Verb:
     converged: Callable[[World], None]
     prepare: Callable[[World], None] = lambda world: None
     reads: bool = False
+    looks_elsewhere: bool = False
     foreign: int = 0
     tolerates: frozenset[str] = frozenset()
 

@@ -54,13 +54,6 @@ CHECKS = (
         "ThrottlingException and InternalFailure (Common Errors)",
     ),
     Check(
-        "account.unreachable",
-        _E,
-        "AWS does not answer",
-        "EndpointConnectionError, InternalFailure",
-        "STS API Reference",
-    ),
-    Check(
         "account.credentials",
         _E,
         "AWS does not take the credentials",
@@ -73,6 +66,13 @@ CHECKS = (
         "the credentials are of another account",
         "CAs made in the wrong account",
         "STS GetCallerIdentity",
+    ),
+    Check(
+        "account.unreachable",
+        _E,
+        "AWS does not answer",
+        "EndpointConnectionError, InternalFailure",
+        "STS API Reference",
     ),
     Check(
         "authority.creating", _I, "the CA is still being created", "RequestInProgressException", _GUIDE + ", CA states"
