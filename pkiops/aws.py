@@ -305,6 +305,7 @@ def _from_client_error(error: ClientError, operation: str, subject: str) -> Back
         hint = "a quota of the account is used up; see Service Quotas for AWS Private CA"
         own_code = "backend.quota"
     elif code == "RequestFailedException":
+        hint = "the service gives no reason: wait five minutes, until it forgets the request, then run the same command again"
         own_code = "backend.request-failed"
     elif code in {"ValidationException", "InvalidArgsException", "InvalidRequestException"}:
         own_code = "backend.invalid-request"

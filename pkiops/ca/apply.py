@@ -32,7 +32,7 @@ from pkiops.backends.interface import (
 )
 from pkiops.backends.prices import HasPrices
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
-from pkiops.ca.claims import Claims, inputs_digest, shown_caller
+from pkiops.ca.claims import Claims, inputs_digest, shown_caller, untagged
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
 from pkiops.ca.drift import same_subject, subject_text
 from pkiops.ca.index import IndexPublisher
@@ -163,14 +163,17 @@ class Hierarchy:
     def _create(self, wanted: DesiredAuthority) -> bool:
         claims = self._claims()
         hold = claims.take(wanted, self._digest(wanted))
-        # somebody may have been faster; and looking may have taken longer than the claim holds
-        while self._find(wanted) is None:
+        while True:
+            existing = self.backend.list_authorities()
+            if self._identified(existing, wanted) is not None:
+                return False  # somebody was faster
             if claims.is_held(hold):
                 break
-            hold = claims.take(wanted, self._digest(wanted))
-        else:
-            return False
+            hold = claims.take(wanted, self._digest(wanted))  # looking took longer than the claim holds
         reference = self.backend.create_authority(wanted.request)
+        if any(one.reference == reference for one in existing):
+            # within five minutes the service answers the same call with the same CA, whatever has been done to it since
+            raise untagged(self.environment.environment, wanted, hold.claim, reference)
         claims.fulfil(hold, reference)
         created = self.backend.describe_authority(reference)
         if not same_subject(wanted.request, created):
@@ -182,7 +185,7 @@ class Hierarchy:
         return True
 
     def _activate(self, wanted: DesiredAuthority) -> bool:
-        authority = self._require(wanted.label, wanted.generation)
+        authority = self._made(wanted)
         if authority.status is AuthorityStatus.ACTIVE:
             return False
         csr_der = self.backend.authority_csr(authority.reference)
@@ -273,9 +276,23 @@ class Hierarchy:
                     details={"caller": claim.caller, "reference": claim.reference},
                 )
 
-    def _find(self, wanted: DesiredAuthority) -> ObservedAuthority | None:
-        observed = self.backend.list_authorities()
+    def _identified(self, observed: Sequence[ObservedAuthority], wanted: DesiredAuthority) -> ObservedAuthority | None:
         return find_authority(observed, self.environment.environment, wanted.label, wanted.generation)
+
+    def _made(self, wanted: DesiredAuthority) -> ObservedAuthority:
+        """The authority that was created; one whose creation failed cannot be asked for its tags any more."""
+        observed = self.backend.list_authorities()
+        environment = self.environment.environment
+        if self._identified(observed, wanted) is None:
+            for one in observed:
+                if one.status is AuthorityStatus.FAILED and not one.tags and same_subject(wanted.request, one):
+                    raise InvalidState(
+                        f"{wanted.label} was created, but the service could not complete it: {one.reference} is FAILED",
+                        hint=f"delete it (aws acm-pca delete-certificate-authority), then run pkiops ca apply {environment}",
+                        code="ca.failed",
+                        details={"reference": one.reference},
+                    )
+        return require_authority(observed, environment, wanted.label, wanted.generation)
 
     def _require(self, label: str, generation: int) -> ObservedAuthority:
         return require_authority(self.backend.list_authorities(), self.environment.environment, label, generation)
