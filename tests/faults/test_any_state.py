@@ -101,7 +101,7 @@ class AnyState(RuleBasedStateMachine):
         self.runs = 0
 
     @initialize(
-        failed=st.sampled_from([(), (), (), (), (1,), (2,), (3,)]),
+        failed=st.sampled_from([(), (), (), (), (), (), (1,), (2,), (3,)]),
         late=st.sampled_from([(), (), (1,), (2,), (3,)]),
         applied=st.sampled_from([False, True, True]),
     )
@@ -258,8 +258,20 @@ class AnyState(RuleBasedStateMachine):
         assert self.foreign().items() >= foreign.items()
         assert {name: self.account.statements(name) for name in BUCKETS} == statements
 
+    # each rule is as likely as any other: these make it likely that what was changed meets an apply
+
     @rule()
     def apply_again(self) -> None:
+        self.apply()
+
+    @rule(hours=st.integers(min_value=0, max_value=30))
+    def apply_later(self, hours: int) -> None:
+        self.clock.advance(timedelta(hours=hours))
+        self.apply()
+
+    @rule(name=st.sampled_from(sorted(EDITS)))
+    def apply_another_file(self, name: str) -> None:
+        self.edit(EDITS[name])
         self.apply()
 
     # what must hold
@@ -316,6 +328,6 @@ def described(plan: Plan) -> str:
 
 
 AnyState.TestCase.settings = seeded(
-    20, stateful_step_count=14, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    40, stateful_step_count=16, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 TestAnyState = AnyState.TestCase
