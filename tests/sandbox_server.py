@@ -22,7 +22,7 @@ from pkiops.clock import Clock, ManualClock, Randomness
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.server import SandboxServer, bound_server
-from pkiops.sandbox.traffic import Hindrances
+from pkiops.sandbox.traffic import Hindrances, Traffic
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -38,6 +38,11 @@ class RunningSandbox:
     clock: Clock
     environment: dict[str, str] = field(default_factory=dict)
     server: SandboxServer | None = None
+
+    def hinder(self, hindrances: Hindrances) -> None:
+        """What calls run into from now on, in the place of what they ran into; they are counted from 0."""
+        assert self.server is not None
+        self.server.sandbox.traffic = Traffic(self.clock, hindrances)
 
     def client(self, service: str, region: str = REGION) -> Any:
         """A plain boto3 client of the administrator, one attempt per call."""

@@ -76,6 +76,9 @@ class Trouble(Protocol):
     def strikes(self, arrived: Arrived) -> Fault | None:
         """What strikes this one."""
 
+    def after(self, fault: Fault) -> None:
+        """The service has carried it out, and its answer is lost."""
+
 
 @dataclass
 class StrikesOne:
@@ -96,6 +99,10 @@ class StrikesOne:
                 self.struck = arrived
             return self.fault if self.struck and self.struck.identity == arrived.identity else None
 
+    def after(self, fault: Fault) -> None:
+        if fault is Fault.KILLED:
+            self.kill()
+
 
 @dataclass
 class StrikesEachOnce:
@@ -111,3 +118,6 @@ class StrikesEachOnce:
                 return None
             self.seen.add(arrived.identity)
             return self.fault
+
+    def after(self, fault: Fault) -> None:
+        pass
