@@ -12,7 +12,7 @@ from pkiops.ca.doctor.examine import Examination
 from pkiops.cli.output import emit, emit_json, table
 from pkiops.clock import SystemClock
 from pkiops.environment.finding import one_line
-from pkiops.errors import BackendError, ChangesPending, GuardRefused
+from pkiops.errors import AccessDenied, BackendError, ChangesPending, GuardRefused
 
 if TYPE_CHECKING:
     from pkiops.factory import Factory
