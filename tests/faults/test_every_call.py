@@ -59,7 +59,7 @@ def assert_clear(ran: Ran, number: int, fault: Fault, verb: Verb) -> bool:
     if len(ran.calls) < number:
         return False  # waiting makes the number of calls vary a little: it was over before
     struck = ran.calls[number - 1].call.operation
-    bucket = ran.calls[number - 1].identity[1].lstrip("/").partition("?")[0].partition("/")[0]
+    bucket = re.split("[/?]", f"{ran.calls[number - 1].identity[0]}/")[1]
     if fault is Fault.KILLED:
         assert ran.code in {-9, 0}, ran.said
         return ran.code == -9
