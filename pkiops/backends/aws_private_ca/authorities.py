@@ -119,13 +119,16 @@ class Authorities(Calls):
         )
         # an issuer that became ACTIVE a moment ago may not issue yet (terraform-provider-aws retries for a minute too)
         certificate = self._while_settling(
-            lambda: self._issue(parameters, salt=""),
+            lambda: self._issue(parameters, salt=request.replaces),
             lambda error: isinstance(error, InvalidState) and not is_root and self._is_active(request.issuer),
         )
         return self._fetch(request.issuer, certificate)
 
     def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
-        """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE."""
+        """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE.
+
+        An EXPIRED one that had been disabled before is DISABLED afterwards (User Guide, private CA lifecycle).
+        """
         parameters: dict[str, Any] = {
             "CertificateAuthorityArn": reference,
             "Certificate": pem.encode(chain[0], pem.CERTIFICATE),
@@ -141,10 +144,11 @@ class Authorities(Calls):
             self._when_free(install)
         except (InProgress, InvalidState):
             # another run may be installing, or have installed, the same certificate at this moment
-            if not self._is_active(reference):
-                self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+            self._wait_for(self._installed(reference), f"{reference} to become ACTIVE")
+            if self.authority_chain(reference)[0] != chain[0]:
+                raise
             return
-        self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+        self._wait_for(self._installed(reference), f"{reference} to become ACTIVE")
 
     def _tags_of(self, reference: str) -> Mapping[str, str] | None:
         """The tags of a CA; waits while it is CREATING, because until then nobody can say whose it is."""
@@ -167,9 +171,10 @@ class Authorities(Calls):
                 tags.update({tag["Key"]: tag.get("Value", "") for tag in page["Tags"]})
         return tags
 
-    def _active(self, reference: str) -> Callable[[], bool | None]:
+    def _installed(self, reference: str) -> Callable[[], bool | None]:
         def ask() -> bool | None:
-            return self._is_active(reference) or None
+            status = self.describe_authority(reference).status
+            return status in {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED} or None
 
         return ask
 

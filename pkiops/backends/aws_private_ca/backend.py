@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pkiops.aws import AwsClients
 from pkiops.backends.aws_private_ca.access import Permissions
+from pkiops.backends.aws_private_ca.audit_reports import AuditReports
 from pkiops.backends.aws_private_ca.caller import Caller
 from pkiops.backends.aws_private_ca.crl_bucket import CrlBucket
 from pkiops.clock import Clock
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from pkiops.backends.prices import Prices
 
 
-class AwsPrivateCa(CrlBucket, Caller, Permissions):
+class AwsPrivateCa(CrlBucket, AuditReports, Caller, Permissions):
     """AWS Private CA in one account and region.
 
-    Implements ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls,
-    KeepsCrlsInBucket, StatesPermissions, HasPrices and doctor's KnowsCaller. ``prices`` are the listed ones unless given.
+    Implements ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, RetiresAuthorities, IssuesCertificates, RevokesCertificates,
+    PublishesOwnCrls, PublishesCrlsInParts, KeepsCrlsInBucket, AuditsIssuance, StatesPermissions, HasPrices and doctor's KnowsCaller.
+    ``prices`` are the listed ones unless given.
     """
 
     def __init__(self, clients: AwsClients, clock: Clock, prices: Prices | None = None) -> None:

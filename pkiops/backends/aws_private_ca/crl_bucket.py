@@ -5,6 +5,7 @@ The policy does not refuse plain HTTP for reads: CDP URLs are http, and a CDN as
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pkiops.aws import partition_of, translated
@@ -18,7 +19,7 @@ _MAX_CRL_BYTES = 128 * 1024 * 1024
 
 
 class CrlBucket(Issuance):
-    """CRLs that the service publishes itself (PublishesOwnCrls)."""
+    """CRLs that the service publishes itself (PublishesOwnCrls, PublishesCrlsInParts)."""
 
     def crl_url(self, authority: ObservedAuthority) -> str | None:
         """The URL written into certificates."""
@@ -29,19 +30,36 @@ class CrlBucket(Issuance):
         if authority.crl is None:
             return None
         key = f"{authority.crl.path.strip('/')}/{shapes.authority_id(authority.reference)}.crl".lstrip("/")
-        where = f"s3://{authority.crl.bucket}/{key}"
         try:
-            with translated("GetObject", where):
-                answer = self._clients.s3().get_object(
-                    Bucket=authority.crl.bucket, Key=key, ExpectedBucketOwner=self._clients.access.account
-                )
-                if answer["ContentLength"] > _MAX_CRL_BYTES:
-                    raise VerificationFailed(f"{where} is larger than {_MAX_CRL_BYTES} bytes", code="crl.too-big")
-                return answer["Body"].read(_MAX_CRL_BYTES + 1)
+            return self._get(authority.crl.bucket, key)
         except NotFound as error:
             if error.details.get("aws_error") == "NoSuchBucket":
                 raise  # not "none yet": certificates point to a bucket that is gone
             return None
+
+    def fetch_crl_parts(self, authority: ObservedAuthority) -> Iterator[tuple[str, bytes]]:
+        """Every CRL in the CA's folder of the bucket (s3:ListObjectsV2, s3:GetObject): the names of parts are random, the folder may be shared."""
+        if authority.crl is None:
+            return
+        client, bucket, owner = self._clients.s3(), authority.crl.bucket, self._clients.access.account
+        prefix = f"{authority.crl.path.strip('/')}/".lstrip("/")
+        with translated("ListObjectsV2", f"s3://{bucket}/{prefix}"):
+            pages = client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, Delimiter="/", ExpectedBucketOwner=owner
+            )
+            keys = [one["Key"] for page in pages for one in page.get("Contents", []) if one["Key"].endswith(".crl")]
+        for key in sorted(keys):
+            yield key[len(prefix) :], self._get(bucket, key)
+
+    def _get(self, bucket: str, key: str) -> bytes:
+        where = f"s3://{bucket}/{key}"
+        with translated("GetObject", where):
+            answer = self._clients.s3().get_object(
+                Bucket=bucket, Key=key, ExpectedBucketOwner=self._clients.access.account
+            )
+            if answer["ContentLength"] > _MAX_CRL_BYTES:
+                raise VerificationFailed(f"{where} is larger than {_MAX_CRL_BYTES} bytes", code="crl.too-big")
+            return answer["Body"].read(_MAX_CRL_BYTES + 1)
 
     def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         """The statements that the CRL bucket's policy needs (KeepsCrlsInBucket).
