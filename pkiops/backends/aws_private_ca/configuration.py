@@ -1,7 +1,8 @@
 """Changing certificate authorities that exist: revocation, status, deletion, tags, resource policy and ACM's permission.
 
 Source: UpdateCertificateAuthority, DeleteCertificateAuthority, RestoreCertificateAuthority, TagCertificateAuthority, PutPolicy, GetPolicy,
-DeletePolicy, CreatePermission, ListPermissions and DeletePermission of the service's API reference. Updates read first and keep every field we have no word for.
+DeletePolicy, CreatePermission, ListPermissions and DeletePermission of the service's API reference.
+Updates read first and keep every field we have no word for.
 """
 
 from __future__ import annotations
