@@ -1,7 +1,8 @@
 """Keeping the published index of authorities: every verb that changes an authority calls ``publish`` when it is done.
 
 What this module decides: which authorities the index names (every declared label, current and older generations, that has a certificate and is not
-deleted), when what is published says the same already, and that it is replaced with If-Match, so that of two runs the later look at the world wins.
+deleted), that a chain leads over the certificates that the CAs above have now (a renewed root has the key of the one before it),
+when what is published says the same already, and that it is replaced with If-Match, so that of two runs the later look at the world wins.
 What the index means to its readers is ``pkiops.environment.index``.
 """
 
@@ -114,7 +115,7 @@ class IndexPublisher:
             digest=index_digest(self.environment),
             authorities=tuple(
                 IndexedAuthority(label=label, generation=generation, reference=one.reference, chain=chain)
-                for (label, generation, one), chain in zip(members, chains, strict=True)
+                for (label, generation, one), chain in zip(members, present_chains(chains), strict=True)
             ),
         )
 
@@ -127,6 +128,29 @@ class IndexPublisher:
                 if one is not None and one.status in _HAS_CERTIFICATE and one.not_after is not None:
                     members.append((label, generation, one))
         return members
+
+
+def present_chains(chains: Sequence[tuple[bytes, ...]]) -> list[tuple[bytes, ...]]:
+    """Chains in which each CA above has the certificate that it has now, by its own chain, in place of one for the same name and key.
+
+    The service keeps the chain of a CA as it was when its certificate was installed; a CA above that was renewed since is in it as it was then.
+    """
+    present = {_name_and_key(chain[0]): chain[0] for chain in chains}
+    return [(chain[0], *(present.get(_name_and_key(der), der) for der in chain[1:])) for chain in chains]
+
+
+def _name_and_key(der: bytes) -> tuple[bytes, bytes]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    from pkiops.x509.armor import PARSE_ERRORS
+
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return certificate.subject.public_bytes(), key
+    except PARSE_ERRORS:
+        return der, b""
 
 
 def _readable(published: StoredObject | None) -> AuthorityIndex | None:

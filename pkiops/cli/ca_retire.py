@@ -1,4 +1,4 @@
-"""``pkiops ca disable|enable|delete|restore``: the end of a CA's life, and back."""
+"""``pkiops ca disable|enable|delete|restore|renew``: the end of a CA's life, and what puts it off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from pkiops.cli.ca import AllowEndpoint, app
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
-from pkiops.cli.output import ask
+from pkiops.cli.output import ask, note
 from pkiops.cli.wiring import factory_of, progress_of
 
 if TYPE_CHECKING:
@@ -122,6 +122,33 @@ def restore_command(
     done = restoration.apply(plan, progress=progress_of(ctx))
     facts = restored(restoration.target())
     show_done("ca-restore", plan, done, factory.clock.now(), facts, as_json=format_ is Format.JSON)
+
+
+@app.command("renew")
+def renew_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    authority: Annotated[str, typer.Argument(metavar="AUTHORITY", help="The authority, with renew_from in the file.")],
+    yes: YesOption = False,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Give a CA a new certificate for the same key, from the day that the file says (renew_from)."""
+    from pkiops.ca.renewal import Renewal
+    from pkiops.cli.ca import hierarchy_of
+    from pkiops.cli.ca_done import announce, show_done
+
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    renewal = Renewal(hierarchy_of(factory), authority)
+    plan = renewal.plan()
+    announce(plan)
+    if plan.pending:
+        ask(f"Renew this CA of account {factory.identity.account}?", yes=yes)
+    done = renewal.apply(plan, progress=progress_of(ctx))
+    facts = {"sha256": renewal.sha256()}
+    if done:
+        note(f"if the file pins it, pin the new one in authorities.{authority}:  sha256: {facts['sha256']}")
+    show_done("ca-renew", plan, done, factory.clock.now(), facts, as_json=format_ is Format.JSON)
 
 
 def _switch(
