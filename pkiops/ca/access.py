@@ -22,6 +22,8 @@ from pkiops.stores.interface import BucketRights, Buckets
 # what a managed policy may be long, white space apart (IAM quotas)
 MAX_MANAGED = 6144
 _CRLS = "*.crl"
+# what deleting a CA puts into the archive before
+_AUDIT_REPORTS = "audit-report/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def persona_policy(
         "Version": "2012-10-17",
         "Statement": [
             *backend.authority_permissions(rights),
-            *buckets.bucket_permissions(_bucket_rights(environment, persona)),
+            *buckets.bucket_permissions(_bucket_rights(environment, persona, may_delete=may_delete)),
         ],
     }
     made = PersonaPolicy(persona, document, ())
@@ -128,12 +130,13 @@ def _authority_rights(
     )
 
 
-def _bucket_rights(environment: Environment, persona: Persona) -> tuple[BucketRights, ...]:
+def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bool) -> tuple[BucketRights, ...]:
     name, crl, trust = environment.environment, environment.publication.crl, environment.publication.trust
     if persona is Persona.PROVISIONER:
         keys = provisioner_keys(name)
+        kept = (_CRLS, _AUDIT_REPORTS) if may_delete else ()
         return (
-            BucketRights(bucket=crl.bucket, keep=crl.manage, look=True, find=True),
+            BucketRights(bucket=crl.bucket, keep=crl.manage, look=True, find=True, read=kept),
             BucketRights(bucket=trust.bucket, keep=trust.manage, look=True, find=True, read=keys, write=keys),
         )
     if persona is Persona.PUBLISHER:
