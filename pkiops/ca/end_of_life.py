@@ -157,6 +157,8 @@ def delete_plan(
         warnings.append(
             f"a CA that is {one.status.value} is gone at once and cannot be restored; it has issued nothing"
         )
+        # CreateCertificateAuthority: the token of an equal call is remembered for five minutes
+        warnings.append("wait five minutes before the next ca apply: until then the service answers it with this CA")
     else:
         last = now + timedelta(days=days)
         changes.append(Change("restorable", None, f"for {days} days"))
@@ -237,9 +239,12 @@ def _still_live(target: Target, issued: Issued) -> GuardRefused:
     shown = _listed(issued.examples, issued.live)
     last = f"{issued.last:%Y-%m-%d}" if issued.last else "never"
     taken = f", by the report of {issued.report.created_at:%Y-%m-%d %H:%M}Z" if issued.report else ""
+    revoking = f"pkiops cert revoke {target.environment} SERIAL --authority {target.label}"
+    if issued.live_authorities:
+        revoking += "; of a CA: aws acm-pca revoke-certificate"
     return GuardRefused(
         f"{target.address} ({target.authority.reference}) has {_live_text(issued)} below it, the last until {last}{taken}: {shown}",
-        hint="wait for their end, or revoke them; without their CA nobody can. To delete it all the same: --allow-live-certificates",
+        hint=f"wait for their end, or revoke them ({revoking}); without their CA nobody can. To delete it all the same: --allow-live-certificates",
         code="ca.live-certificates",
         details={"live": issued.live, "live_authorities": issued.live_authorities, "last_not_after": last},
     )

@@ -106,7 +106,10 @@ class IndexPublisher:
     def _index(self, observed: Sequence[ObservedAuthority]) -> AuthorityIndex:
         members = self._members(observed)
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
-            chains = list(pool.map(self.backend.authority_chain, [one.reference for _, _, one in members]))
+            kept = list(pool.map(self.backend.authority_chain, [one.reference for _, _, one in members]))
+        # late: most looks at the index write none
+        from pkiops.x509.present import present_chains
+
         backend = self.environment.backend
         return AuthorityIndex(
             environment=self.environment.environment,
@@ -115,7 +118,7 @@ class IndexPublisher:
             digest=index_digest(self.environment),
             authorities=tuple(
                 IndexedAuthority(label=label, generation=generation, reference=one.reference, chain=chain)
-                for (label, generation, one), chain in zip(members, present_chains(chains), strict=True)
+                for (label, generation, one), chain in zip(members, present_chains(kept), strict=True)
             ),
         )
 
@@ -128,29 +131,6 @@ class IndexPublisher:
                 if one is not None and one.status in _HAS_CERTIFICATE and one.not_after is not None:
                     members.append((label, generation, one))
         return members
-
-
-def present_chains(chains: Sequence[tuple[bytes, ...]]) -> list[tuple[bytes, ...]]:
-    """Chains in which each CA above has the certificate that it has now, by its own chain, in place of one for the same name and key.
-
-    The service keeps the chain of a CA as it was when its certificate was installed; a CA above that was renewed since is in it as it was then.
-    """
-    present = {_name_and_key(chain[0]): chain[0] for chain in chains}
-    return [(chain[0], *(present.get(_name_and_key(der), der) for der in chain[1:])) for chain in chains]
-
-
-def _name_and_key(der: bytes) -> tuple[bytes, bytes]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    from pkiops.x509.armor import PARSE_ERRORS
-
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return certificate.subject.public_bytes(), key
-    except PARSE_ERRORS:
-        return der, b""
 
 
 def _readable(published: StoredObject | None) -> AuthorityIndex | None:
