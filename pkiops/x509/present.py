@@ -1,7 +1,8 @@
 """Certificates of one CA that follow each other: the same name and the same key.
 
-What this module decides: that a chain leads as well over the certificate that a CA has now as over the one it had when the chain was made, because what
-is below it names and verifies under the same name and key (RFC 5280 section 6.1.3). Services keep a chain as it was when a certificate was installed.
+What this module decides: that a chain leads as well over the certificate that a CA has now as over the one it had when the chain was made, because
+what is below it names and verifies under the same name and key (RFC 5280 section 6.1.3). Services keep a chain as it was when a certificate was
+installed.
 """
 
 from __future__ import annotations
