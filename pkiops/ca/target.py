@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, identity_tags, of_environment
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import Desired, DesiredAuthority
-from pkiops.ca.drift import same_subject
+from pkiops.ca.drift import same_subject, subject_text
 from pkiops.errors import GuardRefused, InputError, NotFound
 
 _UNTAGGED = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
@@ -152,17 +152,25 @@ def _named(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish, 
             hint="after the days it could be restored in, a DELETED CA is gone for ever",
             code="ca.not-found",
         )
-    target = Target(desired.environment, wish.label, generation, found, None)
-    if found.status not in _UNTAGGED and not is_tagged_as(found, target):
-        said = ", ".join(
-            f"{key}={value}" for key, value in sorted((found.tags or {}).items()) if key.startswith("pkiops:")
-        )
-        raise GuardRefused(
-            f"{wish.reference} is not {target.address} generation {generation}: its tags are {said or 'none of ours'}",
-            hint="name the authority and the generation that it is",
-            code="ca.foreign",
-        )
-    return found
+    if found.tags or found.status not in _UNTAGGED:
+        target = Target(desired.environment, wish.label, generation, found, None)
+        if is_tagged_as(found, target):
+            return found
+        tags = sorted((found.tags or {}).items())
+        problem = f"its tags are {', '.join(f'{key}={value}' for key, value in tags if key.startswith('pkiops:')) or 'none of ours'}"
+    else:
+        declared = _declared(desired, wish.label, generation)
+        # after it was restored its tags tell whose it is; of one that never came to be nothing ever does
+        if found.status is AuthorityStatus.DELETED and declared is None:
+            return found
+        if declared is not None and _twins([found], declared, _UNTAGGED):
+            return found
+        problem = f"it has no readable tags, and its subject is {subject_text(found)}"
+    raise GuardRefused(
+        f"{wish.reference} is not {desired.environment}/ca/{wish.label} generation {generation}: {problem}",
+        hint="name the authority and the generation that it is",
+        code="ca.foreign",
+    )
 
 
 def _twins(
