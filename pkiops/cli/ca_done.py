@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkiops.ca.report import render_plan
-from pkiops.cli.output import emit, emit_json, note_plan
-from pkiops.errors import BackendError
+from pkiops.cli.output import emit, emit_json, note, note_plan
+from pkiops.errors import BackendError, NotFound
 from pkiops.plan import Action, ActionKind, Plan
 
 if TYPE_CHECKING:
@@ -42,23 +42,33 @@ def show_done(
     emit("\n".join(lines) or f"{plan.environment}: nothing was left to do")
 
 
+def looked_at(look: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Facts about what is there now; what was asked for is done even if they cannot be read, which is said."""
+    try:
+        return look()
+    except BackendError as error:
+        note(f"done, but what is there now cannot be looked at: {error.message}")
+        return {}
+
+
 def deleted(backend: ReadsAuthorities, look: Look, folder: Path) -> dict[str, Any]:
     """Where what it issued is kept, and until when a deleted CA can be restored."""
     one = look.target.authority
-    try:
-        until = backend.describe_authority(one.reference).restorable_until
-    except BackendError:
-        # it never came to be and is gone at once, or cannot be looked at: what was asked for is done all the same
-        until = None
-    archived = (
-        folder if any(change.field == "archive" for action in look.plan.actions for change in action.changes) else None
-    )
+    archived = any(change.field == "archive" for action in look.plan.actions for change in action.changes)
+    until = _restorable(backend, one.reference)
     return {
         "reference": one.reference,
-        "archive": str(archived) if archived else None,
+        "archive": str(folder) if archived else None,
         "restorable_until": f"{until:%Y-%m-%dT%H:%M:%SZ}" if until else None,
         "restore_with": f"pkiops ca restore {look.target.words} --arn {one.reference}" if until else None,
     }
+
+
+def _restorable(backend: ReadsAuthorities, reference: str) -> datetime | None:
+    try:
+        return backend.describe_authority(reference).restorable_until
+    except NotFound:
+        return None  # it never came to be, and is gone at once
 
 
 def restored(target: Target) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pkiops.cli.ca import AllowEndpoint, app
+from pkiops.cli.ca import AllowEndpoint, app, hierarchy_of
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
 from pkiops.cli.output import ask, note
 from pkiops.cli.wiring import factory_of, progress_of
@@ -83,7 +83,7 @@ def delete_command(  # noqa: PLR0917 - options of the command line
     """Delete a DISABLED CA, after its audit report, certificates and CRL were archived."""
     from pkiops.ca.deletion import Deletion
     from pkiops.ca.target import Wish
-    from pkiops.cli.ca_done import announce, deleted, show_done
+    from pkiops.cli.ca_done import announce, deleted, looked_at, show_done
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     wish = Wish(authority, generation, arn)
@@ -93,7 +93,7 @@ def delete_command(  # noqa: PLR0917 - options of the command line
     if look.plan.pending:
         ask(f"Delete this CA of account {factory.identity.account}?", yes=yes)
     done = deletion.apply(look, progress=progress_of(ctx))
-    facts = deleted(factory.backend, look, deletion.folder_of(look.target))
+    facts = looked_at(lambda: deleted(factory.backend, look, deletion.folder_of(look.target)))
     show_done("ca-delete", look.plan, done, factory.clock.now(), facts, as_json=format_ is Format.JSON)
 
 
@@ -111,7 +111,7 @@ def restore_command(
     """Bring a DELETED CA back, while it can be; it comes back DISABLED."""
     from pkiops.ca.retirement import Restoration
     from pkiops.ca.target import Wish
-    from pkiops.cli.ca_done import announce, restored, show_done
+    from pkiops.cli.ca_done import announce, looked_at, restored, show_done
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     restoration = Restoration(_estate(factory), Wish(authority, generation, arn))
@@ -120,7 +120,7 @@ def restore_command(
     if plan.pending:
         ask(f"Restore this CA of account {factory.identity.account}?", yes=yes)
     done = restoration.apply(plan, progress=progress_of(ctx))
-    facts = restored(restoration.target())
+    facts = looked_at(lambda: restored(restoration.target()))
     show_done("ca-restore", plan, done, factory.clock.now(), facts, as_json=format_ is Format.JSON)
 
 
@@ -135,8 +135,7 @@ def renew_command(
 ) -> None:
     """Give a CA a new certificate for the same key, from the day that the file says (renew_from)."""
     from pkiops.ca.renewal import Renewal
-    from pkiops.cli.ca import hierarchy_of
-    from pkiops.cli.ca_done import announce, show_done
+    from pkiops.cli.ca_done import announce, looked_at, show_done
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     renewal = Renewal(hierarchy_of(factory), authority)
@@ -145,8 +144,8 @@ def renew_command(
     if plan.pending:
         ask(f"Renew this CA of account {factory.identity.account}?", yes=yes)
     done = renewal.apply(plan, progress=progress_of(ctx))
-    facts = {"sha256": renewal.sha256()}
-    if done:
+    facts = looked_at(lambda: {"sha256": renewal.sha256()})
+    if done and facts:
         note(f"if the file pins it, pin the new one in authorities.{authority}:  sha256: {facts['sha256']}")
     show_done("ca-renew", plan, done, factory.clock.now(), facts, as_json=format_ is Format.JSON)
 

@@ -118,7 +118,7 @@ class AuditReports(Calls):
 
 def _comes_too_soon(error: BackendError) -> bool:
     # which error the service gives for a second report within half an hour is not documented; these two are modelled for the call
-    return error.code == "backend.request-failed" or isinstance(error, InProgress)
+    return error.code == "backend.request-failed" or isinstance(error.__cause__, InProgress)
 
 
 def _too_soon(reference: str, newest: AuditReport | None, since: datetime) -> InProgress:
