@@ -201,10 +201,14 @@ class Deletion:
         one = before.authority
         if (one.reference, one.status, one.changed_at) != (now.reference, now.status, now.changed_at):
             raise GuardRefused(
-                f"nothing was deleted: {before.address} ({one.reference}) was {one.status.value}, and now {now.reference} is {now.status.value}",
+                f"nothing was deleted: {before.address} ({one.reference}) was {_state(one)}, and now {now.reference} is {_state(now)}",
                 hint=f"somebody else works on it; look at it again: pkiops ca show {before.environment}",
                 code="plan.moved",
             )
+
+
+def _state(one: ObservedAuthority) -> str:
+    return f"{one.status.value} since {one.changed_at:%Y-%m-%d %H:%M:%S}Z" if one.changed_at else one.status.value
 
 
 def count_issued(rows: Iterable[AuditedCertificate], now: datetime) -> dict[str, Any]:
