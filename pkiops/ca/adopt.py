@@ -7,7 +7,7 @@ away, and that no second CA gets an identity. What the service can change (CRL s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cryptography import x509
@@ -16,14 +16,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pkiops.backends.identity import IDENTITY_TAGS, Identities
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
-from pkiops.ca.drift import immutable_changes
+from pkiops.ca.details import Details, certificate_facts
+from pkiops.ca.drift import certificate_changes, immutable_changes
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
+from pkiops.ca.settle import settled
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
 from pkiops.progress import Progress
-from pkiops.x509.certificate import fingerprint, load_certificate, view
+from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
 from pkiops.x509.present import is_same_authority
 
@@ -59,7 +61,8 @@ class Adoption:
             InvalidState: it is in no state to be adopted.
             GuardRefused: it is not what the file declares, or somebody else's; or the authority exists already.
         """
-        observed = self.backend.list_authorities()
+        listed = self.backend.list_authorities()
+        observed = settled([replace(self.wanted, arn=reference)], self.backend, listed, exact=True)
         found = next((one for one in observed if one.reference == reference), None)
         where = f"{self.environment.environment}/ca/{self.wanted.label}"
         if found is None:
@@ -140,9 +143,8 @@ class Adoption:
         source = f"the chain of {found.reference}"
         chain = [load_certificate(der, source) for der in self.backend.authority_chain(found.reference)]
         verify_ca_chain(chain, at=found.not_before)
-        own, changes = view(chain[0]), []
-        if own.path_length != self.wanted.path_length:
-            changes.append(Change("path length", _text(own.path_length), _text(self.wanted.path_length)))
+        own = certificate_facts(chain[0].public_bytes(Encoding.DER))
+        changes = [*certificate_changes(self.wanted, Details(own))]
         if self.wanted.sha256 is not None and own.sha256 != self.wanted.sha256:
             changes.append(Change("sha256", own.sha256, self.wanted.sha256))
         issuer = self._issuer_certificate(observed)
@@ -172,7 +174,3 @@ def _der(certificate: x509.Certificate | None) -> bytes:
 
 def _named(certificate: x509.Certificate | None) -> str:
     return "itself" if certificate is None else fingerprint(certificate)
-
-
-def _text(path_length: int | None) -> str:
-    return "unlimited" if path_length is None else str(path_length)

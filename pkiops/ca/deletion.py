@@ -102,7 +102,7 @@ class Deletion:
             allow_live=self.allow_live,
             now=self.estate.clock.now(),
         )
-        return Look(target, issued, plan)
+        return Look(target, issued, self.estate.placed(plan))
 
     def folder_of(self, target: Target) -> Path:
         """The archive's folder."""
@@ -135,7 +135,7 @@ class Deletion:
         return self.estate.run(shown.plan, shown.plan, delete, progress=progress, resume=resume)
 
     def _target(self) -> Target:
-        return find_target(self.backend.list_authorities(), self.estate.desired, self.wish)
+        return find_target(self.estate.observe(self.wish), self.estate.desired, self.wish)
 
     def _archive(self, target: Target) -> Archive:
         whose = {

@@ -6,6 +6,7 @@ Rules:
 - what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation", or, of a certificate, a new one;
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant, and a DISABLED one until the file does;
+- nothing is signed by a CA in the plan that adopts it: its CRL is configured by the next one;
 - resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
 - the published index is rewritten last, whenever an authority changes or it does not name what exists.
 
@@ -37,8 +38,7 @@ from pkiops.ca.drift import (
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
 from pkiops.ca.renewal import renewal_action, renewal_state
-from pkiops.ca.unmanaged import unmanaged
-from pkiops.environment.finding import listed
+from pkiops.ca.unmanaged import undeclared, unmanaged
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
@@ -62,10 +62,16 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     disabled: list[Action] = []
     unusable: set[str] = set()
     silent: set[str] = set()
+    adopted: set[str | None] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
         planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
+            planned = [_after_adoption(address(desired.environment, authority.label), authority)]
+            adopted.add(authority.label)
+        if any(action.kind is ActionKind.ADOPT for action in planned):
+            adopted.add(authority.label)
         if any(action.kind is ActionKind.BLOCKED for action in planned):
             unusable.add(authority.label)
         if found is not None and found.status is AuthorityStatus.DISABLED and authority.enabled is False:
@@ -77,7 +83,7 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     return Plan(
         environment=desired.environment,
         actions=(*actions, *authorities, *index),
-        unmanaged=unmanaged(desired, observed.authorities),
+        unmanaged=(*unmanaged(desired, observed.authorities), *undeclared(desired, observed)),
     )
 
 
@@ -174,6 +180,12 @@ def _found_actions(
     return _existing_actions(where, wanted, found, details, renewal, now)
 
 
+def _after_adoption(where: str, wanted: DesiredAuthority) -> Action:
+    # what is signed names the CRL that its issuer has at that moment, for ever
+    reason = f"is for the plan after this one, when its issuer {wanted.issuer} is adopted and configured as declared"
+    return Action(ActionKind.NO_OP, where, reason)
+
+
 def _existing_actions(
     where: str,
     wanted: DesiredAuthority,
@@ -211,9 +223,16 @@ def _update(where: str, wanted: DesiredAuthority, found: ObservedAuthority, deta
     if revocation:
         reasons.append("CRL or OCSP settings differ; certificates already issued keep their distribution point")
     if others:
-        reasons.append(f"{listed(dict.fromkeys(change.field.split()[0] for change in others))} not as declared")
+        kinds = dict.fromkeys("tags" if change.field.startswith("tag ") else change.field for change in others)
+        reasons.append(f"{', '.join(kinds)} not as declared")
     changes = (*revocation, *others)
-    return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes)] if changes else []
+    warnings = _lets_in(wanted, changes)
+    return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes, warnings=warnings)] if changes else []
+
+
+def _lets_in(wanted: DesiredAuthority, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """Whom a new resource policy lets in from other accounts: what a reviewer must not read past."""
+    return tuple(f"lets in: {one}" for one in wanted.lets_in) if any(one.field == "policy" for one in changes) else ()
 
 
 def _disable(where: str, wanted: DesiredAuthority) -> Action:
@@ -242,7 +261,10 @@ def _missing_actions(
     actions = [_create(where, wanted, prices), _activate(where, wanted)]
     changes = sharing_changes(wanted, None, NO_DETAILS)
     if changes:
-        actions.append(Action(ActionKind.UPDATE, where, "shared once it is ACTIVE", changes))
+        shared = Action(
+            ActionKind.UPDATE, where, "shared once it is ACTIVE", changes, warnings=_lets_in(wanted, changes)
+        )
+        actions.append(shared)
     return [*actions, _disable(where, wanted)] if wanted.enabled is False else actions
 
 
@@ -265,7 +287,7 @@ def _create(where: str, wanted: DesiredAuthority, prices: HasPrices | None) -> A
     own = {key: value for key, value in request.tags.items() if not key.startswith("pkiops:")}
     changes += [Change(f"tag {key}", None, value) for key, value in sorted(own.items())]
     warnings = ("its key cannot leave the region, and deleting it takes at least 7 days",)
-    reason = "does not exist"
+    reason = "does not exist" if wanted.generation == 1 else f"generation {wanted.generation} does not exist"
     return Action(
         ActionKind.CREATE, where, reason, tuple(changes), irreversible=True, monthly_cost_usd=usd, warnings=warnings
     )

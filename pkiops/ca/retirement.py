@@ -8,16 +8,23 @@ What each verb says and accepts is ``end_of_life.py``; deleting is ``deletion.py
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pkiops.backends.interface import AuthorityStatus, ReadsAuthorities, RetiresAuthorities
+from pkiops.backends.interface import (
+    AuthorityStatus,
+    ConfirmsTags,
+    ObservedAuthority,
+    ReadsAuthorities,
+    RetiresAuthorities,
+)
 from pkiops.backends.prices import HasPrices
 from pkiops.ca.below import live_by_authority, with_counts
 from pkiops.ca.desired import Desired
 from pkiops.ca.end_of_life import restore_plan, switch_plan
 from pkiops.ca.index import IndexPublisher
-from pkiops.ca.target import Target, Wish, find_deleted, find_target, is_tagged_as
+from pkiops.ca.place import place_of
+from pkiops.ca.target import Target, Wish, find_deleted, find_target, in_doubt, is_tagged_as
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, NotFound, VerificationFailed
@@ -49,6 +56,19 @@ class Estate:
     index: IndexPublisher
     clock: Clock
     entries: Callable[[], Iterable[Entry]] | None = None
+
+    def observe(self, wish: Wish) -> tuple[ObservedAuthority, ...]:
+        """Everything that exists, with the tags confirmed of what may be meant."""
+        observed = self.backend.list_authorities()
+        doubtful = in_doubt(observed, self.desired, wish)
+        if not doubtful or not isinstance(self.backend, ConfirmsTags):
+            return observed
+        answers = {one.reference: one for one in self.backend.confirm_tags(doubtful)}
+        return tuple(answers.get(one.reference, one) for one in observed)
+
+    def placed(self, plan: Plan) -> Plan:
+        """A plan that says where it acts."""
+        return replace(plan, place=place_of(self.environment))
 
     def publish(self) -> bool:
         """Bring the index to what exists; where there is no bucket yet, nothing was applied and nothing is published."""
@@ -122,10 +142,10 @@ class Switch:
         return self.estate.run(shown, self._plan(target), switch, progress=progress, resume=resume)
 
     def _target(self) -> Target:
-        return find_target(self.estate.backend.list_authorities(), self.estate.desired, self.wish)
+        return find_target(self.estate.observe(self.wish), self.estate.desired, self.wish)
 
     def _plan(self, target: Target) -> Plan:
-        return switch_plan(self.estate.environment, target, enabled=self.enabled)
+        return self.estate.placed(switch_plan(self.estate.environment, target, enabled=self.enabled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +185,15 @@ class Restoration:
 
     def target(self) -> Target:
         """The CA in question as it is now."""
-        return find_deleted(self.estate.backend.list_authorities(), self.estate.desired, self.wish)
+        return find_deleted(self.estate.observe(self.wish), self.estate.desired, self.wish)
 
     def _plan(self, target: Target) -> Plan:
-        return restore_plan(target, self.estate.backend, self.estate.clock.now())
+        return self.estate.placed(restore_plan(target, self.estate.backend, self.estate.clock.now()))
 
     def _require_ours(self, target: Target) -> None:
         reference = target.authority.reference
-        restored = next((one for one in self.estate.backend.list_authorities() if one.reference == reference), None)
+        observed = self.estate.observe(replace(self.wish, reference=reference))
+        restored = next((one for one in observed if one.reference == reference), None)
         if restored is not None and restored.status is AuthorityStatus.DELETED:
             return  # somebody deletes it again at this moment
         if restored is None or not is_tagged_as(restored, target):

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.ca.drift import crl_text, subject_text
 from pkiops.ca.fingerprints import fingerprint
+from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError
+
+if TYPE_CHECKING:
+    from pkiops.ca.details import Count, Details
+
+_READERS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownAuthority:
-    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one."""
+    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
+
+    ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells. ``details`` are None
+    unless somebody looked deep.
+    """
 
     label: str
     generation: int
@@ -24,10 +37,15 @@ class ShownAuthority:
     declared: DesiredAuthority | None
     observed: ObservedAuthority | None
     sha256: str | None
+    is_older: bool = False
+    details: Details | None = None
 
 
 def shown_authorities(
-    desired: Desired, observed: Iterable[ObservedAuthority], fingerprints: dict[str, str]
+    desired: Desired,
+    observed: Iterable[ObservedAuthority],
+    fingerprints: dict[str, str],
+    details: Mapping[str, Details] = MappingProxyType({}),
 ) -> tuple[ShownAuthority, ...]:
     """Declared authorities, issuers first, then tagged ones that the file does not declare (older generations).
 
@@ -37,8 +55,9 @@ def shown_authorities(
     found = of_environment(observed, desired.environment)
     shown = []
     seen: set[str] = set()
+    identities = Identities(found, desired.environment)
     for wanted in desired.authorities:
-        match = find_authority(found, desired.environment, wanted.label, wanted.generation)
+        match = identities.find(wanted.label, wanted.generation)
         if match:
             seen.add(match.reference)
         shown.append(
@@ -49,46 +68,64 @@ def shown_authorities(
                 declared=wanted,
                 observed=match,
                 sha256=fingerprints.get(match.reference) if match else None,
+                details=details.get(match.reference) if match else None,
             )
         )
+    known = {one.label: one for one in desired.authorities}
     for other in found:
         if other.reference not in seen:
             tags = other.tags or {}
-            generation = tags.get(TAG_GENERATION, "")
+            text, label = tags.get(TAG_GENERATION, ""), tags.get(TAG_AUTHORITY, "?")
+            generation = int(text) if text.isascii() and text.isdecimal() else 0
+            newest = known.get(label)
+            is_older = newest is not None and 0 < generation < newest.generation
             shown.append(
                 ShownAuthority(
-                    label=tags.get(TAG_AUTHORITY, "?"),
-                    generation=int(generation) if generation.isdecimal() else 0,
-                    issuer=None,
+                    label=label,
+                    generation=generation,
+                    issuer=newest.issuer if newest is not None and is_older else None,
                     declared=None,
                     observed=other,
                     sha256=fingerprints.get(other.reference),
+                    is_older=is_older,
                 )
             )
     return tuple(shown)
 
 
 def read_fingerprints(
-    reader: ReadsAuthorities, observed: Iterable[ObservedAuthority], environment: str
+    reader: ReadsAuthorities,
+    observed: Iterable[ObservedAuthority],
+    environment: str,
+    count: Count = lambda total: None,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """SHA-256 of each CA's certificate by reference, and a line for each that could not be read: one does not stop the rest."""
-    fingerprints: dict[str, str] = {}
-    unreadable = []
-    for one in of_environment(observed, environment):
-        if one.not_after is None:
-            continue
+    """SHA-256 of each CA's certificate by reference, and a line for each that could not be read: one does not stop the rest.
+
+    ``count`` is given how many will be read, and returns what is told of each.
+    """
+    asked = [one.reference for one in of_environment(observed, environment) if one.not_after is not None]
+    counted = count(len(asked))
+
+    def read(reference: str) -> tuple[str | None, str]:
         try:
-            fingerprints[one.reference] = fingerprint(reader, one.reference)
+            return fingerprint(reader, reference), ""
         except BackendError as error:
-            unreadable.append(f"no fingerprint: {error.message}")
-    return fingerprints, tuple(unreadable)
+            return None, f"no fingerprint: {error.message}"
+        finally:
+            if counted is not None:
+                counted.one_done()
+
+    with ThreadPoolExecutor(max_workers=_READERS) as pool:
+        answers = dict(zip(asked, pool.map(read, asked), strict=True))
+    found = {reference: digest for reference, (digest, _) in answers.items() if digest is not None}
+    return found, tuple(problem for _, problem in answers.values() if problem)
 
 
 def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime) -> str:
     """The hierarchy as a tree of text."""
     lines = [environment]
     tops = [one for one in shown if one.declared is not None and one.issuer is None]
-    others = [one for one in shown if one.declared is None]
+    others = [one for one in shown if one.declared is None and one.issuer is None]
     branches = [*tops, *others]
     for position, one in enumerate(branches):
         lines.extend(_branch(environment, one, shown, now, prefix="", is_last=position == len(branches) - 1))
@@ -98,7 +135,7 @@ def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime
 def _branch(
     environment: str, one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
 ) -> list[str]:
-    children = [c for c in shown if c.declared is not None and c.issuer == one.label and one.declared is not None]
+    children = [c for c in shown if c.issuer == one.label and one.declared is not None]
     stem = prefix + ("└── " if is_last else "├── ")
     below = prefix + ("    " if is_last else "│   ")
     inner = below + ("│   " if children else "    ")
@@ -114,9 +151,10 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
         return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
-    undeclared = "" if one.declared else "  not declared in the file"
-    lines = [f"{title}  {observed.status.value}{undeclared}"]
-    lines.append(", ".join(f"{name}={value}" for name, value in observed.subject.items()))
+    undeclared = "" if one.declared else "  an older generation" if one.is_older else "  not declared in the file"
+    why = f": {observed.failure_reason}" if observed.failure_reason else ""
+    lines = [one_line(f"{title}  {observed.status.value}{why}{undeclared}")]
+    lines.append(one_line(subject_text(observed)))
     lines.append(
         f"{observed.type.value}, {observed.key_algorithm}, {observed.signing_algorithm}, {observed.usage_mode}"
     )
@@ -124,14 +162,22 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
         left = (observed.not_after - now).days
         validity = f"valid {observed.not_before:%Y-%m-%d} to {observed.not_after:%Y-%m-%d}"
         lines.append(f"{validity}, {left} days left" if left >= 0 else f"{validity}, expired {-left} days ago")
-    crl = observed.crl
-    lines.append(
-        f"crl {crl.validity_days}d, http://{crl.host or crl.bucket}/, bucket {crl.bucket}" if crl else "crl none"
-    )
+    lines.append(f"crl {crl_text(observed.crl)}" if observed.crl else "crl none")
+    if observed.ocsp:
+        lines.append(f"ocsp at {observed.ocsp_host or 'the host of the service'}")
     if one.sha256:
         lines.append(f"sha256 {one.sha256}{_pin_remark(one)}")
+    if one.details is not None:
+        lines.append(_shared_text(one.details))
     lines.append(observed.reference)
     return lines
+
+
+def _shared_text(details: Details) -> str:
+    statements = (details.policy or {}).get("Statement")
+    count = len(statements) if isinstance(statements, list) else 1
+    policy = f"of {count} statements" if details.policy is not None else "none"
+    return f"policy {policy}, acm permission {', '.join(details.acm_permission) or 'none'}"
 
 
 def _pin_remark(one: ShownAuthority) -> str:
@@ -153,17 +199,21 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "generation": one.generation,
         "issuer": one.issuer,
         "declared": one.declared is not None,
+        "older_generation": one.is_older,
         "exists": observed is not None,
     }
     if observed is None:
         return body
     crl = observed.crl
+    if one.details is not None:
+        body |= {"policy": one.details.policy, "acm_permission": list(one.details.acm_permission)}
     return {
         **body,
         "reference": observed.reference,
         "type": observed.type.value,
         "status": observed.status.value,
         "subject": dict(observed.subject),
+        "subject_attributes": [{"oid": oid, "value": value} for oid, value in observed.subject_attributes] or None,
         "key_algorithm": observed.key_algorithm,
         "signing_algorithm": observed.signing_algorithm,
         "usage_mode": observed.usage_mode,
@@ -174,6 +224,16 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "pinned_sha256": one.declared.sha256 if one.declared else None,
         "crl": None
         if crl is None
-        else {"bucket": crl.bucket, "host": crl.host, "path": crl.path, "validity_days": crl.validity_days},
+        else {
+            "bucket": crl.bucket,
+            "host": crl.host,
+            "path": crl.path,
+            "validity_days": crl.validity_days,
+            "named_in_certificates": crl.named,
+            "complete": crl.complete,
+        },
+        "ocsp": {"enabled": observed.ocsp, "host": observed.ocsp_host},
+        "key_storage_security_standard": observed.key_storage_security_standard,
+        "failure_reason": observed.failure_reason,
         "tags": dict(observed.tags or {}),
     }

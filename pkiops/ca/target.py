@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, identity_tags, of_environment
+from pkiops.backends.identity import (
+    TAG_AUTHORITY,
+    TAG_ENVIRONMENT,
+    TAG_GENERATION,
+    Identities,
+    identity_tags,
+    of_environment,
+)
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.drift import same_subject, subject_text
@@ -109,6 +116,25 @@ def find_deleted(observed: Sequence[ObservedAuthority], desired: Desired, wish: 
             code="ca.not-found",
         )
     return Target(desired.environment, wish.label, generation, twin, declared)
+
+
+def in_doubt(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish) -> tuple[ObservedAuthority, ...]:
+    """The CAs that have to be asked themselves for their tags before one of them is taken for the wish's, or for none of its.
+
+    A listing may be minutes behind (``ObservedAuthority.tags_confirmed``). Asked is what is tagged as any generation of the authority, what is
+    named, and what has the subject and type that the file declares.
+    """
+    declared = [one for one in desired.authorities if one.label == wish.label]
+
+    def may_be_it(one: ObservedAuthority) -> bool:
+        tags = one.tags or {}
+        return (
+            one.reference == wish.reference
+            or (tags.get(TAG_ENVIRONMENT), tags.get(TAG_AUTHORITY)) == (desired.environment, wish.label)
+            or any(one.type is each.request.type and same_subject(each.request, one) for each in declared)
+        )
+
+    return tuple(one for one in observed if not one.tags_confirmed and one.status not in _UNTAGGED and may_be_it(one))
 
 
 def is_tagged_as(found: ObservedAuthority, target: Target) -> bool:

@@ -38,6 +38,12 @@ AllowEndpoint = Annotated[
 ]
 
 
+DeepOption = Annotated[
+    bool,
+    option("--deep", help="Look at the policies and permissions of all CAs, not only where the file speaks of them."),
+]
+
+
 class PlanFormat(StrEnum):
     """How a plan is written to stdout."""
 
@@ -59,6 +65,7 @@ def plan_command(
     detailed_exitcode: Annotated[
         bool, option("--detailed-exitcode", help="Exit with 5 when there is something to do.")
     ] = False,
+    deep: DeepOption = False,
     overwrite: OverwriteOption = False,
     prices: PricesOption = None,
     allow_endpoint: AllowEndpoint = False,
@@ -71,7 +78,7 @@ def plan_command(
     plans = []
     for name in environments:
         factory = factory_of(ctx, name, allow_endpoint=allow_endpoint, prices=prices)
-        plans.append((hierarchy_of(factory).plan(), factory.clock.now()))
+        plans.append((hierarchy_of(factory, deep=deep).plan(), factory.clock.now()))
     show_plans(plans, format_.value)
     if out is not None:
         write_plan(plans[0], out, overwrite=overwrite)
@@ -118,28 +125,42 @@ def apply_command(
 def show_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
+    deep: DeepOption = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Draw the hierarchy as it is: status, validity, keys, CRL."""
+    from functools import partial
+
     from pkiops.ca.desired import desired_state
+    from pkiops.ca.settle import settled
     from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
+    from pkiops.progress import Counted
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
     desired = desired_state(factory.environment, factory.backend, factory.buckets)
-    observed = factory.backend.list_authorities()
-    fingerprints, unreadable = read_fingerprints(factory.backend, observed, environment)
+    observed = settled(desired.authorities, factory.backend, factory.backend.list_authorities())
+    counted = partial(Counted, factory.progress, factory.clock, "reading certificates")
+    fingerprints, unreadable = read_fingerprints(factory.backend, observed, environment, counted)
     for line in unreadable:
         note(line)
-    shown = shown_authorities(desired, observed, fingerprints)
+    details = {}
+    if deep:
+        from pkiops.backends.identity import Identities
+        from pkiops.ca.details import read_details
+
+        identities = Identities(observed, environment)
+        wanted = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
+        details = read_details(factory.backend, wanted, deep=True)
+    shown = shown_authorities(desired, observed, fingerprints, details)
     if format_ is Format.JSON:
         emit_json("ca-show", environment, factory.clock.now(), {"authorities": as_json(shown)})
     else:
         emit(render_tree(environment, shown, factory.clock.now()))
 
 
-def hierarchy_of(factory: Factory) -> Hierarchy:
+def hierarchy_of(factory: Factory, *, deep: bool = False) -> Hierarchy:
     """The use case over an environment, once the account is known to be its own."""
     from pkiops.ca.apply import Hierarchy
 
@@ -153,12 +174,14 @@ def hierarchy_of(factory: Factory) -> Hierarchy:
         factory.caller,
         str(factory.randomness.uuid4()),
         factory.known_entries(),
+        deep=deep,
+        progress=factory.progress,
     )
 
 
 def _unpinned(factory: Factory, done: Sequence[Action]) -> list[str]:
     """The lines that pin roots which the file does not pin yet, and what was renewed."""
-    from pkiops.backends.identity import require_authority
+    from pkiops.backends.identity import find_authority
     from pkiops.ca.fingerprints import fingerprint
 
     environment = factory.environment
@@ -171,7 +194,9 @@ def _unpinned(factory: Factory, done: Sequence[Action]) -> list[str]:
     observed = factory.backend.list_authorities() if loose else ()
     lines = []
     for name in loose:
-        root = require_authority(observed, environment.environment, name, environment.authorities[name].generation)
+        root = find_authority(observed, environment.environment, name, environment.authorities[name].generation)
+        if root is None or root.not_after is None:
+            continue  # adopted a moment ago, it has no certificate yet
         digest = fingerprint(factory.backend, root.reference)
         what = "the root" if environment.authorities[name].issuer is None else name
         lines.append(f"pin {what} by a reviewed commit, in authorities.{name}:  sha256: {digest}")

@@ -58,6 +58,7 @@ def publish_command(
         factory.trust_store,
         factory.clock,
         allow_removal=allow_removal,
+        entries=factory.known_entries(),
         progress=progress_of(ctx),
     )
     if format_ is Format.TEXT:

@@ -12,17 +12,19 @@ If-Match); who loses that race starts again at step 1. 6. Read the pointer back.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pkiops.clock import Clock
-from pkiops.crl.authorities import Authorities, SkippedAuthority, observe_authorities, require_whole_chains
+from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
 from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
+from pkiops.crl.silent import REASON, issuers_in, may_be_silent
 from pkiops.environment.models import Environment
 from pkiops.errors import AlreadyExists, GuardRefused, InProgress, NotFound, VerificationFailed
+from pkiops.ledger.interface import Entry
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import ALWAYS, IF_ABSENT, Condition, Store
 
@@ -60,9 +62,12 @@ def publish_crls(
     clock: Clock,
     *,
     allow_removal: bool = False,
+    entries: Callable[[], Iterable[Entry]] | None = None,
     progress: Progress | None = None,
 ) -> PublishOutcome:
     """Publish the current CRL of every CA of the environment as one set.
+
+    Once a set is published, a CA that has issued nothing yet, and so has no CRL, does not hold up the others.
 
     Args:
         environment: the environment.
@@ -70,6 +75,7 @@ def publish_crls(
         store: the trust bucket.
         clock: the moment at which CRLs must be current.
         allow_removal: accept that the CRL of a CA which no longer counts leaves the set.
+        entries: every entry of the ledger; None where there is no ledger.
         progress: is told of each step.
 
     Raises:
@@ -81,7 +87,9 @@ def publish_crls(
     """
     watch = progress or NoProgress()
     for _ in range(MAX_TRIES):
-        outcome = _try(environment, backend, store, clock.now(), allow_removal=allow_removal, progress=watch)
+        outcome = _try(
+            environment, backend, store, clock.now(), allow_removal=allow_removal, entries=entries, progress=watch
+        )
         if outcome is not None:
             return outcome
         watch.step("somebody else has just published: look again")
@@ -99,6 +107,7 @@ def _try(
     at: datetime,
     *,
     allow_removal: bool,
+    entries: Callable[[], Iterable[Entry]] | None,
     progress: Progress,
 ) -> PublishOutcome | None:
     """One attempt; None when somebody else moved the pointer meanwhile."""
@@ -109,7 +118,12 @@ def _try(
     if not authorities.known:
         raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
     require_whole_chains(name, authorities.known)
-    candidate = fetch_set(name, authorities.known, backend, at=at, progress=progress)
+
+    def may_lack(one: KnownAuthority) -> bool:
+        issuers = issuers_in(entries()) if entries else ()
+        return pointer is not None and may_be_silent(one, authorities.known, published=before, issuers=issuers)
+
+    candidate, silent = fetch_set(name, authorities.known, backend, at=at, progress=progress, may_lack=may_lack)
     records = _compare(name, candidate, before)
     if not allow_removal:
         # what is below an expired CA is refused with its CRL and without it
@@ -119,14 +133,15 @@ def _try(
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
     if moved and not _move(store, candidate, pointer, at):
         return None
-    return _outcome(candidate, pointer, records, authorities, moved=moved, written=written)
+    skipped = (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent))
+    return _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
 
 
 def _outcome(
     candidate: CrlSet,
     pointer: Pointer | None,
     records: Sequence[PublishedRecord],
-    authorities: Authorities,
+    skipped: tuple[SkippedAuthority, ...],
     *,
     moved: bool,
     written: int,
@@ -138,7 +153,7 @@ def _outcome(
         manifest_sha256=candidate.digest(),
         previous_sha256=pointer.manifest_sha256 if pointer else None,
         records=tuple(records),
-        skipped=authorities.skipped,
+        skipped=skipped,
     )
 
 

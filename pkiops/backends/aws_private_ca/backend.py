@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class AwsPrivateCa(CrlBucket, AuditReports, Caller, Permissions):
     """AWS Private CA in one account and region.
 
-    Implements ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, RetiresAuthorities, IssuesCertificates, RevokesCertificates,
-    PublishesOwnCrls, PublishesCrlsInParts, KeepsCrlsInBucket, AuditsIssuance, StatesPermissions, HasPrices and doctor's KnowsCaller.
-    ``prices`` are the listed ones unless given.
+    Implements ReadsAuthorities, ConfirmsTags, CreatesAuthorities, TagsAuthorities, SharesAuthorities, RetiresAuthorities, IssuesCertificates,
+    RevokesCertificates, PublishesOwnCrls, PublishesCrlsInParts, KeepsCrlsInBucket, AuditsIssuance, StatesPermissions, HasPrices and doctor's
+    KnowsCaller. ``prices`` are the listed ones unless given.
     """
 
     def __init__(self, clients: AwsClients, clock: Clock, prices: Prices | None = None) -> None:

@@ -3,7 +3,7 @@ targets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from pkiops.clock import ManualClock
 from pkiops.crl.authorities import KnownAuthority, observe_authorities
 from pkiops.crl.publish import PublishOutcome, publish_crls
 from pkiops.environment.models import Bundle, Environment, Revocation, Target, Trust
+from pkiops.ledger.interface import Entry
 from pkiops.stores.interface import Store
 from pkiops.stores.local import LocalStore
 from tests import builders
@@ -78,10 +79,20 @@ class World:
         return observe_authorities(self.environment, self.backend, self.clock.now()).known
 
     def publish(
-        self, *, store: Store | None = None, backend: CrlAuthorities | None = None, allow_removal: bool = False
+        self,
+        *,
+        store: Store | None = None,
+        backend: CrlAuthorities | None = None,
+        allow_removal: bool = False,
+        entries: Callable[[], Iterable[Entry]] | None = None,
     ) -> PublishOutcome:
         return publish_crls(
-            self.environment, backend or self.backend, store or self.store, self.clock, allow_removal=allow_removal
+            self.environment,
+            backend or self.backend,
+            store or self.store,
+            self.clock,
+            allow_removal=allow_removal,
+            entries=entries,
         )
 
     def later(self, **by: float) -> None:
