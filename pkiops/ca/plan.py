@@ -43,9 +43,9 @@ from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
 _WAITS_FOR_PERSON = {
-    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it; write enabled: true or false",
-    AuthorityStatus.EXPIRED: "is EXPIRED: renew its certificate (renew_from: a day, then ca renew), or declare a new generation",
-    AuthorityStatus.FAILED: "is FAILED and never recovers: delete it (ca delete), then apply again",
+    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it; write enabled: true or false (or: pkiops ca enable {words})",
+    AuthorityStatus.EXPIRED: "is EXPIRED: renew its certificate (renew_from: a day, then pkiops ca renew {words}), or declare a new generation",
+    AuthorityStatus.FAILED: "is FAILED and never recovers: delete it (pkiops ca delete {words}), then apply again",
 }
 
 
@@ -163,7 +163,7 @@ def _found_actions(
     renewal = renewal_action(where, wanted, found, signed, not_after.get(wanted.issuer or ""), now)
     decided = {AuthorityStatus.DISABLED: wanted.enabled is not None, AuthorityStatus.EXPIRED: renewal is not None}
     if found.status in _WAITS_FOR_PERSON and not decided.get(found.status):
-        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {_WAITS_FOR_PERSON[found.status]}")]
+        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {_waits(where, found.status)}")]
     fingerprint = details.certificate.sha256 if details.certificate else None
     if wanted.sha256 is not None and wanted.sha256 != fingerprint:
         return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
@@ -173,8 +173,8 @@ def _found_actions(
         not_after[wanted.label] = wanted.validity.after(wanted.renew_from)
     elif signed:
         reason = (
-            f"the certificate of {found.reference} says otherwise: renew it (renew_from: a day, then ca renew), or declare a new generation "
-            f"(generation: {wanted.generation + 1} and a new common name)"
+            f"the certificate of {found.reference} says otherwise: renew it (renew_from: a day, then pkiops ca renew {_words(where)}), "
+            f"or declare a new generation (generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, signed)]
     return _existing_actions(where, wanted, found, details, renewal, now)
@@ -312,15 +312,26 @@ def _deleted_twin(wanted: DesiredAuthority, observed: Observed) -> ObservedAutho
     return None
 
 
+def _waits(where: str, status: AuthorityStatus) -> str:
+    """Why a CA of this status waits for a person, and for what."""
+    return _WAITS_FOR_PERSON[status].format(words=_words(where))
+
+
+def _words(where: str) -> str:
+    """What names an authority after a verb on the command line."""
+    environment, _, label = where.split("/")
+    return f"{environment} {label}"
+
+
 def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
     if deleted.status is AuthorityStatus.FAILED:
         return Action(
-            ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_WAITS_FOR_PERSON[deleted.status]}"
+            ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_waits(where, deleted.status)}"
         )
     until = f" until {deleted.restorable_until:%Y-%m-%d}" if deleted.restorable_until else ""
     reason = (
-        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it "
-        "(ca restore), or declare a new generation with a new common name"
+        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it (pkiops ca restore {_words(where)}), "
+        "or declare a new generation with a new common name"
     )
     return Action(ActionKind.BLOCKED, where, reason)
 

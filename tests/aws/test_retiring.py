@@ -183,8 +183,9 @@ def test_a_report_that_cannot_be_written_is_said(
         CertificateAuthorityArn=hierarchy[1], AuditReportId=asked
     )["AuditReportStatus"]
     assert status == "FAILED"
-    with pytest.raises(BackendError, match=BUCKET):
+    with pytest.raises(BackendError, match=BUCKET) as caught:
         backend.audit_report(hierarchy[1], BUCKET, since=START)
+    assert "pkiops ca doctor" in str(caught.value.hint)
 
 
 def test_an_expired_ca_has_no_reports_but_those_it_had(

@@ -127,7 +127,10 @@ def test_an_expired_ca_is_renewed_and_active_again(
 ) -> None:
     later(sandbox, timedelta(days=6 * 365))
     assert status(sandbox, cas["clients"]) == "EXPIRED"
-    assert "renew its certificate (renew_from: a day, then ca renew)" in pkiops("ca", "plan", "dev").stdout
+    assert (
+        "renew its certificate (renew_from: a day, then pkiops ca renew dev clients)"
+        in pkiops("ca", "plan", "dev").stdout
+    )
     renew_from(folder, "clients", "2032-11-20")
     renewed = pkiops("ca", "renew", "dev", "clients", "--yes")
     assert renewed.exit_code == 0, renewed.stderr
@@ -198,7 +201,10 @@ def test_a_certificate_that_says_otherwise_is_put_right(
         "    issuer: root\n    name_constraints: {permitted: {dns: [svc.dev.example.com], uri: [dev.example.com]}}\n",
     )
     blocked = pkiops("ca", "plan", "dev")
-    assert "says otherwise: renew it (renew_from: a day, then ca renew), or declare a new generation" in blocked.stdout
+    assert (
+        "says otherwise: renew it (renew_from: a day, then pkiops ca renew dev clients), or declare a new generation"
+        in blocked.stdout
+    )
     renew_from(folder, "clients")
     later(sandbox, timedelta(days=50))
     renewed = pkiops("ca", "renew", "dev", "clients", "--yes")

@@ -298,7 +298,7 @@ def test_a_deleted_ca_waits_in_the_plan_and_comes_back(
     pkiops("ca", "delete", "dev", "clients", "--yes")
     planned = pkiops("ca", "plan", "dev")
     assert "! blocked dev/ca/clients" in planned.stdout
-    assert "restore it (ca restore)" in planned.stdout
+    assert "restore it (pkiops ca restore dev clients)" in planned.stdout
     assert pkiops("ca", "apply", "dev", "--yes").exit_code == 9
     assert len(sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"]) == 2
 
@@ -490,7 +490,7 @@ def test_a_failed_ca_is_found_by_its_subject_and_gone_at_once(folder: Path) -> N
 
         assert run("ca", "apply", "dev", "--yes").exit_code == 7
         planned = run("ca", "plan", "dev")
-        assert "FAILED and never recovers: delete it (ca delete)" in planned.stdout
+        assert "FAILED and never recovers: delete it (pkiops ca delete dev clients)" in planned.stdout
         deleted = run("ca", "delete", "dev", "clients", "--yes")
         assert deleted.exit_code == 0, deleted.stderr
         assert "gone at once and cannot be restored" in deleted.stderr

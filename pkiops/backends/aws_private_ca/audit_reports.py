@@ -29,6 +29,7 @@ _MAX_ROW = 64 * 1024
 _NEWEST = 3
 _REPORT_KEY = re.compile(r"audit-report/[0-9a-fA-F-]{36}/([0-9a-fA-F-]{36})\.json")
 _SERIAL = re.compile(r"[0-9a-f]{1,64}")
+_WRITABLE = "the service has to be able to write into s3://{bucket}: pkiops ca doctor tells what is wrong with its policy or encryption"
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 _TEMPLATE = re.compile(r"arn:[a-z-]+:acm-pca:::template/([A-Za-z0-9_]+)/V[0-9]+")
@@ -43,6 +44,8 @@ class AuditReports(Calls):
             identifier = self._ask_for_report(reference, bucket)
         except BackendError as error:
             if not _comes_too_soon(error):
+                if error.code == "backend.invalid-request":
+                    error.hint = _WRITABLE.format(bucket=bucket)
                 raise
             newest = self.newest_audit_report(reference, bucket)
             if newest is not None and newest.created_at >= since:
@@ -103,7 +106,7 @@ class AuditReports(Calls):
         if answer["AuditReportStatus"] == "FAILED":
             raise BackendError(
                 f"the service could not write the audit report {identifier} of {reference}",
-                hint=f"look at the policy and the encryption of s3://{answer['S3BucketName']}: pkiops ca doctor tells what is wrong",
+                hint=_WRITABLE.format(bucket=answer["S3BucketName"]),
                 code="backend.report-failed",
             )
         if answer["AuditReportStatus"] != "SUCCESS":

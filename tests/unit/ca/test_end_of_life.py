@@ -16,7 +16,7 @@ from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.deletion import count_issued
 from pkiops.ca.end_of_life import NEVER_WAS, WAS_IN_USE, Issued, delete_plan, restore_plan, switch_plan
 from pkiops.ca.report import render_plan
-from pkiops.ca.target import Target, Wish, find_deleted, find_target
+from pkiops.ca.target import Target, Wish, find_deleted, find_target, in_doubt
 from pkiops.errors import GuardRefused, InputError, InvalidState, NotFound, PkiopsError
 from pkiops.plan import ActionKind
 from tests.seeded import seeded
@@ -231,6 +231,18 @@ def test_an_arn_without_tags_must_have_the_subject_and_type() -> None:
     assert find_deleted([other], WANT, Wish("servers", reference="arn:x")).authority is other
     with pytest.raises(GuardRefused, match="no readable tags"):
         find_target([replace(other, status=AuthorityStatus.FAILED)], WANT, Wish("servers", reference="arn:x"))
+
+
+def test_who_is_asked_for_its_tags_before_it_is_taken_for_somebody() -> None:
+    unsure: dict[str, Any] = {"tags_confirmed": False}
+    tagged = authority_as(CLIENTS, **unsure)
+    # adopted a moment ago: the index does not know its tags yet
+    fresh = replace(authority_as(CLIENTS, tags={}, **unsure), reference="arn:fresh")
+    old = replace(authority_as(CLIENTS, subject={"common_name": "Old"}, **unsure), reference="arn:old")
+    others = [authority_as(ROOT, **unsure), deleted("arn:gone", **unsure), replace(tagged, tags_confirmed=True)]
+    assert in_doubt([tagged, fresh, old, *others], WANT, Wish("clients")) == (tagged, fresh, old)
+    named = Wish("servers", reference="arn:fresh")
+    assert in_doubt([tagged, fresh, old, *others], WANT, named) == (fresh,)
 
 
 def test_what_left_the_file_is_found_by_its_tags() -> None:

@@ -126,7 +126,7 @@ def test_a_certificate_that_says_otherwise_is_put_right_by_renewing() -> None:
     found = authority_as(CLIENTS)
     details = {found.reference: Details(CertificateFacts("ab" * 32, 3, NO_CONSTRAINTS))}
     blocked = made(ROOT, CLIENTS, details=details)
-    assert "renew it (renew_from: a day, then ca renew)" in blocked.blocked[0].reason
+    assert "renew it (renew_from: a day, then pkiops ca renew dev clients)" in blocked.blocked[0].reason
     (renewal,) = [one for one in made(ROOT, DUE, details=details).actions if one.kind is ActionKind.RENEW]
     assert Change("path length", "3", "0") in renewal.changes
 
