@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pkiops.backends.identity import TAG_ENVIRONMENT, identity_tags
@@ -34,7 +35,8 @@ from pkiops.x509.name_constraints import NO_CONSTRAINTS, NameConstraints
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DesiredAuthority:
-    """One authority as the file asks for it; ``issuer`` is a label, None for a root, ``arn`` the CA that the file says it is.
+    """One authority as the file asks for it; ``issuer`` is a label, None for a root, ``arn`` the CA that the file says it is,
+    ``renew_from`` the moment (UTC) from which its renewed certificate is valid.
 
     Of ``enabled``, ``policy`` and ``acm_permission``, None means that it is left as it is; an empty policy that there is none. Empty name constraints
     mean that the certificate has none. ``lets_in`` says whom the policy lets in from outside of the CA's account.
@@ -49,6 +51,7 @@ class DesiredAuthority:
     sha256: str | None
     arn: str | None = None
     enabled: bool | None = None
+    renew_from: datetime | None = None
     name_constraints: NameConstraints = NO_CONSTRAINTS
     policy: Mapping[str, Any] | None = None
     acm_permission: bool | None = None
@@ -183,6 +186,7 @@ def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
         sha256=authority.sha256,
         arn=authority.arn,
         enabled=authority.enabled,
+        renew_from=datetime.fromisoformat(authority.renew_from).replace(tzinfo=UTC) if authority.renew_from else None,
         name_constraints=name_constraints(environment, label),
         policy=authority.policy,
         acm_permission=authority.acm_permission,

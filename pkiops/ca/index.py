@@ -1,7 +1,8 @@
 """Keeping the published index of authorities: every verb that changes an authority calls ``publish`` when it is done.
 
 What this module decides: which authorities the index names (every declared label, current and older generations, that has a certificate and is not
-deleted), when what is published says the same already, and that it is replaced with If-Match, so that of two runs the later look at the world wins.
+deleted), that a chain leads over the certificates that the CAs above have now (a renewed root has the key of the one before it),
+when what is published says the same already, and that it is replaced with If-Match, so that of two runs the later look at the world wins.
 What the index means to its readers is ``pkiops.environment.index``.
 """
 
@@ -127,7 +128,10 @@ class IndexPublisher:
     def _index(self, observed: Sequence[ObservedAuthority]) -> AuthorityIndex:
         members = self._members(observed)
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
-            chains = list(pool.map(self.backend.authority_chain, [one.reference for _, _, one in members]))
+            kept = list(pool.map(self.backend.authority_chain, [one.reference for _, _, one in members]))
+        # late: most looks at the index write none
+        from pkiops.x509.present import present_chains
+
         backend = self.environment.backend
         return AuthorityIndex(
             environment=self.environment.environment,
@@ -136,7 +140,7 @@ class IndexPublisher:
             digest=index_digest(self.environment),
             authorities=tuple(
                 IndexedAuthority(label=label, generation=generation, reference=one.reference, chain=chain)
-                for (label, generation, one), chain in zip(members, chains, strict=True)
+                for (label, generation, one), chain in zip(members, present_chains(kept), strict=True)
             ),
         )
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pkiops.aws import AwsAccess, AwsClients
+from pkiops.backends.auditing import AuditReport
 from pkiops.backends.aws_private_ca import AwsPrivateCa
 from pkiops.backends.interface import (
     AuthorityCertificateRequest,
@@ -113,9 +114,10 @@ SIGNING = AuthorityCertificateRequest(
     not_before=NOW,
     not_after=NOW,
 )
+REPORT = AuditReport(authority=arn(B), bucket="b", key="k", created_at=NOW)
 # what of a call names a home, by the name of its parameter
 GIVEN: dict[str, Any] = {"reference": arn(B), "authority": arn(B), "certificate": arn(B), "tags": {}, "chain": ()}
-GIVEN["authorities"] = (observed(B, 1),)
+GIVEN |= {"authorities": (observed(B, 1),), "pieces": (), "report": REPORT}
 
 
 def arguments(signature: inspect.Signature) -> dict[str, Any]:
