@@ -5,6 +5,7 @@ Rules:
 - identity is the tags; two matches are an error (``pkiops.backends.identity``), never a guess;
 - what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation", or, of a certificate, a new one;
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
+- a CA that is signed elsewhere is made, and then waits for its certificate; so does what it would sign, and the rest goes on;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant, and a DISABLED one until the file does;
 - resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
 - the published index is rewritten last, whenever an authority changes or it does not name what exists.
@@ -37,6 +38,7 @@ from pkiops.ca.drift import (
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
 from pkiops.ca.unmanaged import unmanaged
+from pkiops.ca.waiting import another_certificate, waits_below, waits_for_signature
 from pkiops.environment.finding import listed
 from pkiops.plan import Action, ActionKind, Change, Plan
 
@@ -61,10 +63,16 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     disabled: list[Action] = []
     unusable: set[str] = set()
     silent: set[str] = set()
+    waiting: set[str | None] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
-        planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if authority.issuer in waiting and (found is None or found.status in _WITHOUT_CERTIFICATE):
+            planned = [waits_below(address(desired.environment, authority.label), authority)]
+        else:
+            planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if any(action.kind is ActionKind.WAITING for action in planned):
+            waiting.add(authority.label)
         if any(action.kind is ActionKind.BLOCKED for action in planned):
             unusable.add(authority.label)
         if found is not None and found.status is AuthorityStatus.DISABLED and authority.enabled is False:
@@ -130,8 +138,16 @@ def _authority_actions(
             return [Action(ActionKind.BLOCKED, where, reason)]
         not_after[wanted.label] = ends
     if found is None:
-        return _missing_actions(where, wanted, observed, prices)
+        return _missing_actions(desired.environment, wanted, observed, prices)
     not_after[wanted.label] = found.not_after or ends
+    return _found_actions(desired.environment, wanted, found, observed)
+
+
+def _found_actions(
+    environment: str, wanted: DesiredAuthority, found: ObservedAuthority, observed: Observed
+) -> list[Action]:
+    """What an authority that exists needs, or waits for."""
+    where = address(environment, wanted.label)
     fixed = immutable_changes(wanted, found)
     if fixed:
         reason = (
@@ -142,18 +158,24 @@ def _authority_actions(
     if found.status in _WAITS_FOR_PERSON and not (
         found.status is AuthorityStatus.DISABLED and wanted.enabled is not None
     ):
-        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {_WAITS_FOR_PERSON[found.status]}")]
+        why = _WAITS_FOR_PERSON[found.status]
+        if found.status is AuthorityStatus.EXPIRED and wanted.outside:
+            why = f"is EXPIRED: {another_certificate(environment, wanted)}"
+        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {why}")]
+    if wanted.outside and found.status in _WITHOUT_CERTIFICATE:
+        return [waits_for_signature(environment, where, wanted)]
     details = observed.details.get(found.reference, NO_DETAILS)
     fingerprint = details.certificate.sha256 if details.certificate else None
     if wanted.sha256 is not None and wanted.sha256 != fingerprint:
         return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
     signed = certificate_changes(wanted, details)
     if signed:
-        reason = (
-            f"the certificate of {found.reference} says otherwise: needs a new generation "
-            f"(generation: {wanted.generation + 1} and a new common name)"
+        mend = another_certificate(environment, wanted) or (
+            f"needs a new generation (generation: {wanted.generation + 1} and a new common name)"
         )
-        return [Action(ActionKind.BLOCKED, where, reason, signed)]
+        return [
+            Action(ActionKind.BLOCKED, where, f"the certificate of {found.reference} says otherwise: {mend}", signed)
+        ]
     return _existing_actions(where, wanted, found, details)
 
 
@@ -202,13 +224,16 @@ def _later(wanted: DesiredAuthority, found: ObservedAuthority) -> str:
 
 
 def _missing_actions(
-    where: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
+    environment: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
 ) -> list[Action]:
+    where = address(environment, wanted.label)
     deleted = _deleted_twin(wanted, observed)
     if deleted is not None:
         return [_blocked_by_deleted(where, deleted)]
     if wanted.sha256 is not None:
         return [_blocked_by_pin(where, wanted.sha256, None, None)]
+    if wanted.outside:
+        return [_create(where, wanted, prices), waits_for_signature(environment, where, wanted)]
     actions = [_create(where, wanted, prices), _activate(where, wanted)]
     changes = sharing_changes(wanted, None, NO_DETAILS)
     if changes:
