@@ -180,7 +180,9 @@ def _identifiers(own: x509.Certificate | None, issuer: x509.Certificate, what: s
     if authority_key is None or authority_key.key_identifier is None:
         message = "the authority key identifier is missing, and verifiers demand it"
         yield ImportFinding("import.key-identifier", message, "have authorityKeyIdentifier = keyid signed")
-    elif subject_key is not None and authority_key.key_identifier != subject_key.digest:
+    elif (
+        own.issuer == issuer.subject and subject_key is not None and authority_key.key_identifier != subject_key.digest
+    ):
         yield ImportFinding(
             "import.key-identifier",
             f"the authority key identifier is {authority_key.key_identifier.hex()}, and that of {what} is {subject_key.digest.hex()}",
