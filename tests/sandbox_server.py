@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,8 +39,17 @@ class RunningSandbox:
     environment: dict[str, str] = field(default_factory=dict)
 
     def client(self, service: str, region: str = REGION) -> Any:
-        """A plain boto3 client, one attempt per call."""
-        session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=region)
+        """A plain boto3 client of the administrator, one attempt per call."""
+        return self.client_as({"AccessKeyId": "testing", "SecretAccessKey": "testing"}, service, region)
+
+    def client_as(self, credentials: Mapping[str, Any], service: str, region: str = REGION) -> Any:
+        """A plain boto3 client of whose credentials CreateAccessKey or AssumeRole gave, one attempt per call."""
+        session = boto3.Session(
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials.get("SessionToken"),
+            region_name=region,
+        )
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
         return session.client(service, endpoint_url=self.url, config=config)  # type: ignore[call-overload]
 
@@ -55,6 +64,7 @@ def running_sandbox(
     hindrances: Hindrances | None = None,
     state_file: Path | None = None,
     port: int = 0,
+    patience: float = 60.0,
 ) -> Iterator[RunningSandbox]:
     """A sandbox on a free loopback port; by default its clock stands still at ``START``."""
     clock = clock or ManualClock(START)
@@ -66,6 +76,7 @@ def running_sandbox(
         settings=settings,
         hindrances=hindrances,
         state_file=state_file,
+        patience=patience,
     )
     with bound as server:
         thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)

@@ -44,6 +44,7 @@ def _port(given: int | None) -> int:
 def up(
     port: PortOption = _PORT,
     detach: Annotated[bool, option("--detach", help="Run in the background.")] = False,
+    *,
     state: Annotated[
         Path | None,
         option("--state", dir_okay=False, help="File that keeps everything, private keys too, over restarts."),
@@ -51,6 +52,13 @@ def up(
     latency: Annotated[str, option("--latency", metavar="DURATION", help="Wait before every answer: 40ms.")] = "0s",
     quotas: Annotated[
         bool, option("--quotas", help="Hold calls of AWS Private CA to the service's default request quotas.")
+    ] = False,
+    enforce_iam: Annotated[
+        bool,
+        option(
+            "--enforce-iam",
+            help="Hold callers to their IAM policies; the credentials it prints are the administrator's.",
+        ),
     ] = False,
     quota: Annotated[
         list[str] | None,
@@ -85,7 +93,9 @@ def up(
     from pkiops.sandbox import process
     from pkiops.sandbox.options import Options
 
-    options = Options(latency, quotas, tuple(quota or ()), crl_delay, issue_delay, seed, tuple(fault or ()), state)
+    options = Options(
+        latency, quotas, tuple(quota or ()), crl_delay, issue_delay, seed, tuple(fault or ()), state, enforce_iam
+    )
     if detach:
         status = process.start_detached(port, SystemClock(), options)
         _print_exports(status.url)

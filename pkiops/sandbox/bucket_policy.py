@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pkiops.sandbox.engine.policy_language import as_list, conditions_hold, like
+from pkiops.sandbox.engine.policy_conditions import conditions_hold
+from pkiops.sandbox.engine.policy_language import as_list, like
 
 SERVICE = "acm-pca.amazonaws.com"
 SERVICE_NAME = "aws:principalservicename"

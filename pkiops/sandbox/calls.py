@@ -35,6 +35,9 @@ _STATUS_NAMES = {
 }
 _CODE_STATUSES = {
     "AccessDenied": 403,
+    "InvalidAccessKeyId": 403,
+    "InvalidClientTokenId": 403,
+    "MissingAuthenticationToken": 403,
     "InternalError": 500,
     "InternalFailure": 500,
     "InternalServerError": 500,
@@ -77,11 +80,7 @@ def identify(method: str, host: str, path: str, query: str, header: Callable[[st
         header: the value of a header by its name, or an empty text.
         body: all of it.
     """
-    credential = _SCOPE.search(header("Authorization"))
-    if credential is None and "X-Amz-Credential" in query:
-        presigned = dict(parse_qsl(query)).get("X-Amz-Credential", "")
-        credential = _SCOPE.search(f"Credential={presigned}")
-    key, region, service = credential.groups() if credential else ("", "us-east-1", "")
+    key, region, service = _scope(query, header)
     account = header("x-moto-account-id") or get_account_id_from(key)
     form = header("Content-Type").startswith(_FORM)
     target = header("X-Amz-Target").rpartition(".")[2] or _rpc(path)
@@ -95,6 +94,20 @@ def identify(method: str, host: str, path: str, query: str, header: Callable[[st
         action = dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=1000)).get("Action", "")
         return Call(service, _named(action or method), account, region, "query")
     return Call(service, method, account, region, "json")
+
+
+def access_key(query: str, header: Callable[[str], str]) -> str:
+    """The id of the access key that a request is signed with, or an empty text."""
+    return _scope(query, header)[0]
+
+
+def _scope(query: str, header: Callable[[str], str]) -> tuple[str, str, str]:
+    """Key, Region and service of a signature in the header or in the query."""
+    credential = _SCOPE.search(header("Authorization"))
+    if credential is None and "X-Amz-Credential" in query:
+        presigned = dict(parse_qsl(query)).get("X-Amz-Credential", "")
+        credential = _SCOPE.search(f"Credential={presigned}")
+    return (credential[1], credential[2], credential[3]) if credential else ("", "us-east-1", "")
 
 
 def _rpc(path: str) -> str:
@@ -116,11 +129,17 @@ class _Route:
     copies: bool
 
 
-def _s3_operation(method: str, host: str, path: str, query: str, header: Callable[[str], str]) -> str:
+def s3_place(host: str, path: str) -> tuple[str, str]:
+    """Bucket and key that a request to S3 is about, empty where it names none; the bucket is in the host or in the path."""
     parts = path.lstrip("/")
     if match := _BUCKET_HOST.fullmatch(host.partition(":")[0]):
         parts = f"{match['bucket']}/{parts}"
     bucket, _, key = parts.partition("/")
+    return bucket, key
+
+
+def _s3_operation(method: str, host: str, path: str, query: str, header: Callable[[str], str]) -> str:
+    bucket, key = s3_place(host, path)
     depth = 2 if key else 1 if bucket else 0
     given = parse_qs(query, keep_blank_values=True)
     copies = bool(header("x-amz-copy-source"))

@@ -15,6 +15,7 @@ from typing import Any
 from pkiops import __version__
 from pkiops.errors import InputError
 from pkiops.sandbox.engine.state import Region
+from pkiops.sandbox.iam_record import PERMISSIONS_PATH, Record
 from pkiops.sandbox.moto_adapter import Sandbox
 from pkiops.sandbox.status import ADVANCE_PATH, STATUS_PATH
 from pkiops.sandbox.time_travel import MovableClock
@@ -44,6 +45,9 @@ class Control:
         """Status line, headers and body for a request to one of the sandbox's own paths."""
         if path == STATUS_PATH and method in {"GET", "HEAD"}:
             return "200 OK", list(_JSON), self._status()
+        if path == PERMISSIONS_PATH and method in {"GET", "HEAD"}:
+            enforcement = self._sandbox.enforcement
+            return "200 OK", list(_JSON), (enforcement.record if enforcement else Record()).document()
         if path != ADVANCE_PATH:
             return _error("404 Not Found", "there is nothing here")
         if method != "POST":

@@ -6,6 +6,7 @@ What this module decides: how the application's answer is written, and when a co
 from __future__ import annotations
 
 import contextlib
+import http
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ class Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body leave in one segment
+    default_request_version = "HTTP/1.0"  # the 0.9 of http.server has no status line to refuse with
 
     def log(self, type: str, message: str, *args: Any) -> None:
         del type, message, args
@@ -43,15 +45,14 @@ class Handler(MotoRequestHandler):
         return go_on
 
     def run_wsgi(self) -> None:
+        refused = self._framing_refusal()
+        if refused is not None:
+            self._refuse(refused)
+            return
         try:
             environ = self.make_environ()
         except ValueError:  # a request target that is no URI
-            self.close_connection = True
-            self.send_response(400, "Bad Request")
-            self.send_header("Content-Length", "0")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.flush()
+            self._refuse(http.HTTPStatus.BAD_REQUEST)
             return
         if environ.get("wsgi.input_terminated"):
             environ["wsgi.input"] = self.rfile  # not werkzeug's reader of chunks; see request_body
@@ -73,6 +74,26 @@ class Handler(MotoRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
+        self.wfile.flush()
+
+    def _framing_refusal(self) -> http.HTTPStatus | None:
+        """The status for a request of which two readers could see different ends (RFC 9112 sections 3.2, 5 and 6), or None."""
+        encodings = [each.strip().lower() for each in self.headers.get_all("Transfer-Encoding", [])]
+        lengths = {each.strip() for each in self.headers.get_all("Content-Length", [])}
+        hosts = self.headers.get_all("Host", [])
+        if encodings and encodings != ["chunked"]:
+            return http.HTTPStatus.NOT_IMPLEMENTED
+        ambiguous = len(lengths) + len(encodings) > 1 or self.headers.defects
+        if ambiguous or len(hosts) > 1 or (not hosts and self.request_version != "HTTP/1.0"):
+            return http.HTTPStatus.BAD_REQUEST
+        return None
+
+    def _refuse(self, status: http.HTTPStatus) -> None:
+        self.close_connection = True
+        self.send_response(status, status.phrase)
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
         self.wfile.flush()
 
 

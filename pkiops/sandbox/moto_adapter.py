@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest
@@ -25,13 +25,22 @@ from moto.acmpca.urls import url_paths
 from moto.core.exceptions import JsonRESTError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import PermissionResult
+from moto.kms.models import kms_backends
 from moto.s3.models import FakeBucket, get_canned_acl, s3_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import InternalError
-from pkiops.sandbox import moto_changes, tagging_api
+from pkiops.sandbox import (
+    iam_callers,
+    iam_resources,
+    moto_changes,
+    stored_identities,
+    stored_kms,
+    stored_tables,
+    tagging_api,
+)
 from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
 from pkiops.sandbox.bucket_encryption import encryption_refusal
 from pkiops.sandbox.bucket_policy import SERVICE_NAME, refusal, service_principal, verdict_for_anyone
@@ -42,6 +51,9 @@ from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
+from pkiops.sandbox.gate import Regions
+from pkiops.sandbox.iam import Enforcement, permission_of
+from pkiops.sandbox.iam_needs import WireRequest
 from pkiops.sandbox.traffic import Dropped, Hindrances, Traffic
 
 _PATH = "{0}/$"
@@ -71,6 +83,17 @@ _NAMES = {
     "moto.sts.models": ("sts_backends", "STSBackend.get_caller_identity"),
     "moto.utilities.utils": ("get_partition",),
 }
+_ALL_NAMES: Sequence[Mapping[str, Sequence[str]]] = (
+    _NAMES,
+    moto_changes.NAMES,
+    ENCRYPTION_NAMES,
+    tagging_api.NAMES,
+    stored_identities.NAMES,
+    stored_kms.NAMES,
+    stored_tables.NAMES,
+    iam_callers.NAMES,
+    iam_resources.NAMES,
+)
 _installed = threading.Lock()
 
 
@@ -81,11 +104,7 @@ def require_moto_names(wanted: Mapping[str, Sequence[str]] | None = None) -> Non
         InternalError: naming each one that is gone.
     """
     gone = []
-    needed = (
-        [*_NAMES.items(), *moto_changes.NAMES.items(), *ENCRYPTION_NAMES.items(), *tagging_api.NAMES.items()]
-        if wanted is None
-        else wanted.items()
-    )
+    needed = [pair for names in _ALL_NAMES for pair in names.items()] if wanted is None else wanted.items()
     for module_name, names in needed:
         try:
             module = importlib.import_module(module_name)
@@ -192,6 +211,8 @@ class Sandbox:
         self.lock = threading.RLock()  # one request at a time, whichever way it comes
         self.buckets = MotoBuckets()
         self.service = PrivateCa(clock, randomness, self.buckets, pace, settings)
+        enforces = settings is not None and settings.enforce_iam
+        self.enforcement = Enforcement(self.regions, clock, SystemClock()) if enforces else None
 
     def call(self, account: str, region_name: str, operation: str, body: str, access_key: str = "") -> str:
         """One request as moto got it, answered as JSON; ``access_key`` names who calls.
@@ -229,13 +250,18 @@ class Sandbox:
             if isinstance(hindered, Refused):
                 return hindered.status, dict(hindered.headers), hindered.body
             with self.lock:
-                answer = carry_out()
+                denied = self.denial(call, _wire_request(request)) if self.enforcement else None
+                answer = (denied.status, dict(denied.headers), denied.body) if denied else carry_out()
             if hindered is None:
                 return answer
             struck = self.traffic.strike(hindered, call)
         except Dropped as error:
             raise ConnectionClosedError(endpoint_url=request.url) from error
         return struck.status, dict(struck.headers), struck.body
+
+    def denial(self, call: Call, request: WireRequest) -> Refused | None:
+        """What a caller is told who lacks a permission, where callers are held to theirs; the lock is held."""
+        return self.enforcement.admit(call, request) if self.enforcement else None
 
     def region(self, account: str, region_name: str) -> Region:
         """The state of one account and Region."""
@@ -251,9 +277,10 @@ class Sandbox:
         return [region for region in self.regions() if region.name == region_name and region.account != account]
 
     @cached_property
-    def region_names(self) -> frozenset[str]:
-        """The Regions in which Private CA exists, as moto knows them."""
-        return frozenset(acmpca_backends[DEFAULT_ACCOUNT_ID].regions)
+    def region_names(self) -> Regions:
+        """The Regions that there are, as moto knows them."""
+        own = frozenset(acmpca_backends[DEFAULT_ACCOUNT_ID].regions)
+        return Regions(own, own.union(kms_backends[DEFAULT_ACCOUNT_ID].regions))
 
     def adopt(self, region: Region) -> None:
         """Take a state that was kept elsewhere for that of its account and Region."""
@@ -284,9 +311,23 @@ def _operation(name: str, sandbox: Sandbox) -> Callable[[ACMPCAResponse], tuple[
 
 
 def _call_of(request: AWSPreparedRequest) -> Call:
+    wire = _wire_request(request)
+    return identify(wire.method, wire.host, urlsplit(request.url).path, wire.query, wire.header, wire.body)
+
+
+def _wire_request(request: AWSPreparedRequest) -> WireRequest:
     url = urlsplit(request.url)
-    body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
-    return identify(str(request.method), url.netloc, url.path, url.query, partial(_header, request.headers), body)
+    return WireRequest(
+        str(request.method), url.netloc, unquote(url.path), url.query, partial(_header, request.headers), _body(request)
+    )
+
+
+def _body(request: AWSPreparedRequest) -> bytes:
+    """What a request says; an object that is read from a file says nothing of the call."""
+    body = request.body
+    if isinstance(body, str):
+        return body.encode()
+    return bytes(body) if isinstance(body, bytes | bytearray) else b""
 
 
 def _header(headers: Any, name: str) -> str:
@@ -321,10 +362,12 @@ def plugged_in(
         # moto derives the module of urls from the response's module name
         response = type("SandboxResponse", (ACMPCAResponse,), {**methods, "__module__": ACMPCAResponse.__module__})
         url_paths[_PATH] = response.dispatch  # type: ignore[attr-defined]
-        FakeBucket.get_permission = _permission  # type: ignore[method-assign]
+        permission: Any = permission_of(sandbox.enforcement) if sandbox.enforcement else _permission
+        FakeBucket.get_permission = permission  # type: ignore[method-assign]
         with (
             moto_changes.changed_moto(sandbox.clock, sandbox.in_turn),
             tagging_api.authorities_tagged(sandbox.service, sandbox.region),
+            iam_callers.sessions_remember_their_policies(),
         ):
             yield sandbox
     finally:

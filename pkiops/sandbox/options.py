@@ -34,6 +34,7 @@ class Options:
         seed: identifiers and serials repeat themselves; keys never.
         fault: see ``faults``.
         state: the file that keeps everything, or None.
+        enforce_iam: whether callers are held to their IAM policies.
     """
 
     latency: str = "0s"
@@ -44,6 +45,7 @@ class Options:
     seed: int | None = None
     fault: tuple[str, ...] = ()
     state: Path | None = None
+    enforce_iam: bool = False
 
     def check(self) -> None:
         """Read everything once.
@@ -64,10 +66,10 @@ class Options:
         return Hindrances(delay(self.latency), quotas, tuple(fault(each) for each in self.fault))
 
     def settings(self) -> Settings:
-        """The engine's delays."""
+        """The engine's delays, and whether callers need permissions."""
         from pkiops.sandbox.engine.settings import Settings
 
-        return Settings(crl_delay=delay(self.crl_delay))
+        return Settings(crl_delay=delay(self.crl_delay), enforce_iam=self.enforce_iam)
 
     def pace(self) -> Pace:
         """How long asynchronous answers take."""
@@ -82,6 +84,7 @@ class Options:
         """The same as arguments of ``pkiops sandbox up``."""
         given = ["--latency", self.latency, "--crl-delay", self.crl_delay]
         given += ["--quotas"] if self.quotas else []
+        given += ["--enforce-iam"] if self.enforce_iam else []
         given += [word for each in self.quota for word in ("--quota", each)]
         given += ["--issue-delay", self.issue_delay] if self.issue_delay is not None else []
         given += ["--seed", str(self.seed)] if self.seed is not None else []

@@ -34,13 +34,14 @@ def read_body(stream: IO[bytes], *, length: str, chunked: bool) -> bytes:
         chunked: whether it comes in chunks; the length does not count then.
 
     Raises:
-        BodyRefused: too large, cut off, or not framed as HTTP has it.
+        BodyRefused: too large, cut off, too late, or not framed as HTTP has it.
     """
-    if chunked:
-        return _read_chunks(stream)
-    if not _LENGTH.fullmatch(length or "0"):
+    if not chunked and not _LENGTH.fullmatch(length or "0"):
         raise _malformed()
-    return _read_exactly(stream, _bounded(int(length or "0")))
+    try:
+        return _read_chunks(stream) if chunked else _read_exactly(stream, _bounded(int(length or "0")))
+    except TimeoutError as error:
+        raise BodyRefused("408 Request Timeout") from error
 
 
 def _read_chunks(stream: IO[bytes]) -> bytes:

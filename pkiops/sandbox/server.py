@@ -35,10 +35,12 @@ from pkiops.sandbox.crl_hosts import crl_answer
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.http_handler import Answer, Handler, run_application
+from pkiops.sandbox.iam_needs import WireRequest
 from pkiops.sandbox.moto_adapter import Sandbox, plugged_in
 from pkiops.sandbox.ocsp_http import ocsp_answer
 from pkiops.sandbox.process import port_taken
 from pkiops.sandbox.request_body import BodyRefused, read_body
+from pkiops.sandbox.state_codec import Unkeepable
 from pkiops.sandbox.state_file import StateKeeper, held, may_change
 from pkiops.sandbox.status import LOOPBACK, STATUS_PATH
 from pkiops.sandbox.time_travel import MovableClock
@@ -104,7 +106,11 @@ class Application:
             Dropped: the connection is to be closed.
         """
         unreadable = gate.refusal(
-            _header(environ, "Authorization"), _header(environ, "X-Amz-Target"), body, self._sandbox.region_names
+            environ.get("REQUEST_METHOD", ""),
+            environ.get("PATH_INFO", ""),
+            functools.partial(_header, environ),
+            body,
+            self._sandbox.region_names,
         )
         if unreadable is not None:
             return unreadable
@@ -122,7 +128,8 @@ class Application:
             return _refusal(hindered)
         with self._sandbox.lock:
             self._let_time_pass(call)
-            answered = run_application(self._moto, environ)
+            denied = self._sandbox.denial(call, _wire_request(environ, body))
+            answered = _refusal(denied) if denied else run_application(self._moto, environ)
         unsaved = self._unsaved() if may_change(call, int(answered[0].partition(" ")[0])) else None
         if unsaved is not None:
             return unsaved
@@ -133,8 +140,8 @@ class Application:
         try:
             if self._keeper is not None:
                 self._keeper.settle()
-        except OSError as error:
-            text = f"the state file cannot be written: {error.strerror}\n"
+        except (OSError, Unkeepable) as error:
+            text = f"the state file cannot be written: {error}\n"
             return "500 Internal Server Error", [("Content-Type", "text/plain")], text.encode()
         return None
 
@@ -176,6 +183,13 @@ class Application:
             return [] if is_head else [data]
 
         return respond
+
+
+def _wire_request(environ: WSGIEnvironment, body: bytes) -> WireRequest:
+    path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+    method, host = str(environ.get("REQUEST_METHOD", "")), str(environ.get("HTTP_HOST", ""))
+    query = str(environ.get("QUERY_STRING", ""))
+    return WireRequest(method, host, path, query, functools.partial(_header, environ), body)
 
 
 def _header(environ: WSGIEnvironment, name: str) -> str:
@@ -227,8 +241,11 @@ def bound_server(
     settings: Settings | None = None,
     hindrances: Hindrances | None = None,
     state_file: Path | None = None,
+    patience: float = 60.0,
 ) -> Iterator[SandboxServer]:
     """A sandbox bound to a loopback port (0: a free one); it is empty, or as its state file says, and everything else is forgotten at the end.
+
+    Who sends nothing for ``patience`` seconds, in a request or between two, is let go.
 
     Raises:
         InputError: the port is taken, or the state file cannot be used.
@@ -251,12 +268,13 @@ def bound_server(
         # never seeded: it proves that a process is the one that was started
         instance = SystemRandomness().token_bytes(16).hex()
         control = Control(sandbox, movable, instance, str(state_file) if state_file else None)
-        server = _bind(port, Application(sandbox, control, keeper))
+        server = _bind(port, Application(sandbox, control, keeper), patience)
         stack.callback(server.server_close)
         yield SandboxServer(server, control, movable, sandbox)
 
 
-def _bind(port: int, application: Application) -> BaseWSGIServer:
+def _bind(port: int, application: Application, patience: float) -> BaseWSGIServer:
+    handler = type("PatientHandler", (Handler,), {"timeout": patience})
     # bound here, because werkzeug ends the process when a port is taken
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -265,4 +283,4 @@ def _bind(port: int, application: Application) -> BaseWSGIServer:
             listener.listen(_BACKLOG)
         except OSError as error:
             raise port_taken(port) from error
-        return make_server(LOOPBACK, port, application, threaded=True, request_handler=Handler, fd=listener.fileno())
+        return make_server(LOOPBACK, port, application, threaded=True, request_handler=handler, fd=listener.fileno())

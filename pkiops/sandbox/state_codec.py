@@ -1,7 +1,7 @@
 """The sandbox's objects as JSON and back, led by the types of their fields.
 
 What this module decides: which types can be kept, and how. Dataclasses are walked by their declared fields, so that a new field of a known type needs
-nothing here; a field of an unknown type is a ``TypeError`` before anything is written. Reading trusts nothing: each value must have the type that its
+nothing here; a field of an unknown type is ``Unkeepable`` before anything is written. Reading trusts nothing: each value must have the type that its
 field declares, and no class but those declared is ever made. Certificates are kept once each, in a table beside the document.
 """
 
@@ -26,6 +26,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 _PLAIN = (str, bool, int, float)
 _BYTES, _KEY, _DICT = "$bytes", "$key", "$pairs"
 _UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, UnsupportedAlgorithm, RecursionError)
+
+
+class Unkeepable(TypeError):
+    """Something that has no form in a document."""
 
 
 class Unreadable(ValueError):
@@ -76,7 +80,7 @@ class Writer:
         """``value``, declared as ``kind``.
 
         Raises:
-            TypeError: a type that cannot be kept.
+            Unkeepable: a type that cannot be kept.
         """
         return _encoder(kind)(self, value)
 
@@ -101,7 +105,7 @@ def _encoder(kind: Any) -> _Encode:
     if origin in {types.UnionType, typing.Union}:
         inner = [part for part in parts if part is not types.NoneType]
         if len(inner) != 1:
-            raise TypeError(f"no way to keep {kind}")
+            raise Unkeepable(f"no way to keep {kind}")
         return lambda writer, value: None if value is None else writer.value(inner[0], value)
     if origin is dict:
         return _dict_encoder(*parts)
@@ -114,7 +118,7 @@ def _encoder(kind: Any) -> _Encode:
     if kind is Any:
         return _any
     if not _is_leaf(kind):
-        raise TypeError(f"no way to keep {kind}")
+        raise Unkeepable(f"no way to keep {kind}")
     return _leaf_encoder(kind)
 
 
@@ -123,7 +127,7 @@ def _dataclass_encoder(kind: type) -> _Encode:
 
     def encode(writer: Writer, value: Any) -> Any:
         if type(value) is not kind:
-            raise TypeError(f"a {type(value).__name__} where a {kind.__name__} is declared")
+            raise Unkeepable(f"a {type(value).__name__} where a {kind.__name__} is declared")
         return {name: _encoder(declared)(writer, getattr(value, name)) for name, declared in names.items()}
 
     return encode
@@ -167,7 +171,7 @@ def _any(writer: Writer, value: Any) -> Any:
         return dict(pairs) if plain else {_DICT: pairs}
     if hasattr(value, "private_bytes"):
         return {_KEY: _text(value.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))}
-    raise TypeError(f"no way to keep a {type(value).__name__}")
+    raise Unkeepable(f"no way to keep a {type(value).__name__}")
 
 
 def _text(data: bytes) -> str:

@@ -2,7 +2,7 @@
 
 What this module decides:
 
-- what is in the file: Private CA with its keys, S3, role sessions, how far the clock was moved; not DynamoDB, KMS and the
+- what is in the file: Private CA with its keys, S3, KMS, DynamoDB, IAM, role sessions, how far the clock was moved; not the
   other services of moto;
 - an answer that tells of a change leaves when the change is in the file: a process killed right after it has lost nothing (a machine
   that loses its power may have). Changes that happen together are written together;
@@ -29,7 +29,7 @@ from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import HTTPException
 
 from pkiops.errors import GuardRefused, InputError
-from pkiops.sandbox import stored_buckets, stored_sessions
+from pkiops.sandbox import stored_buckets, stored_identities, stored_kms, stored_sessions, stored_tables
 from pkiops.sandbox.calls import Call
 from pkiops.sandbox.engine.state import Region
 from pkiops.sandbox.moto_adapter import Sandbox
@@ -41,11 +41,12 @@ VERSION = 1
 _MAX_BYTES = 1024 * 1024 * 1024
 _ACCOUNT = re.compile("[0-9]{12}", re.ASCII)
 _REGION = re.compile("[a-z0-9-]{1,32}")
-_KEPT_SERVICES = frozenset({"acm-pca", "s3", "sts", "tagging"})
-_LOOKS = ("List", "Get", "Head", "Describe")
-# these look, but a CA or a certificate may come into being while they do
+_KEPT_SERVICES = frozenset({"acm-pca", "s3", "sts", "tagging", "kms", "dynamodb", "iam"})
+_LOOKS = ("List", "Get", "Head", "Describe", "Query", "Scan", "BatchGet", "TransactGet")
+# these look, but a CA, a certificate or a key of AWS's own may come into being while they do
 _LOOKS_THAT_CHANGE = frozenset(
     {
+        "DescribeKey",
         "DescribeCertificateAuthority",
         "DescribeCertificateAuthorityAuditReport",
         "GetCertificateAuthorityCsr",
@@ -62,6 +63,9 @@ class State:
     regions: list[Region] = field(default_factory=list)
     buckets: list[stored_buckets.Bucket] = field(default_factory=list)
     sessions: list[stored_sessions.RoleSession] = field(default_factory=list)
+    keys: list[stored_kms.StoredKey] = field(default_factory=list)
+    tables: list[stored_tables.StoredTable] = field(default_factory=list)
+    identities: list[stored_identities.Identities] = field(default_factory=list)
 
 
 def may_change(call: Call, status: int) -> bool:
@@ -153,9 +157,15 @@ class StateKeeper:
         places = [(each.account, each.name) for each in state.regions]
         places += [(each.account, each.region) for each in state.buckets]
         places += [(each.account, each.region) for each in state.sessions]
+        places += [(each.account, each.region) for each in state.keys]
+        places += [(each.account, each.region) for each in state.tables]
+        places += [(each.account, each.partition) for each in state.identities]
         for account, region_name in places:
             if not _ACCOUNT.fullmatch(account) or not _REGION.fullmatch(region_name):
                 raise Unreadable("it names an account or a Region that cannot be")
+        stored_kms.restore(state.keys)
+        stored_identities.restore(state.identities)
+        stored_tables.restore(state.tables)
         stored_buckets.restore(state.buckets)
         stored_sessions.restore(state.sessions)
         for region in state.regions:
@@ -167,6 +177,7 @@ class StateKeeper:
 
         Raises:
             OSError: it cannot be written.
+            Unkeepable: a service holds something that has no form in the file.
         """
         with self._counting:
             self._asked += 1
@@ -185,7 +196,15 @@ class StateKeeper:
             self._written = upto
 
     def _state(self) -> State:
-        return State(self._clock.offset, self._sandbox.regions(), stored_buckets.stored(), stored_sessions.stored())
+        return State(
+            ahead=self._clock.offset,
+            regions=self._sandbox.regions(),
+            buckets=stored_buckets.stored(),
+            sessions=stored_sessions.stored(),
+            keys=stored_kms.stored(),
+            tables=stored_tables.stored(),
+            identities=stored_identities.stored(),
+        )
 
 
 def _read(path: Path) -> bytes | None:

@@ -14,6 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
+from pkiops.sandbox.iam_record import ask_permissions
 from tests.aws.sandbox import scene
 from tests.cli.test_sandbox import Shell
 from tests.unit.sandbox.world import csr
@@ -183,3 +184,14 @@ def test_a_stop_ends_the_process_after_the_effect(shell: Shell) -> None:
         assert shell.status()["authorities"][0]["certificates"] == 2
         assert scene.issue(client(shell), root, csr(), IdempotencyToken="t")
         assert shell.status()["authorities"][0]["certificates"] == 2
+
+
+def test_callers_are_held_to_their_policies(shell: Shell) -> None:
+    with up(shell, "--enforce-iam"):
+        with pytest.raises(ClientError) as caught:
+            client(shell).list_certificate_authorities()
+        assert caught.value.response["Error"]["Code"] == "UnrecognizedClientException"
+        session = boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="sandbox", region_name="eu-west-1")
+        session.client("acm-pca", endpoint_url=f"http://127.0.0.1:{shell.port}").list_certificate_authorities()
+        (asked,) = ask_permissions(shell.port)
+        assert (asked.principal, asked.decision) == ("arn:aws:iam::123456789012:root", "allowed")

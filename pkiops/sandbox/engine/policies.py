@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from pkiops.sandbox.engine.errors import ServiceError, not_found
-from pkiops.sandbox.engine.policy_language import as_list, conditions_hold
+from pkiops.sandbox.engine.policy_conditions import conditions_hold
+from pkiops.sandbox.engine.policy_language import as_list
 from pkiops.sandbox.engine.state import Context, Region, find_authority, require_state
 
 SHAREABLE = frozenset(

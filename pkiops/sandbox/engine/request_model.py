@@ -26,6 +26,7 @@ _JAVA_CLASSES = {r"\p{L}": r"\w", r"\p{N}": "", r"\p{Z}": _SEPARATORS}
 _PYTHON_TYPES: dict[str, type] = {
     "structure": dict,
     "list": list,
+    "map": dict,
     "string": str,
     "blob": str,
     "integer": int,
@@ -37,7 +38,12 @@ _PYTHON_TYPES: dict[str, type] = {
 @functools.cache
 def service_model() -> ServiceModel:
     """Botocore's model of ``acm-pca``; its loader alone, because a session fails for a profile that does not exist."""
-    return ServiceModel(Loader().load_service_model("acm-pca", "service-2"), service_name="acm-pca")
+    return _model("acm-pca")
+
+
+@functools.cache
+def _model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service_name=service)
 
 
 def operation_names() -> tuple[str, ...]:
@@ -62,6 +68,17 @@ def checked_request(operation: str, request: Mapping[str, Any]) -> dict[str, Any
     return dict(value)
 
 
+def require_types(service: str, operation: str, request: Mapping[str, Any]) -> None:
+    """Hold a request of another service to the types of its model, and to nothing else; operations that it does not have are let through.
+
+    Raises:
+        ServiceError: ``SerializationException``, a member has another type.
+    """
+    model = _model(service)
+    if operation in model.operation_names and (shape := model.operation_model(operation).input_shape) is not None:
+        _checked(shape, dict(request), "", [])
+
+
 def _checked(shape: Shape, value: Any, path: str, problems: list[str]) -> Any:
     if shape.type_name not in _PYTHON_TYPES:
         raise not_implemented(f"the type {shape.type_name} of {path}")
@@ -74,8 +91,14 @@ def _checked(shape: Shape, value: Any, path: str, problems: list[str]) -> Any:
         problems.extend(_violations(shape, value, path))
         member = shape.member  # type: ignore[attr-defined]
         return [_checked(member, v, f"{path}.{i}.member", problems) for i, v in enumerate(value, 1)]
+    if shape.type_name == "map":
+        problems.extend(_violations(shape, value, path))
+        inner = shape.value  # type: ignore[attr-defined]
+        return {key: _checked(inner, v, f"{path}.{key}.value", problems) for key, v in value.items()}
     if shape.type_name == "blob":
         value = _decoded(value, path)
+    if isinstance(value, str):
+        _require_characters(value, path)
     problems.extend(_violations(shape, value, path))
     return value
 
@@ -99,6 +122,16 @@ def _decoded(value: str, path: str) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ServiceError("SerializationException", f"{path} is not base64") from error
+
+
+def _require_characters(value: str, path: str) -> None:
+    """JSON can escape half of a character, which nothing can hold or write."""
+    if value.isascii():
+        return
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ServiceError("SerializationException", f"{path} holds half of a character") from error
 
 
 def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:

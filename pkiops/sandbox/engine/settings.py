@@ -29,6 +29,7 @@ class Settings:
         certificates_per_partitioned_authority: the same for a CA with a partitioned CRL.
         revocations_per_authority: how many certificates of a CA with a complete CRL may be revoked.
         permissions_per_authority: how many permissions a CA may give; the service knows one principal only.
+        enforce_iam: whether callers are held to their IAM policies, before a call reaches the service.
     """
 
     crl_delay: timedelta = timedelta()
@@ -43,3 +44,4 @@ class Settings:
     certificates_per_partitioned_authority: int = 100_000_000
     revocations_per_authority: int = 1_000_000
     permissions_per_authority: int = 1
+    enforce_iam: bool = False

@@ -228,7 +228,13 @@ def test_looking_writes_nothing(path: Path) -> None:
         ("s3", "PutObject", 200, True),
         ("s3", "GetObject", 200, False),
         ("sts", "AssumeRole", 200, True),
-        ("dynamodb", "PutItem", 200, False),
+        ("dynamodb", "PutItem", 200, True),
+        ("dynamodb", "Query", 200, False),
+        ("dynamodb", "BatchGetItem", 200, False),
+        ("kms", "DescribeKey", 200, True),
+        ("iam", "GetRole", 200, False),
+        ("iam", "CreateRole", 200, True),
+        ("sqs", "SendMessage", 200, False),
     ],
 )
 def test_which_calls_may_change_what_is_kept(service: str, operation: str, status: int, expected: bool) -> None:

@@ -122,3 +122,23 @@ def test_a_csr_has_a_limit() -> None:
 
 def test_members_the_model_does_not_know_are_left_out() -> None:
     assert checked_request("ListCertificateAuthorities", {"Bogus": 1}) == {}
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\udfffb"])
+def test_half_a_character_is_in_no_text(value: str) -> None:
+    for request in (
+        {**CREATE, "CertificateAuthorityConfiguration": {**CONFIGURATION, "Subject": {"CommonName": value}}},
+        {**CREATE, "Tags": [{"Key": value}]},
+        {**CREATE, "IdempotencyToken": value},
+    ):
+        message("CreateCertificateAuthority", request, "SerializationException")
+    name = {"EdiPartyName": {"PartyName": value}}
+    passed = {"Extensions": {"SubjectAlternativeNames": [name]}}
+    issue = {
+        "CertificateAuthorityArn": ARN,
+        "Csr": "eA==",
+        "SigningAlgorithm": "SHA256WITHECDSA",
+        "Validity": {"Type": "DAYS", "Value": 1},
+        "ApiPassthrough": passed,
+    }
+    message("IssueCertificate", issue, "SerializationException")
