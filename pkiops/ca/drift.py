@@ -50,7 +50,7 @@ def same_subject(wanted: AuthorityRequest, found: ObservedAuthority) -> bool:
     """Whether both are the same name; the order counts only where both give one."""
     if wanted.subject_attributes and found.subject_attributes:
         return wanted.subject_attributes == found.subject_attributes
-    return Counter(_attributes(wanted)) == Counter(_attributes(found))
+    return Counter(subject_pairs(wanted)) == Counter(subject_pairs(found))
 
 
 def subject_text(named: AuthorityRequest | ObservedAuthority) -> str:
@@ -150,7 +150,8 @@ def csr_text(extensions: CsrExtensions) -> str:
     return ", ".join(parts) or "none"
 
 
-def _attributes(named: AuthorityRequest | ObservedAuthority) -> list[tuple[str, str]]:
+def subject_pairs(named: AuthorityRequest | ObservedAuthority) -> list[tuple[str, str]]:
+    """A subject as (OID, value), in the order of the name where it has one."""
     if named.subject_attributes:
         return list(named.subject_attributes)
     return [(FIELD_OIDS.get(name) or attribute_oid(name) or name, value) for name, value in named.subject.items()]

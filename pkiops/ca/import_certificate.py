@@ -101,10 +101,13 @@ def _subject(certificate: x509.Certificate, expected: Expected) -> Iterator[Impo
     subject, wanted = certificate.subject, expected.request.subject
     if subject.public_bytes() == wanted.public_bytes():
         return
-    if same_name(subject, wanted):
+    if subject == wanted:
+        message = "the subject is the request's in another type of string, and verifiers that compare bytes may break the chain"
+        yield ImportFinding("import.subject", message, remark=True)
+    elif same_name(subject, wanted):
         yield ImportFinding(
             "import.subject",
-            f"the subject is that of the request in another encoding or order ({rfc4514(subject)}), and verifiers that compare bytes break the chain",
+            f"the subject is that of the request in another order ({rfc4514(subject)}), which is another name",
             "have the subject copied from the request as it is (openssl x509 -req does; openssl ca needs preserve = yes)",
         )
     else:
