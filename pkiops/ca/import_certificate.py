@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtensionOID
 from pkiops.ca.import_finding import Expected, ImportFinding
 from pkiops.x509 import pem
 from pkiops.x509.armor import PARSE_ERRORS
-from pkiops.x509.certificate import extended_key_usage_of, extension_of, key_usage_of
+from pkiops.x509.certificate import extended_key_usage_of, extension_of, fingerprint, key_usage_of
 from pkiops.x509.keys import spki_der
 from pkiops.x509.name_constraints import name_constraints_of
 from pkiops.x509.names import printable, rfc4514, same_name
@@ -86,6 +86,12 @@ def certificate_findings(certificate: x509.Certificate, expected: Expected, at: 
             "import.public-key",
             "the certificate holds another public key than the CA: it was made from another request",
             "have the request signed that pkiops ca csr gives out now; its fingerprints are on the signing sheet",
+        )
+    if expected.sha256 not in {None, fingerprint(certificate)}:
+        yield ImportFinding(
+            "import.pin",
+            f"the certificate has the sha256 {fingerprint(certificate)}, and the file pins {expected.sha256} for this CA",
+            "pin the new one by a reviewed commit first, if it is right",
         )
     yield from _subject(certificate, expected)
     yield from _basic_constraints(certificate, expected)

@@ -34,6 +34,7 @@ class Expected:
         validity: how long the file says it lasts; None where nobody says.
         usages: extended key usages of what will be issued below it, by RFC 5280 name.
         names: subtrees of names that will be issued below it.
+        sha256: the certificate that the file pins for this CA.
         outside: who is above it, as declared, the issuer first; empty where the file names none of them.
     """
 
@@ -44,4 +45,5 @@ class Expected:
     validity: Duration | None = None
     usages: tuple[str, ...] = (Purpose.CLIENT.value,)
     names: tuple[Subtree, ...] = ()
+    sha256: str | None = None
     outside: tuple[OutsideAuthority, ...] = ()

@@ -72,8 +72,8 @@ class IndexPublisher:
             and all(_validity(one.chain[0]) == validity[one.reference] for one in index.authorities)
         )
 
-    def publish(self) -> bool:
-        """Bring the index to what exists; returns whether it was written.
+    def publish(self, *, anew: bool = False) -> bool:
+        """Bring the index to what exists; returns whether it was written. ``anew`` writes it though it names what exists: a chain may have changed.
 
         Raises:
             GuardRefused: an identity exists twice.
@@ -82,7 +82,7 @@ class IndexPublisher:
         for _ in range(_ATTEMPTS):
             published = self.published()
             observed = self.backend.list_authorities()
-            if self.is_current(published, observed):
+            if not anew and self.is_current(published, observed):
                 return False
             condition = Condition(version=published.version) if published else IF_ABSENT
             try:

@@ -183,5 +183,6 @@ def expected_certificate(environment: Environment, wanted: DesiredAuthority, req
         validity=wanted.validity,
         usages=tuple(sorted(usages)) or (Purpose.CLIENT.value,),
         names=profile_subtrees(environment, label),
+        sha256=wanted.sha256,
         outside=wanted.outside,
     )

@@ -262,6 +262,12 @@ def test_the_chain_is_the_one_that_the_file_declares() -> None:
     assert wrong(judged(own(MIDDLE), both, replace(EXPECTED, outside=(root,)))) == ["import.chain-length"]
 
 
+def test_the_certificate_is_the_one_that_the_file_pins() -> None:
+    certificate = own()
+    assert judged(certificate, expected=replace(EXPECTED, sha256=fingerprint(certificate))) == ()
+    assert wrong(judged(expected=replace(EXPECTED, sha256="ab" * 32))) == ["import.pin"]
+
+
 def test_names_that_the_issuer_forbids() -> None:
     promised = replace(EXPECTED, names=(("dns", "svc.example.com"),))
     assert judged(expected=promised) == ()
