@@ -102,6 +102,7 @@ def _authority_rights(
                     is_root=one.issuer is None, path_length=one.path_length, constrained=bool(one.name_constraints)
                 )
                 for one in desired.authorities
+                if not one.outside
             ),
             crl_bucket=bucket,
             retires=may_delete,

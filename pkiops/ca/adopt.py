@@ -14,6 +14,7 @@ from pkiops.backends.identity import IDENTITY_TAGS, Identities
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.drift import immutable_changes
+from pkiops.ca.import_chain import declared_findings
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
 from pkiops.environment.models import Environment
@@ -141,6 +142,9 @@ class Adoption:
             changes.append(Change("path length", _text(own.path_length), _text(self.wanted.path_length)))
         if self.wanted.sha256 is not None and own.sha256 != self.wanted.sha256:
             changes.append(Change("sha256", own.sha256, self.wanted.sha256))
+        if self.wanted.outside and len(chain) > 1:
+            odd = declared_findings(chain[1:], self.wanted.outside)
+            return [*changes, *(Change("issuer", one.message, "another one") for one in odd)]
         issuer = self._issuer_fingerprint(observed)
         above = fingerprint(chain[1]) if len(chain) > 1 else "itself"
         if above != issuer:
@@ -150,6 +154,8 @@ class Adoption:
     def _issuer_fingerprint(self, observed: tuple[ObservedAuthority, ...]) -> str:
         if self.wanted.issuer is None:
             return "itself"
+        if self.wanted.outside:
+            return self.wanted.issuer
         generation = self.environment.authorities[self.wanted.issuer].generation
         issuer = Identities(observed, self.environment.environment).find(self.wanted.issuer, generation)
         if issuer is None or issuer.not_after is None:

@@ -26,7 +26,10 @@ _MONTH = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostLine:
-    """One CA of the environment; ``status`` is None for one that does not exist yet, ``useless`` for one that is billed and cannot issue."""
+    """One CA of the environment; ``status`` is None for one that does not exist yet, ``useless`` for one that is billed and cannot issue.
+
+    One that is kept elsewhere is ``external``: it costs nothing here.
+    """
 
     label: str
     generation: int
@@ -35,6 +38,7 @@ class CostLine:
     reference: str | None
     usd_month: float
     useless: bool
+    external: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +109,17 @@ def _mode(environment: Environment, entry: Entry) -> str:
 
 def _lines(environment: Environment, observed: Sequence[ObservedAuthority], prices: Prices) -> Iterable[CostLine]:
     identities = Identities(observed, environment.environment)
+    for label in environment.external_authorities:
+        yield CostLine(
+            label=label,
+            generation=1,
+            usage_mode="",
+            status=None,
+            reference=None,
+            usd_month=0.0,
+            useless=False,
+            external=True,
+        )
     for label in issuers_first(environment):
         declared = environment.authorities[label]
         for generation in range(1, declared.generation + 1):
@@ -159,11 +174,16 @@ def cost_text(one: Cost, prices: Prices) -> str:
     """The bill as text for people."""
     lines = []
     for line in one.lines:
+        if line.external:
+            lines.append(f"{one.environment}/ca/{line.label}  kept elsewhere  USD 0.00 a month here")
+            continue
         state = line.status or "not made yet"
         remark = "  billed, but cannot issue" if line.useless else ""
         name = f"{one.environment}/ca/{line.label} generation {line.generation}"
         lines.append(f"{name}  {line.usage_mode}  {state}  USD {line.usd_month:.2f} a month{remark}")
-    lines.append(f"{one.environment}: USD {one.usd_month:.2f} a month for {len(one.lines)} CAs")
+    lines.append(
+        f"{one.environment}: USD {one.usd_month:.2f} a month for {sum(not line.external for line in one.lines)} CAs"
+    )
     if one.certificates is not None:
         doubt = _doubt(prices, "certificate_tiers", "short_lived_certificate")
         lines.append(

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pkiops.clock import Clock
-from pkiops.crl.authorities import Authorities, SkippedAuthority, observe_authorities, require_whole_chains
+from pkiops.crl.authorities import SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
+from pkiops.crl.outside import without_crls
 from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
 from pkiops.environment.models import Environment
 from pkiops.errors import AlreadyExists, GuardRefused, InProgress, NotFound, VerificationFailed
@@ -108,7 +109,7 @@ def _try(
     authorities = observe_authorities(environment, backend, at)
     if not authorities.known:
         raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
-    require_whole_chains(name, authorities.known)
+    require_whole_chains(environment, authorities.known)
     candidate = fetch_set(name, authorities.known, backend, at=at, progress=progress)
     records = _compare(name, candidate, before)
     if not allow_removal:
@@ -119,14 +120,15 @@ def _try(
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
     if moved and not _move(store, candidate, pointer, at):
         return None
-    return _outcome(candidate, pointer, records, authorities, moved=moved, written=written)
+    skipped = (*authorities.skipped, *without_crls(environment))
+    return _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
 
 
 def _outcome(
     candidate: CrlSet,
     pointer: Pointer | None,
     records: Sequence[PublishedRecord],
-    authorities: Authorities,
+    skipped: tuple[SkippedAuthority, ...],
     *,
     moved: bool,
     written: int,
@@ -138,7 +140,7 @@ def _outcome(
         manifest_sha256=candidate.digest(),
         previous_sha256=pointer.manifest_sha256 if pointer else None,
         records=tuple(records),
-        skipped=authorities.skipped,
+        skipped=skipped,
     )
 
 

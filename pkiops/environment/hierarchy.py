@@ -49,6 +49,18 @@ def externals_above(environment: Environment, label: str) -> tuple[str, ...]:
     return tuple(step for step in chain(environment, label)[1:] if is_external(environment, step))
 
 
+def external_places(environment: Environment, label: str, length: int) -> dict[str, int]:
+    """Where in the chain of ``label`` (its own certificate first) the CAs are that are kept elsewhere.
+
+    The root is the last one, however many are between; those between have their places only in a chain of exactly the declared length.
+    """
+    labels = chain(environment, label)
+    places = {name: place for place, name in enumerate(labels) if is_external(environment, name)}
+    if length == len(labels):
+        return places
+    return {labels[-1]: length - 1} if labels[-1] in places and length > 1 else {}
+
+
 def chain(environment: Environment, label: str) -> tuple[str, ...]:
     """``label``, its issuer, the issuer's issuer, up to the root.
 
