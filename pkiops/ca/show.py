@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, find_authority, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
-from pkiops.ca.desired import Desired, DesiredAuthority
-from pkiops.ca.fingerprints import fingerprint
+from pkiops.ca.desired import Desired, DesiredAuthority, OutsideAuthority
+from pkiops.ca.fingerprints import chain_fingerprints
 from pkiops.errors import BackendError
+from pkiops.x509.attribute_types import by_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownAuthority:
-    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one."""
+    """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
+
+    ``outside`` is one that is kept elsewhere: its certificate is the one above a CA of ours, and ``others`` are those where such chains disagree.
+    """
 
     label: str
     generation: int
@@ -24,18 +28,25 @@ class ShownAuthority:
     declared: DesiredAuthority | None
     observed: ObservedAuthority | None
     sha256: str | None
+    outside: OutsideAuthority | None = None
+    others: tuple[str, ...] = ()
 
 
 def shown_authorities(
-    desired: Desired, observed: Iterable[ObservedAuthority], fingerprints: dict[str, str]
+    desired: Desired, observed: Iterable[ObservedAuthority], fingerprints: Mapping[str, tuple[str, ...]]
 ) -> tuple[ShownAuthority, ...]:
     """Declared authorities, issuers first, then tagged ones that the file does not declare (older generations).
+
+    Args:
+        desired: what is declared.
+        observed: what exists.
+        fingerprints: of each reference's certificate and those above it.
 
     Raises:
         GuardRefused: an identity exists twice.
     """
     found = of_environment(observed, desired.environment)
-    shown = []
+    shown = list(_outside(desired, found, fingerprints))
     seen: set[str] = set()
     for wanted in desired.authorities:
         match = find_authority(found, desired.environment, wanted.label, wanted.generation)
@@ -48,7 +59,7 @@ def shown_authorities(
                 issuer=wanted.issuer,
                 declared=wanted,
                 observed=match,
-                sha256=fingerprints.get(match.reference) if match else None,
+                sha256=_own(fingerprints, match.reference) if match else None,
             )
         )
     for other in found:
@@ -62,23 +73,58 @@ def shown_authorities(
                     issuer=None,
                     declared=None,
                     observed=other,
-                    sha256=fingerprints.get(other.reference),
+                    sha256=_own(fingerprints, other.reference),
                 )
             )
     return tuple(shown)
 
 
+def _outside(
+    desired: Desired, found: Iterable[ObservedAuthority], fingerprints: Mapping[str, tuple[str, ...]]
+) -> Iterable[ShownAuthority]:
+    """The CAs that are kept elsewhere, roots first, with the certificates that stand above ours."""
+    declared: dict[str, tuple[OutsideAuthority, str | None]] = {}
+    seen: dict[str, dict[str, None]] = {}
+    identities = Identities(found, desired.environment)
+    for wanted in desired.authorities:
+        above = dict(zip((one.label for one in wanted.outside), wanted.outside[1:], strict=False))
+        for one in reversed(wanted.outside):
+            declared.setdefault(one.label, (one, above[one.label].label if one.label in above else None))
+        match = identities.find(wanted.label, wanted.generation)
+        chain = fingerprints.get(match.reference, ())[1:] if match else ()
+        if len(chain) == len(wanted.outside):
+            for one, sha256 in zip(wanted.outside, chain, strict=True):
+                seen.setdefault(one.label, {})[sha256] = None
+    for label, (outside, issuer) in declared.items():
+        # the pinned one first
+        certificates = sorted(seen.get(label, {}), key=outside.sha256.__ne__ if outside.sha256 else None)
+        yield ShownAuthority(
+            label=label,
+            generation=1,
+            issuer=issuer,
+            declared=None,
+            observed=None,
+            sha256=certificates[0] if certificates else None,
+            outside=outside,
+            others=tuple(certificates[1:]),
+        )
+
+
+def _own(fingerprints: Mapping[str, tuple[str, ...]], reference: str) -> str | None:
+    return fingerprints[reference][0] if reference in fingerprints else None
+
+
 def read_fingerprints(
     reader: ReadsAuthorities, observed: Iterable[ObservedAuthority], environment: str
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """SHA-256 of each CA's certificate by reference, and a line for each that could not be read: one does not stop the rest."""
-    fingerprints: dict[str, str] = {}
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """SHA-256 of each CA's certificate and those above it by reference, and a line for each that could not be read: one does not stop the rest."""
+    fingerprints: dict[str, tuple[str, ...]] = {}
     unreadable = []
     for one in of_environment(observed, environment):
         if one.not_after is None:
             continue
         try:
-            fingerprints[one.reference] = fingerprint(reader, one.reference)
+            fingerprints[one.reference] = chain_fingerprints(reader, one.reference)
         except BackendError as error:
             unreadable.append(f"no fingerprint: {error.message}")
     return fingerprints, tuple(unreadable)
@@ -87,8 +133,9 @@ def read_fingerprints(
 def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime) -> str:
     """The hierarchy as a tree of text."""
     lines = [environment]
-    tops = [one for one in shown if one.declared is not None and one.issuer is None]
-    others = [one for one in shown if one.declared is None]
+    known = [one for one in shown if one.declared is not None or one.outside is not None]
+    tops = [one for one in known if one.issuer is None]
+    others = [one for one in shown if one not in known]
     branches = [*tops, *others]
     for position, one in enumerate(branches):
         lines.extend(_branch(environment, one, shown, now, prefix="", is_last=position == len(branches) - 1))
@@ -98,7 +145,8 @@ def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime
 def _branch(
     environment: str, one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
 ) -> list[str]:
-    children = [c for c in shown if c.declared is not None and c.issuer == one.label and one.declared is not None]
+    is_declared = one.declared is not None or one.outside is not None
+    children = [c for c in shown if (c.declared or c.outside) and c.issuer == one.label and is_declared]
     stem = prefix + ("└── " if is_last else "├── ")
     below = prefix + ("    " if is_last else "│   ")
     inner = below + ("│   " if children else "    ")
@@ -111,6 +159,8 @@ def _branch(
 
 def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     observed = one.observed
+    if one.outside is not None:
+        return _outside_facts(one, one.outside)
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
         return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
@@ -129,16 +179,31 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
         f"crl {crl.validity_days}d, http://{crl.host or crl.bucket}/, bucket {crl.bucket}" if crl else "crl none"
     )
     if one.sha256:
-        lines.append(f"sha256 {one.sha256}{_pin_remark(one)}")
+        lines.append(f"sha256 {one.sha256}{_pin_remark(one, one.sha256)}")
     lines.append(observed.reference)
     return lines
 
 
-def _pin_remark(one: ShownAuthority) -> str:
-    pin = one.declared.sha256 if one.declared else None
+def _outside_facts(one: ShownAuthority, outside: OutsideAuthority) -> list[str]:
+    lines = [f"{one.label}  kept elsewhere"]
+    if outside.subject:
+        lines.append(", ".join(f"{name}={value}" for name, value in by_name(outside.subject).items()))
+    if one.sha256 is None:
+        lines.append("its certificate comes with the first one that it signs for a CA of ours")
+    lines += [f"sha256 {sha256}{_pin_remark(one, sha256)}" for sha256 in (one.sha256, *one.others) if sha256]
+    return lines
+
+
+def _pin_of(one: ShownAuthority) -> str | None:
+    pinned = one.declared or one.outside
+    return pinned.sha256 if pinned else None
+
+
+def _pin_remark(one: ShownAuthority, sha256: str | None) -> str:
+    pin = _pin_of(one)
     if pin is None:
         return ""
-    return "  as pinned" if pin == one.sha256 else f"  NOT AS PINNED: the file says {pin}"
+    return "  as pinned" if pin == sha256 else f"  NOT AS PINNED: the file says {pin}"
 
 
 def as_json(shown: Sequence[ShownAuthority]) -> list[dict[str, Any]]:
@@ -152,9 +217,13 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "authority": one.label,
         "generation": one.generation,
         "issuer": one.issuer,
-        "declared": one.declared is not None,
-        "exists": observed is not None,
+        "declared": one.declared is not None or one.outside is not None,
+        "exists": observed is not None or (one.outside is not None and one.sha256 is not None),
+        "external": one.outside is not None,
     }
+    if one.outside is not None:
+        subject = by_name(one.outside.subject)
+        return {**body, "subject": subject, "sha256": one.sha256, "pinned_sha256": one.outside.sha256}
     if observed is None:
         return body
     crl = observed.crl
@@ -171,7 +240,7 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "not_before": observed.not_before,
         "not_after": observed.not_after,
         "sha256": one.sha256,
-        "pinned_sha256": one.declared.sha256 if one.declared else None,
+        "pinned_sha256": _pin_of(one),
         "crl": None
         if crl is None
         else {"bucket": crl.bucket, "host": crl.host, "path": crl.path, "validity_days": crl.validity_days},

@@ -15,6 +15,7 @@ from pkiops.environment.hierarchy import effective_path_length
 from pkiops.environment.models import Environment
 from pkiops.inventory.family import Family
 from pkiops.inventory.members import Member, may_have_certificate
+from pkiops.inventory.outside import outside_records
 from pkiops.inventory.records import AuthorityRecord, CrlRecord, Identity, Skipped, days_left
 from pkiops.x509.algorithms import default_signing_algorithm
 
@@ -41,6 +42,7 @@ def authority_records(
         for label, declared in environment.authorities.items()
         if (label, declared.generation) not in current
     ]
+    records += outside_records(environment, members, now)
     skipped = [
         Skipped(table="authorities", item=one.observed.reference, what="certificate", reason=one.unread)
         for one in members
