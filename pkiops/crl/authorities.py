@@ -118,7 +118,7 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
 def require_whole_chains(environment: Environment, known: Sequence[KnownAuthority]) -> None:
     """Check that every CA of ours above a known one is known too: without its CRL, servers that check whole chains refuse every client below it.
 
-    CAs that are kept elsewhere publish their CRLs elsewhere; no bundle that needs them is sound (``environment/checks.py``).
+    Those that are kept elsewhere have a CRL here only if somebody brings it (``outside_crls.py``); a bundle that needs one is refused without.
 
     Raises:
         VerificationFailed: code ``crl.chain-incomplete``.

@@ -1,7 +1,7 @@
 """CAs that are kept elsewhere, as they are known: by the chains of our CAs below them.
 
-What this module decides: that such a CA is whatever stands in its place in an installed chain, that one which the file pins is only the pinned one,
-and that its CRL is nobody's business here. It is never asked for anything. Pure.
+What this module decides: that such a CA is whatever stands in its place in an installed chain, and that one which the file pins is only the pinned
+one. It is never asked for anything; its CRL is brought by a person (``outside_crls.py``). Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, authority_name
+from pkiops.crl.authorities import KnownAuthority, authority_name
 from pkiops.environment.hierarchy import external_places
 from pkiops.environment.models import Environment
 from pkiops.x509.certificate import fingerprint
@@ -55,10 +55,3 @@ def outside_cas(environment: Environment, known: Sequence[KnownAuthority]) -> tu
                 found.setdefault((label, digest), OutsideCa(label, one.chain[place:]))
     order = list(environment.external_authorities)
     return tuple(sorted(found.values(), key=lambda one: (len(one.chain), order.index(one.label))))
-
-
-def without_crls(environment: Environment) -> tuple[SkippedAuthority, ...]:
-    """What to say of them where CRLs are published."""
-    return tuple(
-        SkippedAuthority(label, "is kept elsewhere, and so is its CRL") for label in environment.external_authorities
-    )

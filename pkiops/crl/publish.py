@@ -16,11 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography import x509
+
 from pkiops.clock import Clock
 from pkiops.crl.authorities import SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
-from pkiops.crl.outside import without_crls
+from pkiops.crl.outside import outside_cas
+from pkiops.crl.outside_crls import Published, with_outside
 from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
 from pkiops.environment.models import Environment
 from pkiops.errors import AlreadyExists, GuardRefused, InProgress, NotFound, VerificationFailed
@@ -61,6 +64,7 @@ def publish_crls(
     clock: Clock,
     *,
     allow_removal: bool = False,
+    external: Sequence[x509.CertificateRevocationList] = (),
     progress: Progress | None = None,
 ) -> PublishOutcome:
     """Publish the current CRL of every CA of the environment as one set.
@@ -71,6 +75,7 @@ def publish_crls(
         store: the trust bucket.
         clock: the moment at which CRLs must be current.
         allow_removal: accept that the CRL of a CA which no longer counts leaves the set.
+        external: CRLs of CAs that are kept elsewhere; without one, the published one stays while it is current.
         progress: is told of each step.
 
     Raises:
@@ -82,7 +87,9 @@ def publish_crls(
     """
     watch = progress or NoProgress()
     for _ in range(MAX_TRIES):
-        outcome = _try(environment, backend, store, clock.now(), allow_removal=allow_removal, progress=watch)
+        outcome = _try(
+            environment, backend, store, clock.now(), allow_removal=allow_removal, external=external, progress=watch
+        )
         if outcome is not None:
             return outcome
         watch.step("somebody else has just published: look again")
@@ -100,6 +107,7 @@ def _try(
     at: datetime,
     *,
     allow_removal: bool,
+    external: Sequence[x509.CertificateRevocationList],
     progress: Progress,
 ) -> PublishOutcome | None:
     """One attempt; None when somebody else moved the pointer meanwhile."""
@@ -111,6 +119,9 @@ def _try(
         raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
     require_whole_chains(environment, authorities.known)
     candidate = fetch_set(name, authorities.known, backend, at=at, progress=progress)
+    published = Published(before, pointer.manifest_sha256 if pointer else None)
+    outside = outside_cas(environment, authorities.known)
+    candidate, without = with_outside(environment, candidate, outside, external, published, store, at=at)
     records = _compare(name, candidate, before)
     if not allow_removal:
         # what is below an expired CA is refused with its CRL and without it
@@ -120,7 +131,7 @@ def _try(
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
     if moved and not _move(store, candidate, pointer, at):
         return None
-    skipped = (*authorities.skipped, *without_crls(environment))
+    skipped = (*authorities.skipped, *without)
     return _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
 
 

@@ -98,18 +98,9 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
 
 
 def _check_crls(environment: Environment, name: str, bundle: Bundle) -> Iterator[Finding]:
-    """A bundle with CRLs needs whole ones: nobody could list the parts of a partitioned CRL (its names are made up by the service).
-
-    And it needs them all: the CRL of a CA that is kept elsewhere is not ours to publish.
-    """
+    """A bundle with CRLs needs whole ones: nobody could list the parts of a partitioned CRL (its names are made up by the service)."""
     if bundle.revocation is Revocation.NONE:
         return
-    outside = [anchor for anchor in bundle.anchors if is_external(environment, anchor)]
-    if bundle.revocation is Revocation.CHAIN and outside:
-        message = (
-            f"needs the CRL of {listed(outside)}, which is kept elsewhere and publishes none here; write leaf, or none"
-        )
-        yield Finding(("trust", "bundles", name, "revocation"), message, "env.revocation")
     for label, authority in environment.authorities.items():
         if authority.crl.type is CrlType.PARTITIONED and is_below(environment, label, bundle.anchors):
             message = f"bundle {name} needs a complete CRL; write COMPLETE, or revocation: none there"

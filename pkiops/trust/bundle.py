@@ -17,7 +17,7 @@ from cryptography import x509
 
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl
-from pkiops.crl.outside import CertifiedCa, outside_cas
+from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
 from pkiops.environment.hierarchy import declaration, is_external, issuers
 from pkiops.environment.models import Bundle, Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
@@ -271,13 +271,19 @@ def _crls(
         if crl is None:
             raise VerificationFailed(
                 f"{where}: there is no CRL of {authority.name}; relying parties would refuse every client below it",
-                hint="publish a complete set (pkiops crl publish), then render again",
+                hint=_publish_hint(authority),
                 code="trust.crl-missing",
             )
         name = f"{where}: the CRL of {authority.name}"
         checked = check_crl(crl.crl, authority.certificate, name, at=at, margin=margin)
         found.append(BundleCrl(authority.name, checked))
     return tuple(found)
+
+
+def _publish_hint(authority: CertifiedCa) -> str:
+    if isinstance(authority, OutsideCa):
+        return f"{authority.label} is kept elsewhere: publish its CRL with the others (pkiops crl publish --external-crl FILE), then render again"
+    return "publish a complete set (pkiops crl publish), then render again"
 
 
 def _depth(environment: Environment, declared: Bundle, below: Sequence[CertifiedCa]) -> int:

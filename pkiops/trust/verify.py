@@ -17,6 +17,7 @@ from cryptography import x509
 
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import CheckedCrl, check_crl
+from pkiops.crl.outside import CertifiedCa, outside_cas
 from pkiops.environment.hierarchy import declaration
 from pkiops.environment.models import Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
@@ -232,7 +233,9 @@ def _match_crl(
     crl: x509.CertificateRevocationList,
     found: dict[str, CheckedCrl],
 ) -> None:
-    candidates = [a for a in expected.authorities if a.certificate.subject == crl.issuer]
+    outside = outside_cas(expected.environment, expected.authorities)
+    everyone: list[CertifiedCa] = [*expected.authorities, *outside]
+    candidates = [a for a in everyone if a.certificate.subject == crl.issuer]
     problem = f"the CRL of {rfc4514(crl.issuer)} is not of a CA of this environment"
     code = "trust.crl-foreign"
     for authority in candidates:

@@ -86,14 +86,11 @@ def test_each_rule(old: str, new: str, path: str, code: str, words: str) -> None
     assert found[0].line > 1
 
 
-def test_an_anchor_kept_elsewhere_is_pinned_and_has_no_crl_of_ours() -> None:
-    anchored = BELOW.replace("anchors: [root]", "anchors: [company-root]\n      revocation: leaf")
+def test_an_anchor_kept_elsewhere_is_pinned() -> None:
+    anchored = BELOW.replace("anchors: [root]", "anchors: [company-root]")
     assert read(anchored).trust.bundles["services"].anchors == ("company-root",)
     (unpinned,) = problems(anchored.replace(f'sha256: "{PIN}"', "subject: {common_name: Company Root CA}"))
     assert (unpinned.key_path, unpinned.code) == ("trust.bundles.services.anchors[0]", "env.anchor")
-    (chained,) = problems(anchored.replace("revocation: leaf", "revocation: chain"))
-    assert (chained.key_path, chained.code) == ("trust.bundles.services.revocation", "env.revocation")
-    assert "company-root" in chained.message
 
 
 def test_what_is_below_a_broken_one_is_still_checked() -> None:
