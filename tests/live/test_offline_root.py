@@ -23,6 +23,18 @@ from tests.sandbox_server import RunningSandbox, running_sandbox
 pytestmark = pytest.mark.live
 SUBJECT = "/C=GB/O=Example Ltd/CN=Example Offline Root CA G1"
 EXTENSIONS = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+REVOKING = """\
+[ ca ]
+default_ca = offline
+[ offline ]
+database = index.txt
+crlnumber = number
+default_md = sha256
+default_crl_days = 90
+crl_extensions = extensions
+[ extensions ]
+authorityKeyIdentifier = keyid
+"""
 KEYS = {
     "EC": ("ec", "-pkeyopt", "ec_paramgen_curve:P-384"),
     "RSA": ("rsa:3072",),
@@ -80,6 +92,14 @@ class Office:
         self.shell(command)
         self.carry("clients.pem", "issuer.pem", back=True)
 
+    def make_crl(self) -> None:
+        """``root.crl``: what the root revoked, which is nothing."""
+        (self.offline / "ca.cnf").write_text(REVOKING, encoding="utf-8")
+        (self.offline / "index.txt").write_text("", encoding="utf-8")
+        (self.offline / "number").write_text("01\n", encoding="utf-8")
+        self.shell("openssl ca -gencrl -config ca.cnf -cert issuer.pem -keyfile issuer.key -out root.crl")
+        self.carry("root.crl", back=True)
+
     def install(self) -> Result:
         return self.run("ca", "install", "offline", "clients", "clients.pem", "--chain", "issuer.pem", "--yes")
 
@@ -101,7 +121,7 @@ def pin_and_anchor(office: Office, installed: Result) -> None:
     (line,) = re.findall(r"sha256: [0-9a-f]{64}$", installed.stderr, re.MULTILINE)[-1:]
     path = office.ours / "environments" / "offline.yaml"
     text = path.read_text(encoding="utf-8").replace("  offline-root:\n", f"  offline-root:\n    {line}\n")
-    bundle = "{services: {anchors: [offline-root], targets: {pem: {}}, revocation: leaf}}"
+    bundle = "{services: {anchors: [offline-root], targets: {pem: {}}}}"
     path.write_text(text.replace("trust: {}", f"trust: {{bundles: {bundle}}}"), encoding="utf-8")
 
 
@@ -122,16 +142,23 @@ def test_from_a_root_of_openssl_to_a_client_that_openssl_accepts(office: Office,
     assert "good for clientAuth" in verified.stdout
     assert "revoked was not checked: that CA is kept elsewhere" in verified.stderr
     published = office.done("crl", "publish", "offline")
-    assert "offline-root: is kept elsewhere, and so is its CRL" in published.stderr
+    assert "offline-root: is kept elsewhere, and no current CRL of it was given" in published.stderr
+    early = office.run("trust", "render", "offline", "--to", "out")
+    assert (early.exit_code, "pkiops crl publish --external-crl FILE" in early.stderr) == (8, True)
+    office.make_crl()
+    published = office.done("crl", "publish", "offline", "--external-crl", "root.crl")
+    assert "not in the set" not in published.stderr
     office.done("trust", "render", "offline", "--to", "out")
     office.done("trust", "verify", "offline", "out")
+    kept = office.done("crl", "publish", "offline").stdout
+    assert re.search(r"^offline-root-g1 +unchanged", kept, re.MULTILINE)
     # the root of the bundle is the offline one, and openssl accepts the client below it by the strictest rules
     assert (office.ours / "out/services/pem/ca.pem").read_text().count("BEGIN CERTIFICATE") == 1
     for name in ("a.pem", "out/services/pem/ca.pem", "out/services/pem/crl.pem"):
         (office.offline / Path(name).name).write_bytes((office.ours / name).read_bytes())
     verify = "openssl verify -x509_strict -purpose sslclient -untrusted a.pem"
     office.shell(f"{verify} -CAfile issuer.pem a.pem")
-    office.shell(f"{verify} -CAfile ca.pem -crl_check -CRLfile crl.pem a.pem")
+    office.shell(f"{verify} -CAfile ca.pem -crl_check_all -CRLfile crl.pem a.pem")
     text = office.shell("openssl x509 -in clients.pem -noout -text")
     assert "X509v3 Name Constraints: critical" in text
     assert "DNS:svc.offline.example.com" in text
