@@ -3,7 +3,7 @@ targets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -78,10 +78,20 @@ class World:
         return observe_authorities(self.environment, self.backend, self.clock.now()).known
 
     def publish(
-        self, *, store: Store | None = None, backend: CrlAuthorities | None = None, allow_removal: bool = False
+        self,
+        *,
+        store: Store | None = None,
+        backend: CrlAuthorities | None = None,
+        allow_removal: bool = False,
+        external: Sequence[x509.CertificateRevocationList] = (),
     ) -> PublishOutcome:
         return publish_crls(
-            self.environment, backend or self.backend, store or self.store, self.clock, allow_removal=allow_removal
+            self.environment,
+            backend or self.backend,
+            store or self.store,
+            self.clock,
+            allow_removal=allow_removal,
+            external=external,
         )
 
     def later(self, **by: float) -> None:
