@@ -1,4 +1,6 @@
-"""Write ``docs/reference/``: commands, exit codes and decisions, from the code. ``make docs`` runs it, a test holds the files against it."""
+"""Write ``docs/reference/`` and the parts of ``docs/sandbox.md`` that can drift: from the code, from the rules of the sandbox, and from the result of
+``make canary`` (``docs/canary.json``, once somebody has run it). ``make docs`` runs it, a test holds the files against it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,11 @@ from pathlib import Path
 from pkiops import errors
 from pkiops.cli.app import NOUNS, app
 
-REFERENCE = Path(__file__).parent / "reference"
-DECISIONS = Path(__file__).parent / "adr"
+DOCS = Path(__file__).parent
+REFERENCE = DOCS / "reference"
+DECISIONS = DOCS / "adr"
+SANDBOX = DOCS / "sandbox.md"
+CANARY_RESULT = DOCS / "canary.json"
 _NOTE = "<!-- written by docs/generate.py; change the code, then run make docs -->\n"
 
 
@@ -23,6 +28,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "exit-codes.md": _exit_codes(),
         REFERENCE / "doctor.md": _checks(),
         DECISIONS / "README.md": _decisions(),
+        **_sandbox(),
     }
 
 
@@ -77,6 +83,19 @@ def _checks() -> str:
     rows += [f"| `{c.code}` | {c.severity.name.lower()} | {c.title} | {c.prevents} | {c.source} |" for c in CHECKS]
     words = "`pkiops ca doctor ENV` looks for these; `--fail-on error|warning|info` exits with 5 if it finds one."
     return "\n".join([_NOTE, "# Checks of ca doctor\n", words + "\n", *rows, ""])
+
+
+def _sandbox() -> dict[Path, str]:
+    from sandbox_behaviour import aws_run, page, rules
+
+    known, run = rules.read_rules(), aws_run.read_run(CANARY_RESULT)
+    parts = {"rules": page.summary(known, run), "does not": page.lacks_list(rules.read_lacks())}
+    note = _NOTE.replace("change the code", "change docs/sandbox_behaviour")
+    return {
+        REFERENCE / "sandbox-behaviour.md": page.behaviour_page(note, known, run),
+        REFERENCE / "sandbox-unverified.md": page.unverified_page(note, known, run),
+        SANDBOX: page.replaced(SANDBOX.read_text(encoding="utf-8"), parts),
+    }
 
 
 def _classes(kind: type[errors.PkiopsError]) -> Iterator[type[errors.PkiopsError]]:

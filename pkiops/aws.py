@@ -4,8 +4,8 @@ What this module decides:
 
 - one session per account and role, one lazily made client per service, shared by threads; the session is botocore's own, because boto3's
   loads the S3 transfer manager, a tenth of the start-up of ``ca show``;
-- retries and timeouts are explicit (botocore's defaults have changed between releases), and every creating call of ours carries a token, so that a
-  repeated request is never a second one;
+- timeouts are explicit (botocore's defaults have changed between releases), and every creating call of ours carries a token, so that a
+  repeated request is never a second one; how fast calls are made and how often repeated is ``pacing.py``;
 - which AWS error code becomes which of our errors; no caller sees a ClientError;
 - where calls go is said by ``AwsAccess`` alone: endpoints in botocore's own variables and files count for nothing here, so that none gets past the
   guard against foreign ones; the sandbox needs no profile, and nothing that is on this machine is asked through a proxy;
@@ -42,6 +42,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
+from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
 from pkiops.errors import (
     AccessDenied,
     AlreadyExists,
@@ -52,23 +53,28 @@ from pkiops.errors import (
     Throttled,
     Unreachable,
 )
+from pkiops.pacing import THROTTLES, Pacing
+from pkiops.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_acm_pca import ACMPCAClient
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
 _CONFIG: dict[str, Any] = {
-    "retries": {"mode": "standard", "total_max_attempts": 6},
+    "retries": {"mode": "standard", "total_max_attempts": 1},  # repeated by pacing.py
     "connect_timeout": 5,
     "read_timeout": 30,
     "max_pool_connections": 16,
     "user_agent_extra": "pkiops",
     "ignore_configured_endpoint_urls": True,
 }
+# what another way stands in for is not waited for: a network without a way to it is common, where acm-pca has an endpoint of its own
+_BRIEFLY: dict[str, Any] = {"resourcegroupstaggingapi": {"patience": 20.0, "repeats": 1}}
 _NO_CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -122,11 +128,7 @@ _ERRORS: dict[str, type[BackendError]] = {
     "BucketAlreadyOwnedByYou": AlreadyExists,
     "RequestAlreadyProcessedException": AlreadyExists,
     "PermissionAlreadyExistsException": AlreadyExists,
-    "Throttling": Throttled,
-    "ThrottlingException": Throttled,
-    "TooManyRequestsException": Throttled,
-    "SlowDown": Throttled,
-    "RequestLimitExceeded": Throttled,
+    **dict.fromkeys(THROTTLES, Throttled),
     "InternalFailure": Unreachable,
     "InternalError": Unreachable,
     "ServiceUnavailable": Unreachable,
@@ -161,11 +163,24 @@ class AwsClients:
     Args:
         access: the account, region, role and endpoints.
         follow: called with the moment in the ``Date`` header of each answer of an endpoint that is not AWS.
+        clock: calls wait by it.
+        randomness: spreads repeats.
+        progress: is told what takes long.
     """
 
-    def __init__(self, access: AwsAccess, *, follow: Callable[[datetime], None] | None = None) -> None:
+    def __init__(
+        self,
+        access: AwsAccess,
+        *,
+        follow: Callable[[datetime], None] | None = None,
+        clock: Clock | None = None,
+        randomness: Randomness | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self.access = access
         self._follow = follow
+        self.progress: Progress = progress or NoProgress()
+        self._pacing = Pacing(clock or SystemClock(), randomness or SystemRandomness(), self.progress)
         self._lock = threading.RLock()
         self._clients: dict[str, Any] = {}
         self._session: Session | None = None
@@ -183,6 +198,11 @@ class AwsClients:
     def iam(self) -> IAMClient:
         """The iam client."""
         client: IAMClient = self._client("iam")
+        return client
+
+    def tagging(self) -> ResourceGroupsTaggingAPIClient:
+        """The client of the Resource Groups Tagging API; it does not wait long for a network that leads nowhere."""
+        client: ResourceGroupsTaggingAPIClient = self._client("resourcegroupstaggingapi")
         return client
 
     def caller_identity(self) -> CallerIdentity:
@@ -229,13 +249,14 @@ class AwsClients:
 
     def _make_client(self, session: Session, service: str) -> Any:
         url = self.access.endpoint_urls.get(service)
-        settings = dict(_CONFIG)
+        settings = {**_CONFIG, **({"connect_timeout": 3} if service in _BRIEFLY else {})}
         if service == "s3" and url:
             settings["s3"] = {"addressing_style": "path"}
         if url and _is_loopback(url):
             settings["proxies"] = {}
         with translated(f"client {service}", self.access.region):
             client = session.create_client(service, endpoint_url=url, config=Config(**settings))
+        self._pacing.attach(client, service, **_BRIEFLY.get(service, {}))
         if url and self._follow:
             client.meta.events.register("after-call", self._read_date)
         return client
@@ -301,6 +322,8 @@ def _from_client_error(error: ClientError, operation: str, subject: str) -> Back
         hint = "AWS does not take these credentials: log in again (aws sso login), or export others; aws sts get-caller-identity tests them"
     elif kind is AccessDenied:
         hint = f"the caller needs permission for {_S3_PERMISSIONS.get(operation, operation)} on {subject}"
+    elif kind is Throttled:
+        hint = "AWS is busy with other calls of the account; run the same command again: it continues"
     elif code == "LimitExceededException":
         hint = "a quota of the account is used up; see Service Quotas for AWS Private CA"
         own_code = "backend.quota"

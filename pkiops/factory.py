@@ -16,6 +16,7 @@ from pkiops.clock import Clock, Randomness, ServerClock, SystemClock, SystemRand
 from pkiops.environment.endpoints import endpoint_problem, is_foreign
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InputError
+from pkiops.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from pkiops.aws import AwsClients, CallerIdentity
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from pkiops.stores.s3_buckets import S3Buckets
 
 SANDBOX_URL = "http://127.0.0.1:4599"
-_SERVICES = ("acm-pca", "s3", "sts", "iam")
+_SERVICES = ("acm-pca", "s3", "sts", "iam", "resourcegroupstaggingapi")
+# what AWS calls a service in AWS_ENDPOINT_URL_..., where that is not its name in upper case
+_VARIABLES = {"resourcegroupstaggingapi": "RESOURCE_GROUPS_TAGGING_API"}
 
 
 class Factory:
@@ -39,6 +42,7 @@ class Factory:
         variables: the process environment.
         clock: the system's clock unless a test brings another.
         randomness: the system's unless a test brings another.
+        progress: is told what takes long.
 
     Raises:
         GuardRefused: an endpoint is neither AWS nor this machine, and that was not allowed.
@@ -54,8 +58,10 @@ class Factory:
         variables: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         randomness: Randomness | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.environment = environment
+        self.progress: Progress = progress or NoProgress()
         self._prices = prices
         self._variables = os.environ if variables is None else variables
         self._endpoints, self._from_shell = self._find_endpoints()
@@ -79,7 +85,13 @@ class Factory:
             endpoint_urls=self._endpoints,
             sandbox=backend.sandbox,
         )
-        return AwsClients(access, follow=self._server_clock.follow if self._server_clock else None)
+        return AwsClients(
+            access,
+            follow=self._server_clock.follow if self._server_clock else None,
+            clock=self.clock,
+            randomness=self.randomness,
+            progress=self.progress,
+        )
 
     @cached_property
     def backend(self) -> AwsPrivateCa:
@@ -169,7 +181,7 @@ class Factory:
         endpoints: dict[str, str] = {str(service): url for service, url in backend.endpoint_urls.items()}
         sources = dict.fromkeys(endpoints, "environment file")
         for service in _SERVICES:
-            for variable in (f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}", "AWS_ENDPOINT_URL"):
+            for variable in (f"AWS_ENDPOINT_URL_{_variable(service)}", "AWS_ENDPOINT_URL"):
                 url = self._variables.get(variable, "")
                 if url and service not in endpoints:
                     endpoints[service] = _checked(service, url, variable)
@@ -197,6 +209,10 @@ def _prices_of(path: Path) -> Prices:
             return read_prices(stream.read(MAX_BYTES + 1), str(path))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", code="usage.prices") from error
+
+
+def _variable(service: str) -> str:
+    return _VARIABLES.get(service) or service.upper().replace("-", "_")
 
 
 def _checked(service: str, url: str, variable: str) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from pkiops.errors import GuardRefused, InputError, PartialApply, PkiopsError
 from pkiops.progress import NoProgress, Progress
 
+_MOVED_SHOWN = 5
 MAX_SAVED_BYTES = 16 * 1024 * 1024
 
 
@@ -76,12 +77,29 @@ class Unmanaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a plan acts; ``role_arn`` is what is assumed for it, ``endpoint_urls`` what the file puts in the place of AWS's own."""
+
+    account: str
+    region: str
+    role_arn: str | None = None
+    endpoint_urls: tuple[tuple[str, str], ...] = ()
+    sandbox: bool = False
+
+    def __str__(self) -> str:
+        parts = [*(["the sandbox"] if self.sandbox else []), f"account {self.account}", self.region]
+        parts += [f"through role {self.role_arn}"] if self.role_arn else []
+        return ", ".join([*parts, *(f"{service} at {url}" for service, url in self.endpoint_urls)])
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The actions that bring what exists to what the file says, in the order they are carried out."""
 
     environment: str
     actions: tuple[Action, ...]
     unmanaged: tuple[Unmanaged, ...] = ()
+    place: Place | None = None
 
     @property
     def pending(self) -> tuple[Action, ...]:
@@ -106,22 +124,29 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical plan: equal digests mean the same actions for the same reasons.
 
-        What only informs is left out: other people's CAs and the number of certificates change while nothing of the plan does.
+        What only informs is left out: other people's CAs and the number of certificates change while nothing of the plan does, and a role is a
+        way to the place and not the place.
         """
         actions = [_action_json(action) for action in self.actions]
         for action in actions:
             del action["live_certificates"]
-        canonical = json.dumps([self.environment, actions], sort_keys=True, separators=(",", ":"))
+        place = [self.place.account, self.place.region, self.place.sandbox] if self.place else None
+        canonical = json.dumps([self.environment, place, actions], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON-ready data."""
         return {
             "environment": self.environment,
+            "place": _place_json(self.place),
             "actions": [_action_json(action) for action in self.actions],
             "unmanaged": [{"reference": u.reference, "what": u.what, "why": u.why} for u in self.unmanaged],
             "monthly_cost_usd": self.monthly_cost_usd,
         }
+
+
+def _place_json(place: Place | None) -> dict[str, Any] | None:
+    return None if place is None else {**asdict(place), "endpoint_urls": dict(place.endpoint_urls)}
 
 
 def _action_json(action: Action) -> dict[str, Any]:
@@ -143,6 +168,7 @@ class SavedPlan:
 
     environment: str
     digest: str
+    actions: tuple[Any, ...] = ()
 
 
 def read_saved_plan(data: bytes, source: str) -> SavedPlan:
@@ -165,7 +191,8 @@ def read_saved_plan(data: bytes, source: str) -> SavedPlan:
     environment, digest = body.get("environment"), body.get("digest")
     if not isinstance(environment, str) or not isinstance(digest, str):
         raise problem
-    return SavedPlan(environment, digest)
+    actions = body.get("actions")
+    return SavedPlan(environment, digest, tuple(actions) if isinstance(actions, list) else ())
 
 
 def refuse_stale(saved: SavedPlan, current: Plan) -> None:
@@ -181,11 +208,29 @@ def refuse_stale(saved: SavedPlan, current: Plan) -> None:
         )
     if saved.digest != current.digest():
         raise GuardRefused(
-            f"{current.environment}: the account or the file has changed since that plan was saved; nothing was done",
+            f"{current.environment}: the account or the file has changed since that plan was saved{_what_moved(saved, current)}; nothing was done",
             hint=f"look at it again: pkiops ca plan {current.environment} --out FILE",
             code="plan.stale",
             details={"saved": saved.digest, "current": current.digest()},
         )
+
+
+def _what_moved(saved: SavedPlan, current: Plan) -> str:
+    """The objects for which other actions are planned now, as far as the saved plan tells; nothing of its text is repeated."""
+    then = [_for_comparison(action) for action in saved.actions if isinstance(action, dict)]
+    now = {
+        action.address: [_for_comparison(_action_json(a)) for a in current.actions if a.address == action.address]
+        for action in current.actions
+    }
+    moved = [where for where, planned in now.items() if planned != [a for a in then if a.get("address") == where]]
+    gone = len({str(action.get("address")) for action in then} - now.keys())
+    parts = [*moved[:_MOVED_SHOWN], *([f"{len(moved) - _MOVED_SHOWN} more"] if len(moved) > _MOVED_SHOWN else [])]
+    parts += [f"{gone} that the plan does not speak of any more"] if gone else []
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _for_comparison(action: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in action.items() if key != "live_certificates"}
 
 
 def run_plan(

@@ -21,8 +21,8 @@ from botocore.config import Config
 from pkiops.clock import Clock, ManualClock, Randomness
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import Pace
-from pkiops.sandbox.server import bound_server
-from pkiops.sandbox.traffic import Hindrances
+from pkiops.sandbox.server import SandboxServer, bound_server
+from pkiops.sandbox.traffic import Hindrances, Traffic
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -31,12 +31,18 @@ START = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """Where it listens, its clock, and the environment of a subprocess that shall talk to it."""
+    """Where it listens, its clock, the environment of a subprocess that shall talk to it, and the server itself."""
 
     url: str
     port: int
     clock: Clock
     environment: dict[str, str] = field(default_factory=dict)
+    server: SandboxServer | None = None
+
+    def hinder(self, hindrances: Hindrances) -> None:
+        """What calls run into from now on, in the place of what they ran into; they are counted from 0."""
+        assert self.server is not None
+        self.server.sandbox.traffic = Traffic(self.clock, hindrances)
 
     def client(self, service: str, region: str = REGION) -> Any:
         """A plain boto3 client of the administrator, one attempt per call."""
@@ -82,7 +88,7 @@ def running_sandbox(
         thread = threading.Thread(target=server.serve, name="sandbox", daemon=True)
         thread.start()
         try:
-            yield RunningSandbox(server.url, server.port, clock, subprocess_environment(server.url))
+            yield RunningSandbox(server.url, server.port, clock, subprocess_environment(server.url), server)
         finally:
             server.shutdown()
             thread.join(timeout=10)

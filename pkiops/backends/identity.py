@@ -6,7 +6,7 @@ match nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.errors import GuardRefused, NotFound
@@ -20,6 +20,16 @@ IDENTITY_TAGS = (TAG_ENVIRONMENT, TAG_AUTHORITY, TAG_GENERATION)
 def identity_tags(environment: str, authority: str, generation: int) -> dict[str, str]:
     """The tags that identify one generation of one authority."""
     return {TAG_ENVIRONMENT: environment, TAG_AUTHORITY: authority, TAG_GENERATION: str(generation)}
+
+
+def identity_values(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of the identity tags among others, empty where one is missing."""
+    return tuple(tags.get(key, "") for key in IDENTITY_TAGS)
+
+
+def identity_of(one: ObservedAuthority) -> tuple[str, ...]:
+    """The values of an authority's identity tags."""
+    return identity_values(one.tags or {})
 
 
 def of_environment(observed: Iterable[ObservedAuthority], environment: str) -> tuple[ObservedAuthority, ...]:

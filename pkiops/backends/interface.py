@@ -112,7 +112,7 @@ class ObservedAuthority:
     """A certificate authority as it exists.
 
     ``reference`` is the backend's own name for it (an ARN). ``tags`` is None where they cannot be read (a DELETED CA). Moments are aware UTC.
-    ``crl`` is None when the CA publishes none.
+    ``crl`` is None when the CA publishes none. ``tags_confirmed`` is False where the tags come from an index that may be minutes behind.
     """
 
     reference: str
@@ -135,6 +135,7 @@ class ObservedAuthority:
     csr_extensions: CsrExtensions = CsrExtensions()
     key_storage_security_standard: str | None = None
     ocsp_host: str | None = None
+    tags_confirmed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,6 +228,14 @@ class ReadsAuthorities(Protocol):
         Raises:
             InvalidState: the CA has no certificate yet.
         """
+
+
+@runtime_checkable
+class ConfirmsTags(Protocol):
+    """Says which tags authorities have now, where a list may be minutes behind."""
+
+    def confirm_tags(self, authorities: Sequence[ObservedAuthority]) -> tuple[ObservedAuthority, ...]:
+        """The same authorities in the same order, their tags confirmed; None where they cannot be read. May raise a BackendError."""
 
 
 @runtime_checkable

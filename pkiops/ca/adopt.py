@@ -7,7 +7,7 @@ away, and that no second CA gets an identity. What the service can change (CRL s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pkiops.backends.identity import IDENTITY_TAGS, Identities
@@ -17,6 +17,7 @@ from pkiops.ca.drift import immutable_changes
 from pkiops.ca.import_chain import declared_findings
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
+from pkiops.ca.settle import settled
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
@@ -56,7 +57,8 @@ class Adoption:
             InvalidState: it is in no state to be adopted.
             GuardRefused: it is not what the file declares, or somebody else's; or the authority exists already.
         """
-        observed = self.backend.list_authorities()
+        listed = self.backend.list_authorities()
+        observed = settled([replace(self.wanted, arn=reference)], self.backend, listed, exact=True)
         found = next((one for one in observed if one.reference == reference), None)
         where = f"{self.environment.environment}/ca/{self.wanted.label}"
         if found is None:

@@ -14,7 +14,7 @@ Which actions there are is ``plan.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -33,23 +33,27 @@ from pkiops.backends.interface import (
 from pkiops.backends.prices import HasPrices
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
 from pkiops.ca.claims import Claims, inputs_digest, shown_caller
-from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
+from pkiops.ca.desired import Desired, DesiredAuthority, desired_authority, desired_state
 from pkiops.ca.drift import same_subject, subject_text
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.observe import observe
+from pkiops.ca.place import place_of
 from pkiops.ca.plan import plan
+from pkiops.ca.settle import settled
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InvalidState
+from pkiops.errors import GuardRefused, InvalidState, Throttled
 from pkiops.ledger.interface import Entry
 from pkiops.plan import Action, ActionKind, Plan, run_plan
-from pkiops.progress import Progress
+from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, Store
 from pkiops.x509.algorithms import SigningAlgorithm
 
 # clocks of relying parties may be behind; the service backdates by an hour too, but from the moment of the call
 _BACKDATING = timedelta(hours=1)
+# a service that does nothing but throttle for so long is not merely busy
+_CREATE_PATIENCE_S = 1800.0
 
 
 class AuthorityBackend(
@@ -78,6 +82,8 @@ class Hierarchy:
         caller: the ARN of whoever runs this; asked for only when something is created.
         run: tells this run from others of the same caller.
         entries: every entry of the ledger, to say what hangs below a change; None where there is no ledger.
+        deep: look at policies and permissions that the file does not speak of, too.
+        progress: is told of what is looked at.
     """
 
     environment: Environment
@@ -88,6 +94,8 @@ class Hierarchy:
     caller: Callable[[], str]
     run: str
     entries: Callable[[], Iterable[Entry]] | None = None
+    deep: bool = False
+    progress: Progress = field(default_factory=NoProgress)
 
     def desired(self) -> Desired:
         """What the file asks for."""
@@ -101,12 +109,16 @@ class Hierarchy:
             GuardRefused: an identity exists twice.
         """
         desired = self.desired()
-        observed = observe(desired, self.backend, self.buckets, self.index())
-        made = plan(desired, observed, self.backend, self.clock.now())
+        self.progress.step(f"looking at what exists for {desired.environment}")
+        observed = observe(desired, self.backend, self.buckets, self.index(), deep=self.deep, count=self._count)
+        made = replace(plan(desired, observed, self.backend, self.clock.now()), place=place_of(self.environment))
         if self.entries is None or not needs_counts(made):
             return made
         issuers = {one.label: one.issuer for one in desired.authorities}
         return with_counts(made, live_by_authority(self.entries(), self.clock.now()), issuers)
+
+    def _count(self, total: int) -> Counted:
+        return Counted(self.progress, self.clock, "reading certificates, policies and permissions", total)
 
     def index(self) -> IndexPublisher:
         """The publisher of the environment's index."""
@@ -143,7 +155,7 @@ class Hierarchy:
                 return self._adopt(wanted, progress)
             if action.kind in {ActionKind.ENABLE, ActionKind.DISABLE}:
                 return self._switch(wanted, enabled=action.kind is ActionKind.ENABLE)
-            return update_authority(self.backend, wanted, self._require(wanted.label, wanted.generation))
+            return update_authority(self.backend, wanted, self._require(wanted))
 
         return run_plan(
             current,
@@ -162,15 +174,24 @@ class Hierarchy:
 
     def _create(self, wanted: DesiredAuthority) -> bool:
         claims = self._claims()
+        began = self.clock.monotonic()
         hold = claims.take(wanted, self._digest(wanted))
         # somebody may have been faster; and looking may have taken longer than the claim holds
-        while self._find(wanted) is None:
-            if claims.is_held(hold):
-                break
-            hold = claims.take(wanted, self._digest(wanted))
+        while self._find(wanted, hold.made) is None:
+            if not claims.is_held(hold):
+                hold = claims.take(wanted, self._digest(wanted))
+                continue
+            try:
+                reference = self.backend.create_authority(wanted.request)
+            except Throttled:
+                # no later than this may the call go out under this claim; under another one it may
+                if self.clock.monotonic() - began > _CREATE_PATIENCE_S:
+                    raise
+                hold = claims.take(wanted, self._digest(wanted))
+                continue
+            break
         else:
             return False
-        reference = self.backend.create_authority(wanted.request)
         claims.fulfil(hold, reference)
         created = self.backend.describe_authority(reference)
         if not same_subject(wanted.request, created):
@@ -182,7 +203,7 @@ class Hierarchy:
         return True
 
     def _activate(self, wanted: DesiredAuthority) -> bool:
-        authority = self._require(wanted.label, wanted.generation)
+        authority = self._require(wanted)
         if authority.status is AuthorityStatus.ACTIVE:
             return False
         csr_der = self.backend.authority_csr(authority.reference)
@@ -215,7 +236,7 @@ class Hierarchy:
         return True
 
     def _switch(self, wanted: DesiredAuthority, *, enabled: bool) -> bool:
-        authority = self._require(wanted.label, wanted.generation)
+        authority = self._require(wanted)
         if (authority.status is AuthorityStatus.ACTIVE) == enabled:
             return False
         self.backend.set_enabled(authority.reference, enabled=enabled)
@@ -224,7 +245,7 @@ class Hierarchy:
     def _issuer_of(self, wanted: DesiredAuthority, authority: ObservedAuthority) -> ObservedAuthority:
         if wanted.issuer is None:
             return authority
-        issuer = self._require(wanted.issuer, self.environment.authorities[wanted.issuer].generation)
+        issuer = self._require(desired_authority(self.environment, wanted.issuer))
         if issuer.status is not AuthorityStatus.ACTIVE:
             raise InvalidState(
                 f"{wanted.label} cannot be signed: its issuer {wanted.issuer} is {issuer.status.value}",
@@ -273,12 +294,18 @@ class Hierarchy:
                     details={"caller": claim.caller, "reference": claim.reference},
                 )
 
-    def _find(self, wanted: DesiredAuthority) -> ObservedAuthority | None:
-        observed = self.backend.list_authorities()
+    def _find(self, wanted: DesiredAuthority, made: str | None) -> ObservedAuthority | None:
+        """The CA of an authority that is about to be created; ``made`` is one that its claim names."""
+        index = self.index()
+        named = index.named(index.published())
+        if made:
+            named[wanted.label, wanted.generation] = made
+        observed = settled([wanted], self.backend, self.backend.list_authorities(), named=named, exact=True)
         return find_authority(observed, self.environment.environment, wanted.label, wanted.generation)
 
-    def _require(self, label: str, generation: int) -> ObservedAuthority:
-        return require_authority(self.backend.list_authorities(), self.environment.environment, label, generation)
+    def _require(self, wanted: DesiredAuthority) -> ObservedAuthority:
+        observed = settled([wanted], self.backend, self.backend.list_authorities(), exact=True)
+        return require_authority(observed, self.environment.environment, wanted.label, wanted.generation)
 
 
 def refuse_blocked(shown: Plan) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pkiops.ledger.interface import Entry, EntryState
 from pkiops.plan import Action, ActionKind, Plan
 
-_COUNTED = {ActionKind.BLOCKED, ActionKind.DISABLE, ActionKind.DELETE, ActionKind.RENEW}
+_COUNTED = {ActionKind.BLOCKED, ActionKind.UPDATE, ActionKind.DISABLE, ActionKind.DELETE, ActionKind.RENEW}
 
 
 def needs_counts(plan: Plan) -> bool:
@@ -51,11 +51,17 @@ def with_counts(plan: Plan, live: Counter[str], issuers: dict[str, str | None]) 
             below[above] += count
             seen.add(above)
             above = issuers.get(above)
-    actions = [
-        replace(action, live_certificates=below[action.address.split("/")[2]]) if _is_counted(action) else action
-        for action in plan.actions
-    ]
-    return replace(plan, actions=tuple(actions))
+    return replace(plan, actions=tuple(_counted(action, below) for action in plan.actions))
+
+
+def _counted(action: Action, below: Counter[str]) -> Action:
+    count = below[action.address.split("/")[2]] if _is_counted(action) else None
+    # an update is harmless where nothing is below; of a decision that is worth knowing
+    return (
+        action
+        if count is None or (action.kind is ActionKind.UPDATE and not count)
+        else replace(action, live_certificates=count)
+    )
 
 
 def _is_counted(action: Action) -> bool:

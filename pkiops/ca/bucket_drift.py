@@ -36,7 +36,13 @@ def bucket_action(environment: str, wanted: BucketSettings, found: ObservedBucke
     if not wanted.manage:
         return _foreign(where, wanted, found)
     if not found.exists:
-        return Action(ActionKind.CREATE, where, f"does not exist; holds {wanted.tags['pkiops:purpose']}")
+        # who may write there is the file's word, and says more about it than anything else
+        held = tuple(
+            Change(f"policy statement {one['Sid']}", None, _compact(one))
+            for one in wanted.statements
+            if "aws:PrincipalArn" in json.dumps(one.get("Condition", {}))
+        )
+        return Action(ActionKind.CREATE, where, f"does not exist; holds {wanted.tags['pkiops:purpose']}", held)
     changes = _own_changes(wanted, found)
     if not changes:
         return Action(ActionKind.NO_OP, where, "as declared")
@@ -56,9 +62,9 @@ def _foreign(where: str, wanted: BucketSettings, found: ObservedBucket) -> Actio
         return Action(ActionKind.BLOCKED, where, "does not exist, and manage: false: make it where it is declared")
     changes = [
         *_switches(found),
-        *([] if found.encryption in _THEIRS else [Change("encryption", found.encryption, _OURS)]),
+        *_foreign_encryption(wanted, found),
         *(
-            Change(f"policy statement {statement['Sid']}", None, json.dumps(statement, separators=(",", ":")))
+            Change(f"policy statement {statement['Sid']}", None, _compact(statement))
             for statement in wanted.statements
             if not any(covers(one, statement) for one in found.statements)
         ),
@@ -66,10 +72,22 @@ def _foreign(where: str, wanted: BucketSettings, found: ObservedBucket) -> Actio
     if changes:
         reason = "belongs to other tooling (manage: false) and does not fit: add this where it is declared"
         return Action(ActionKind.BLOCKED, where, reason, tuple(changes))
-    warnings = (_KMS,) if found.encryption != _OURS and wanted.tags["pkiops:purpose"] == "crl" else ()
+    warnings = (_KMS,) if found.encryption != _OURS and _holds_crls(wanted) else ()
     return Action(
         ActionKind.NO_OP, where, "usable as it is; belongs to other tooling (manage: false)", warnings=warnings
     )
+
+
+def _foreign_encryption(wanted: BucketSettings, found: ObservedBucket) -> list[Change]:
+    if found.encryption not in _THEIRS:
+        return [Change("encryption", found.encryption, _OURS)]
+    if _holds_crls(wanted) and found.has_aws_managed_key:
+        return [Change("encryption", f"{found.encryption} with the key aws/s3", f"{_OURS}, or a key of your own")]
+    return []
+
+
+def _holds_crls(wanted: BucketSettings) -> bool:
+    return wanted.tags["pkiops:purpose"] == "crl"
 
 
 def _own_changes(wanted: BucketSettings, found: ObservedBucket) -> tuple[Change, ...]:
@@ -81,15 +99,23 @@ def _own_changes(wanted: BucketSettings, found: ObservedBucket) -> tuple[Change,
         changes.append(Change("encryption", found.encryption, _OURS))
     have = {statement.get("Sid"): statement for statement in found.statements}
     changes.extend(
-        Change(f"policy statement {statement['Sid']}", "differs" if statement["Sid"] in have else None, "as declared")
+        Change(
+            f"policy statement {statement['Sid']}",
+            _compact(have.get(statement["Sid"])) or "missing",
+            _compact(statement),
+        )
         for statement in wanted.statements
         if not same_statement(have.get(statement["Sid"]), statement)
     )
     changes.extend(
-        Change(f"policy statement {one['Sid']}", "not declared any more", None)
+        Change(f"policy statement {one['Sid']}", _compact(one), "none: not declared any more")
         for one in stale_statements(found.statements, wanted.statements)
     )
     return tuple(changes)
+
+
+def _compact(statement: Mapping[str, Any] | None) -> str | None:
+    return None if statement is None else json.dumps(statement, separators=(",", ":"))
 
 
 def _switches(found: ObservedBucket) -> list[Change]:

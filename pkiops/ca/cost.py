@@ -154,7 +154,7 @@ def _what_ifs(environment: Environment, prices: Prices) -> Iterable[WhatIf]:
         elif declared.usage_mode is UsageMode.GENERAL_PURPOSE and not children(environment, label):
             yield WhatIf(
                 label=label,
-                change="short-lived mode (SHORT_LIVED_CERTIFICATE)",
+                change="in short-lived mode (SHORT_LIVED_CERTIFICATE)",
                 saves_usd_month=general - short,
                 needs=_short_lived_needs(environment, label),
             )
@@ -181,16 +181,15 @@ def cost_text(one: Cost, prices: Prices) -> str:
         remark = "  billed, but cannot issue" if line.useless else ""
         name = f"{one.environment}/ca/{line.label} generation {line.generation}"
         lines.append(f"{name}  {line.usage_mode}  {state}  USD {line.usd_month:.2f} a month{remark}")
-    lines.append(
-        f"{one.environment}: USD {one.usd_month:.2f} a month for {sum(not line.external for line in one.lines)} CAs"
-    )
+    count = sum(not line.external for line in one.lines)
+    lines.append(f"{one.environment}: USD {one.usd_month:.2f} a month for {count} CA{'' if count == 1 else 's'}")
     if one.certificates is not None:
         doubt = _doubt(prices, "certificate_tiers", "short_lived_certificate")
         lines.append(
             f"{one.environment}: USD {one.certificates_usd:.2f} for {one.certificates} certificates in 30 days, by the ledger{doubt}"
         )
     lines += [
-        f"what if {what.label} were {what.change}: USD -{what.saves_usd_month:.2f} a month; needs {what.needs}"
+        f"what if {what.label} were {what.change}: saves USD {what.saves_usd_month:.2f} a month; needs {what.needs}"
         for what in one.what_ifs
     ]
     return "\n".join(lines)

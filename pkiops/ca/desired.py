@@ -22,6 +22,7 @@ from pkiops.environment.hierarchy import effective_path_length, externals_above,
 from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
 from pkiops.environment.name_constraints import name_constraints
 from pkiops.environment.settings_checks import ACCESS_FORMS, ACCESS_METHODS
+from pkiops.environment.sharing_checks import outsiders
 from pkiops.environment.subjects import ordered_attributes, subject_fields, subject_oids
 from pkiops.stores.interface import Buckets, BucketSettings
 from pkiops.x509.algorithms import default_signing_algorithm
@@ -44,7 +45,7 @@ class DesiredAuthority:
 
     ``outside`` are the CAs that sign it, where these are kept elsewhere: the issuer first, the root last.
     Of ``enabled``, ``policy`` and ``acm_permission``, None means that it is left as it is; an empty policy that there is none. Empty name constraints
-    mean that the certificate has none.
+    mean that the certificate has none. ``lets_in`` says whom the policy lets in from outside of the CA's account.
     """
 
     label: str
@@ -60,6 +61,7 @@ class DesiredAuthority:
     policy: Mapping[str, Any] | None = None
     acm_permission: bool | None = None
     outside: tuple[OutsideAuthority, ...] = ()
+    lets_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +118,7 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
                 ),
             ),
         ),
-        authorities=tuple(_desired_authority(environment, label) for label in issuers_first(environment)),
+        authorities=tuple(desired_authority(environment, label) for label in issuers_first(environment)),
     )
 
 
@@ -153,7 +155,8 @@ def _access(given: models.InformationAccess) -> InformationAccess:
     return InformationAccess(ACCESS_METHODS.get(method, method), form, given[form])
 
 
-def _desired_authority(environment: Environment, label: str) -> DesiredAuthority:
+def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
+    """What an environment file asks for as one of its authorities."""
     authority = environment.authorities[label]
     standard = authority.key_storage_security_standard
     request = AuthorityRequest(
@@ -187,6 +190,7 @@ def _desired_authority(environment: Environment, label: str) -> DesiredAuthority
         policy=authority.policy,
         acm_permission=authority.acm_permission,
         outside=_outside(environment, label) if is_external(environment, authority.issuer) else (),
+        lets_in=outsiders(authority.policy or {}, _account(environment, authority)),
     )
 
 
@@ -202,3 +206,7 @@ def _outside(environment: Environment, label: str) -> tuple[OutsideAuthority, ..
             )
         )
     return tuple(made)
+
+
+def _account(environment: Environment, authority: Authority) -> str:
+    return (authority.backend.account if authority.backend else None) or environment.backend.account

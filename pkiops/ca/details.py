@@ -1,24 +1,27 @@
 """What no list tells about authorities: what their certificates say, their resource policies, what ACM may do with them.
 
-What this module decides: that each is read only where the file speaks of it (or pins the certificate), because every CA would cost a call of its own
-otherwise. Only reads.
+What this module decides: that each is read only where the file speaks of it (or pins the certificate), or where there is reason to doubt that the
+certificate is as declared, because every CA would cost a call of its own otherwise; asked to look deep, policies and permissions of all. Only reads,
+eight at once, at the pace that the backend keeps.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities, SharesAuthorities
 from pkiops.ca.desired import DesiredAuthority
-from pkiops.errors import NotSupported
+from pkiops.errors import InputError, NotSupported
+from pkiops.progress import Counted
 
 if TYPE_CHECKING:
     from pkiops.x509.name_constraints import NameConstraints
 
+Count: TypeAlias = Callable[[int], Counted | None]
 _READERS = 8
 _SHARED = {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED, AuthorityStatus.EXPIRED}
 
@@ -45,31 +48,70 @@ NO_DETAILS = Details()
 
 
 def read_details(
-    reader: ReadsAuthorities, wanted: Iterable[tuple[DesiredAuthority, ObservedAuthority | None]]
+    reader: ReadsAuthorities,
+    wanted: Iterable[tuple[DesiredAuthority, ObservedAuthority | None]],
+    *,
+    doubtful: Collection[str] = (),
+    deep: bool = False,
+    count: Count = lambda total: None,
 ) -> dict[str, Details]:
     """The details of those authorities whose declarations speak of them, by reference.
+
+    Args:
+        reader: reads them.
+        wanted: each authority with the CA that it is.
+        doubtful: the CAs (references) whose certificates are read whatever the file says.
+        deep: policies and permissions of every CA, spoken of or not.
+        count: given how many will be read, what is told of each.
 
     Raises:
         BackendError: something could not be read.
         NotSupported: a file speaks of sharing, and this backend knows none.
     """
-    asked = [(one, found) for one, found in wanted if found is not None and _speaks_of_details(one)]
+    asked = [
+        (one, found)
+        for one, found in wanted
+        if found is not None and (deep or _speaks_of_details(one) or found.reference in doubtful)
+    ]
+    counted = count(len(asked))
+
+    def read_one(pair: tuple[DesiredAuthority, ObservedAuthority]) -> Details:
+        details = details_of(reader, *pair, deep=deep, doubted=pair[1].reference in doubtful)
+        if counted is not None:
+            counted.one_done()
+        return details
+
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
-        read = pool.map(lambda pair: details_of(reader, *pair), asked)
+        read = pool.map(read_one, asked)
         return {found.reference: details for (_, found), details in zip(asked, read, strict=True)}
 
 
-def details_of(reader: ReadsAuthorities, wanted: DesiredAuthority, found: ObservedAuthority) -> Details:
-    """The details of one authority; nothing is asked of a CA in a state that has no answer."""
-    has_certificate = found.not_after is not None and found.status in _SHARED
+def has_certificate(found: ObservedAuthority) -> bool:
+    """Whether a CA has a certificate that can be asked for."""
+    return found.not_after is not None and found.status in _SHARED
+
+
+def details_of(
+    reader: ReadsAuthorities,
+    wanted: DesiredAuthority,
+    found: ObservedAuthority,
+    *,
+    deep: bool = False,
+    doubted: bool = False,
+) -> Details:
+    """The details of one authority: ``deep`` those that the file does not speak of too, its certificate if ``doubted``.
+
+    Nothing is asked of a CA in a state that has no answer.
+    """
+    can_be_asked = has_certificate(found)
     certificate = None
-    if has_certificate and (wanted.sha256 is not None or wanted.name_constraints):
+    if can_be_asked and (doubted or wanted.sha256 is not None or wanted.name_constraints):
         certificate = certificate_facts(reader.authority_chain(found.reference)[0])
     policy: Mapping[str, Any] | None = None
     permission: tuple[str, ...] = ()
-    if has_certificate and wanted.policy is not None:
+    if can_be_asked and (deep or wanted.policy is not None):
         policy = sharing(reader, wanted).authority_policy(found.reference)
-    if has_certificate and wanted.acm_permission is not None:
+    if can_be_asked and (deep or wanted.acm_permission is not None):
         permission = sharing(reader, wanted).acm_permission(found.reference)
     return Details(certificate, policy, permission)
 
@@ -91,13 +133,18 @@ def certificate_facts(der: bytes) -> CertificateFacts:
     Raises:
         InputError: it cannot be read.
     """
-    from pkiops.x509.certificate import load_certificate, view
+    from cryptography import x509
+
+    from pkiops.x509.certificate import load_certificate
     from pkiops.x509.name_constraints import name_constraints_of
 
     certificate = load_certificate(der, "a CA's certificate")
-    return CertificateFacts(
-        hashlib.sha256(der).hexdigest(), view(certificate).path_length, name_constraints_of(certificate)
-    )
+    try:
+        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        constraints = name_constraints_of(certificate)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
+        raise InputError(f"a CA's certificate cannot be read: {error}", code="certificate.malformed") from error
+    return CertificateFacts(hashlib.sha256(der).hexdigest(), basic.path_length, constraints)
 
 
 def _speaks_of_details(wanted: DesiredAuthority) -> bool:

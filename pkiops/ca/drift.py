@@ -50,14 +50,16 @@ def same_subject(wanted: AuthorityRequest, found: ObservedAuthority) -> bool:
     """Whether both are the same name; the order counts only where both give one."""
     if wanted.subject_attributes and found.subject_attributes:
         return wanted.subject_attributes == found.subject_attributes
-    return Counter(subject_pairs(wanted)) == Counter(subject_pairs(found))
+    return Counter(subject_attributes(wanted)) == Counter(subject_attributes(found))
 
 
 def subject_text(named: AuthorityRequest | ObservedAuthority) -> str:
-    """A subject for people."""
+    """A subject for people: in its own order where it has one, else from the widest field to the narrowest."""
     if named.subject_attributes:
         return ", ".join(f"{attribute_name(oid)}={value}" for oid, value in named.subject_attributes)
-    return ", ".join(f"{name}={value}" for name, value in sorted(named.subject.items())) or "none"
+    fields = [name for name in FIELD_OIDS if name in named.subject]
+    others = sorted(named.subject.keys() - set(fields))
+    return ", ".join(f"{name}={named.subject[name]}" for name in (*fields, *others)) or "none"
 
 
 def revocation_changes(request: AuthorityRequest, found: ObservedAuthority) -> tuple[Change, ...]:
@@ -105,8 +107,11 @@ def certificate_changes(wanted: DesiredAuthority, details: Details) -> tuple[Cha
     changes = []
     if facts.path_length != wanted.path_length:
         changes.append(Change("path length", _limit(facts.path_length), _limit(wanted.path_length)))
-    if wanted.name_constraints and facts.name_constraints != wanted.name_constraints:
-        changes.append(Change("name constraints", str(facts.name_constraints), str(wanted.name_constraints)))
+    found = facts.name_constraints
+    # constraints in a root mean nothing (RFC 5280 section 6.1), and of forms that no file can declare nobody can speak
+    is_meant = bool(wanted.name_constraints) or (wanted.issuer is not None and bool(found.permitted or found.excluded))
+    if is_meant and found != wanted.name_constraints:
+        changes.append(Change("name constraints", str(found), str(wanted.name_constraints)))
     return tuple(changes)
 
 
@@ -150,8 +155,8 @@ def csr_text(extensions: CsrExtensions) -> str:
     return ", ".join(parts) or "none"
 
 
-def subject_pairs(named: AuthorityRequest | ObservedAuthority) -> list[tuple[str, str]]:
-    """A subject as (OID, value), in the order of the name where it has one."""
+def subject_attributes(named: AuthorityRequest | ObservedAuthority) -> list[tuple[str, str]]:
+    """A subject as (OID, value), in the order of the name where one is given."""
     if named.subject_attributes:
         return list(named.subject_attributes)
     return [(FIELD_OIDS.get(name) or attribute_oid(name) or name, value) for name, value in named.subject.items()]

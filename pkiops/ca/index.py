@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
+from pkiops.ca.desired import desired_authority
+from pkiops.ca.settle import settled
 from pkiops.environment.index import (
     MAX_BYTES,
     AuthorityIndex,
@@ -72,6 +74,16 @@ class IndexPublisher:
             and all(_validity(one.chain[0]) == validity[one.reference] for one in index.authorities)
         )
 
+    def named(self, published: StoredObject | None) -> dict[tuple[str, int], str]:
+        """The reference that a published index names for each label and generation: hints, to be looked for among what exists."""
+        index = _readable(published)
+        return {(one.label, one.generation): one.reference for one in index.authorities} if index else {}
+
+    def certificates(self, published: StoredObject | None) -> dict[str, bytes]:
+        """The CA certificates (DER) that the published index gives, by reference; makes no call."""
+        index = _readable(published)
+        return {one.reference: one.chain[0] for one in index.authorities} if index else {}
+
     def publish(self, *, anew: bool = False) -> bool:
         """Bring the index to what exists; returns whether it was written. ``anew`` writes it though it names what exists: a chain may have changed.
 
@@ -81,7 +93,12 @@ class IndexPublisher:
         """
         for _ in range(_ATTEMPTS):
             published = self.published()
-            observed = self.backend.list_authorities()
+            observed = settled(
+                [desired_authority(self.environment, label) for label in self.environment.authorities],
+                self.backend,
+                self.backend.list_authorities(),
+                named=self.named(published),
+            )
             if not anew and self.is_current(published, observed):
                 return False
             condition = Condition(version=published.version) if published else IF_ABSENT

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
-from pkiops.ca.desired import Desired
-from pkiops.ca.details import Details, read_details
+from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.ca.details import Count, Details, certificate_facts, has_certificate, read_details
+from pkiops.ca.drift import certificate_changes
 from pkiops.ca.index import IndexPublisher
+from pkiops.ca.settle import settled
+from pkiops.errors import InputError
 from pkiops.stores.interface import Buckets, ObservedBucket
 
 
@@ -27,8 +30,24 @@ class Observed:
     index_is_current: bool = True
 
 
-def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index: IndexPublisher) -> Observed:
+def observe(
+    desired: Desired,
+    reader: ReadsAuthorities,
+    buckets: Buckets,
+    index: IndexPublisher,
+    *,
+    deep: bool = False,
+    count: Count = lambda total: None,
+) -> Observed:
     """Read everything a plan is computed from.
+
+    Args:
+        desired: what the file asks for.
+        reader: the certificate authorities.
+        buckets: the publication buckets.
+        index: the published index.
+        deep: read the policies and permissions of all CAs, not only of those that declare any.
+        count: given how many CAs have to be asked one by one, what is told of each.
 
     Raises:
         BackendError: something could not be read.
@@ -36,18 +55,40 @@ def observe(desired: Desired, reader: ReadsAuthorities, buckets: Buckets, index:
     """
     with ThreadPoolExecutor(max_workers=len(desired.buckets) + 1) as pool:
         published = pool.submit(index.published)
-        found = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
-        authorities = reader.list_authorities()
+        looked = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
+        listed = reader.list_authorities()
+        authorities = settled(desired.authorities, reader, listed, named=index.named(published.result()))
+        identities = Identities(authorities, desired.environment)
+        wanted = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
         return Observed(
-            buckets=tuple(one.result() for one in found),
+            buckets=tuple(one.result() for one in looked),
             authorities=authorities,
-            details=_details(desired, reader, authorities),
+            details=read_details(
+                reader,
+                wanted,
+                doubtful=_doubtful(wanted, index.certificates(published.result())),
+                deep=deep,
+                count=count,
+            ),
             index_is_current=index.is_current(published.result(), authorities),
         )
 
 
-def _details(
-    desired: Desired, reader: ReadsAuthorities, authorities: Iterable[ObservedAuthority]
-) -> dict[str, Details]:
-    identities = Identities(authorities, desired.environment)
-    return read_details(reader, [(one, identities.find(one.label, one.generation)) for one in desired.authorities])
+def _doubtful(
+    pairs: Iterable[tuple[DesiredAuthority, ObservedAuthority | None]], indexed: Mapping[str, bytes]
+) -> frozenset[str]:
+    return frozenset(
+        found.reference
+        for wanted, found in pairs
+        if found is not None and has_certificate(found) and _is_doubtful(wanted, indexed.get(found.reference))
+    )
+
+
+def _is_doubtful(wanted: DesiredAuthority, indexed: bytes | None) -> bool:
+    """Whether a certificate may say otherwise than the file: the index is not believed, but it tells where a look is worth a call."""
+    if indexed is None:
+        return True
+    try:
+        return bool(certificate_changes(wanted, Details(certificate_facts(indexed))))
+    except InputError:
+        return True

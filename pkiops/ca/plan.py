@@ -37,9 +37,8 @@ from pkiops.ca.drift import (
 )
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
-from pkiops.ca.unmanaged import unmanaged
+from pkiops.ca.unmanaged import undeclared, unmanaged
 from pkiops.ca.waiting import another_certificate, waits_below, waits_for_signature
-from pkiops.environment.finding import listed
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
@@ -84,7 +83,7 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     return Plan(
         environment=desired.environment,
         actions=(*actions, *authorities, *index),
-        unmanaged=unmanaged(desired, observed.authorities),
+        unmanaged=(*unmanaged(desired, observed.authorities), *undeclared(desired, observed)),
     )
 
 
@@ -205,9 +204,16 @@ def _update(where: str, wanted: DesiredAuthority, found: ObservedAuthority, deta
     if revocation:
         reasons.append("CRL or OCSP settings differ; certificates already issued keep their distribution point")
     if others:
-        reasons.append(f"{listed(dict.fromkeys(change.field.split()[0] for change in others))} not as declared")
+        kinds = dict.fromkeys("tags" if change.field.startswith("tag ") else change.field for change in others)
+        reasons.append(f"{', '.join(kinds)} not as declared")
     changes = (*revocation, *others)
-    return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes)] if changes else []
+    warnings = _lets_in(wanted, changes)
+    return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes, warnings=warnings)] if changes else []
+
+
+def _lets_in(wanted: DesiredAuthority, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """Whom a new resource policy lets in from other accounts: what a reviewer must not read past."""
+    return tuple(f"lets in: {one}" for one in wanted.lets_in) if any(one.field == "policy" for one in changes) else ()
 
 
 def _disable(where: str, wanted: DesiredAuthority) -> Action:
@@ -237,7 +243,10 @@ def _missing_actions(
     actions = [_create(where, wanted, prices), _activate(where, wanted)]
     changes = sharing_changes(wanted, None, NO_DETAILS)
     if changes:
-        actions.append(Action(ActionKind.UPDATE, where, "shared once it is ACTIVE", changes))
+        shared = Action(
+            ActionKind.UPDATE, where, "shared once it is ACTIVE", changes, warnings=_lets_in(wanted, changes)
+        )
+        actions.append(shared)
     return [*actions, _disable(where, wanted)] if wanted.enabled is False else actions
 
 
@@ -260,7 +269,7 @@ def _create(where: str, wanted: DesiredAuthority, prices: HasPrices | None) -> A
     own = {key: value for key, value in request.tags.items() if not key.startswith("pkiops:")}
     changes += [Change(f"tag {key}", None, value) for key, value in sorted(own.items())]
     warnings = ("its key cannot leave the region, and deleting it takes at least 7 days",)
-    reason = "does not exist"
+    reason = "does not exist" if wanted.generation == 1 else f"generation {wanted.generation} does not exist"
     return Action(
         ActionKind.CREATE, where, reason, tuple(changes), irreversible=True, monthly_cost_usd=usd, warnings=warnings
     )

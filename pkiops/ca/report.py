@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pkiops.environment.finding import one_line
 from pkiops.plan import Action, ActionKind, Plan
 
 MARKS = {
@@ -24,12 +25,14 @@ _UNMANAGED_SHOWN = 10
 
 
 def render_plan(plan: Plan) -> str:
-    """One block per action, what is not managed, and a line of totals."""
-    lines = [line for action in plan.actions for line in _action_lines(action)]
+    """Where it acts, one block per action, what is not managed, and a line of totals."""
+    lines = [f"{plan.environment}: {plan.place}"] if plan.place else []
+    lines += [line for action in plan.actions for line in _action_lines(action)]
     lines += [f"? unmanaged {one.reference}: {one.what}; {one.why}" for one in plan.unmanaged[:_UNMANAGED_SHOWN]]
     if len(plan.unmanaged) > _UNMANAGED_SHOWN:
         lines.append(f"? unmanaged: {len(plan.unmanaged) - _UNMANAGED_SHOWN} more, all of them with --format json")
-    return "\n".join([*lines, "", totals(plan)])
+    # a name or a tag with a line break in it must not look like an action of its own
+    return "\n".join([*map(one_line, lines), "", totals(plan)])
 
 
 def _action_lines(action: Action) -> list[str]:
@@ -80,6 +83,8 @@ def totals(plan: Plan) -> str:
 def render_markdown(plan: Plan) -> str:
     """The plan as a table for a merge request, what matters most first: totals, then decisions, then changes."""
     lines = [f"### `pkiops ca plan {plan.environment}`", "", f"**{_escaped(totals(plan))}**", ""]
+    if plan.place:
+        lines += [_escaped(str(plan.place)), ""]
     shown = [*plan.blocked, *plan.waiting, *plan.pending]
     if shown:
         lines += ["| | Action | Object | Why | Changes |", "| --- | --- | --- | --- | --- |"]

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, find_authority, of_environment
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, of_environment
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
-from pkiops.ca.desired import Desired, DesiredAuthority, OutsideAuthority
+from pkiops.ca.desired import Desired, DesiredAuthority
+from pkiops.ca.drift import crl_text, subject_text
 from pkiops.ca.fingerprints import chain_fingerprints
+from pkiops.ca.show_outside import ShownOutside, shown_outside
+from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError
-from pkiops.x509.attribute_types import by_name
+from pkiops.x509.attribute_types import attribute_name, by_name
+
+if TYPE_CHECKING:
+    from pkiops.ca.details import Count, Details
+
+_READERS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownAuthority:
     """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
 
-    ``outside`` is one that is kept elsewhere: its certificate is the one above a CA of ours, and ``others`` are those where such chains disagree.
+    ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells. ``details`` are None
+    unless somebody looked deep. ``outside`` is one that is kept elsewhere: its certificate is the one that stands above a CA of ours.
     """
 
     label: str
@@ -28,28 +39,40 @@ class ShownAuthority:
     declared: DesiredAuthority | None
     observed: ObservedAuthority | None
     sha256: str | None
-    outside: OutsideAuthority | None = None
-    others: tuple[str, ...] = ()
+    is_older: bool = False
+    details: Details | None = None
+    outside: ShownOutside | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the file names it: as one of ours, or as one that is kept elsewhere."""
+        return self.declared is not None or self.outside is not None
+
+    @property
+    def pin(self) -> str | None:
+        """The sha256 that the file gives."""
+        if self.outside is not None:
+            return self.outside.declared.sha256
+        return self.declared.sha256 if self.declared else None
 
 
 def shown_authorities(
-    desired: Desired, observed: Iterable[ObservedAuthority], fingerprints: Mapping[str, tuple[str, ...]]
+    desired: Desired,
+    observed: Iterable[ObservedAuthority],
+    fingerprints: Mapping[str, tuple[str, ...]],
+    details: Mapping[str, Details] = MappingProxyType({}),
 ) -> tuple[ShownAuthority, ...]:
     """Declared authorities, issuers first, then tagged ones that the file does not declare (older generations).
-
-    Args:
-        desired: what is declared.
-        observed: what exists.
-        fingerprints: of each reference's certificate and those above it.
 
     Raises:
         GuardRefused: an identity exists twice.
     """
     found = of_environment(observed, desired.environment)
-    shown = list(_outside(desired, found, fingerprints))
+    shown = [_kept_elsewhere(one) for one in shown_outside(desired, found, fingerprints)]
     seen: set[str] = set()
+    identities = Identities(found, desired.environment)
     for wanted in desired.authorities:
-        match = find_authority(found, desired.environment, wanted.label, wanted.generation)
+        match = identities.find(wanted.label, wanted.generation)
         if match:
             seen.add(match.reference)
         shown.append(
@@ -60,54 +83,41 @@ def shown_authorities(
                 declared=wanted,
                 observed=match,
                 sha256=_own(fingerprints, match.reference) if match else None,
+                details=details.get(match.reference) if match else None,
             )
         )
+    known = {one.label: one for one in desired.authorities}
     for other in found:
         if other.reference not in seen:
             tags = other.tags or {}
-            generation = tags.get(TAG_GENERATION, "")
+            text, label = tags.get(TAG_GENERATION, ""), tags.get(TAG_AUTHORITY, "?")
+            generation = int(text) if text.isascii() and text.isdecimal() else 0
+            newest = known.get(label)
+            is_older = newest is not None and 0 < generation < newest.generation
             shown.append(
                 ShownAuthority(
-                    label=tags.get(TAG_AUTHORITY, "?"),
-                    generation=int(generation) if generation.isdecimal() else 0,
-                    issuer=None,
+                    label=label,
+                    generation=generation,
+                    issuer=newest.issuer if newest is not None and is_older else None,
                     declared=None,
                     observed=other,
                     sha256=_own(fingerprints, other.reference),
+                    is_older=is_older,
                 )
             )
     return tuple(shown)
 
 
-def _outside(
-    desired: Desired, found: Iterable[ObservedAuthority], fingerprints: Mapping[str, tuple[str, ...]]
-) -> Iterable[ShownAuthority]:
-    """The CAs that are kept elsewhere, roots first, with the certificates that stand above ours."""
-    declared: dict[str, tuple[OutsideAuthority, str | None]] = {}
-    seen: dict[str, dict[str, None]] = {}
-    identities = Identities(found, desired.environment)
-    for wanted in desired.authorities:
-        above = dict(zip((one.label for one in wanted.outside), wanted.outside[1:], strict=False))
-        for one in reversed(wanted.outside):
-            declared.setdefault(one.label, (one, above[one.label].label if one.label in above else None))
-        match = identities.find(wanted.label, wanted.generation)
-        chain = fingerprints.get(match.reference, ())[1:] if match else ()
-        if len(chain) == len(wanted.outside):
-            for one, sha256 in zip(wanted.outside, chain, strict=True):
-                seen.setdefault(one.label, {})[sha256] = None
-    for label, (outside, issuer) in declared.items():
-        # the pinned one first
-        certificates = sorted(seen.get(label, {}), key=outside.sha256.__ne__ if outside.sha256 else None)
-        yield ShownAuthority(
-            label=label,
-            generation=1,
-            issuer=issuer,
-            declared=None,
-            observed=None,
-            sha256=certificates[0] if certificates else None,
-            outside=outside,
-            others=tuple(certificates[1:]),
-        )
+def _kept_elsewhere(one: ShownOutside) -> ShownAuthority:
+    return ShownAuthority(
+        label=one.declared.label,
+        generation=1,
+        issuer=one.issuer,
+        declared=None,
+        observed=None,
+        sha256=next(iter(one.certificates), None),
+        outside=one,
+    )
 
 
 def _own(fingerprints: Mapping[str, tuple[str, ...]], reference: str) -> str | None:
@@ -115,27 +125,38 @@ def _own(fingerprints: Mapping[str, tuple[str, ...]], reference: str) -> str | N
 
 
 def read_fingerprints(
-    reader: ReadsAuthorities, observed: Iterable[ObservedAuthority], environment: str
+    reader: ReadsAuthorities,
+    observed: Iterable[ObservedAuthority],
+    environment: str,
+    count: Count = lambda total: None,
 ) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """SHA-256 of each CA's certificate and those above it by reference, and a line for each that could not be read: one does not stop the rest."""
-    fingerprints: dict[str, tuple[str, ...]] = {}
-    unreadable = []
-    for one in of_environment(observed, environment):
-        if one.not_after is None:
-            continue
+    """SHA-256 of each CA's certificate and those above it by reference, and a line for each that could not be read: one does not stop the rest.
+
+    ``count`` is given how many will be read, and returns what is told of each.
+    """
+    asked = [one.reference for one in of_environment(observed, environment) if one.not_after is not None]
+    counted = count(len(asked))
+
+    def read(reference: str) -> tuple[tuple[str, ...] | None, str]:
         try:
-            fingerprints[one.reference] = chain_fingerprints(reader, one.reference)
+            return chain_fingerprints(reader, reference), ""
         except BackendError as error:
-            unreadable.append(f"no fingerprint: {error.message}")
-    return fingerprints, tuple(unreadable)
+            return None, f"no fingerprint: {error.message}"
+        finally:
+            if counted is not None:
+                counted.one_done()
+
+    with ThreadPoolExecutor(max_workers=_READERS) as pool:
+        answers = dict(zip(asked, pool.map(read, asked), strict=True))
+    found = {reference: digest for reference, (digest, _) in answers.items() if digest is not None}
+    return found, tuple(problem for _, problem in answers.values() if problem)
 
 
 def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime) -> str:
     """The hierarchy as a tree of text."""
     lines = [environment]
-    known = [one for one in shown if one.declared is not None or one.outside is not None]
-    tops = [one for one in known if one.issuer is None]
-    others = [one for one in shown if one not in known]
+    tops = [one for one in shown if one.is_named and one.issuer is None]
+    others = [one for one in shown if not one.is_named and one.issuer is None]
     branches = [*tops, *others]
     for position, one in enumerate(branches):
         lines.extend(_branch(environment, one, shown, now, prefix="", is_last=position == len(branches) - 1))
@@ -145,8 +166,7 @@ def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime
 def _branch(
     environment: str, one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
 ) -> list[str]:
-    is_declared = one.declared is not None or one.outside is not None
-    children = [c for c in shown if (c.declared or c.outside) and c.issuer == one.label and is_declared]
+    children = [c for c in shown if c.issuer == one.label and one.is_named]
     stem = prefix + ("└── " if is_last else "├── ")
     below = prefix + ("    " if is_last else "│   ")
     inner = below + ("│   " if children else "    ")
@@ -158,15 +178,16 @@ def _branch(
 
 
 def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
-    observed = one.observed
     if one.outside is not None:
         return _outside_facts(one, one.outside)
+    observed = one.observed
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
         return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
-    undeclared = "" if one.declared else "  not declared in the file"
-    lines = [f"{title}  {observed.status.value}{undeclared}"]
-    lines.append(", ".join(f"{name}={value}" for name, value in observed.subject.items()))
+    undeclared = "" if one.declared else "  an older generation" if one.is_older else "  not declared in the file"
+    why = f": {observed.failure_reason}" if observed.failure_reason else ""
+    lines = [one_line(f"{title}  {observed.status.value}{why}{undeclared}")]
+    lines.append(one_line(subject_text(observed)))
     lines.append(
         f"{observed.type.value}, {observed.key_algorithm}, {observed.signing_algorithm}, {observed.usage_mode}"
     )
@@ -174,36 +195,37 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
         left = (observed.not_after - now).days
         validity = f"valid {observed.not_before:%Y-%m-%d} to {observed.not_after:%Y-%m-%d}"
         lines.append(f"{validity}, {left} days left" if left >= 0 else f"{validity}, expired {-left} days ago")
-    crl = observed.crl
-    lines.append(
-        f"crl {crl.validity_days}d, http://{crl.host or crl.bucket}/, bucket {crl.bucket}" if crl else "crl none"
-    )
+    lines.append(f"crl {crl_text(observed.crl)}" if observed.crl else "crl none")
+    if observed.ocsp:
+        lines.append(f"ocsp at {observed.ocsp_host or 'the host of the service'}")
     if one.sha256:
         lines.append(f"sha256 {one.sha256}{_pin_remark(one, one.sha256)}")
+    if one.details is not None:
+        lines.append(_shared_text(one.details))
     lines.append(observed.reference)
     return lines
 
 
-def _outside_facts(one: ShownAuthority, outside: OutsideAuthority) -> list[str]:
-    lines = [f"{one.label}  kept elsewhere"]
-    if outside.subject:
-        lines.append(", ".join(f"{name}={value}" for name, value in by_name(outside.subject).items()))
-    if one.sha256 is None:
-        lines.append("its certificate comes with the first one that it signs for a CA of ours")
-    lines += [f"sha256 {sha256}{_pin_remark(one, sha256)}" for sha256 in (one.sha256, *one.others) if sha256]
-    return lines
+def _shared_text(details: Details) -> str:
+    statements = (details.policy or {}).get("Statement")
+    count = len(statements) if isinstance(statements, list) else 1
+    policy = f"of {count} statements" if details.policy is not None else "none"
+    return f"policy {policy}, acm permission {', '.join(details.acm_permission) or 'none'}"
 
 
-def _pin_of(one: ShownAuthority) -> str | None:
-    pinned = one.declared or one.outside
-    return pinned.sha256 if pinned else None
-
-
-def _pin_remark(one: ShownAuthority, sha256: str | None) -> str:
-    pin = _pin_of(one)
-    if pin is None:
+def _pin_remark(one: ShownAuthority, sha256: str) -> str:
+    if one.pin is None:
         return ""
-    return "  as pinned" if pin == sha256 else f"  NOT AS PINNED: the file says {pin}"
+    return "  as pinned" if one.pin == sha256 else f"  NOT AS PINNED: the file says {one.pin}"
+
+
+def _outside_facts(one: ShownAuthority, outside: ShownOutside) -> list[str]:
+    lines = [f"{one.label}  kept elsewhere"]
+    if outside.declared.subject:
+        lines.append(", ".join(f"{attribute_name(oid)}={one_line(value)}" for oid, value in outside.declared.subject))
+    if not outside.certificates:
+        lines.append("its certificate comes with the first one that it signs for a CA of ours")
+    return lines + [f"sha256 {sha256}{_pin_remark(one, sha256)}" for sha256 in outside.certificates]
 
 
 def as_json(shown: Sequence[ShownAuthority]) -> list[dict[str, Any]]:
@@ -217,22 +239,26 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "authority": one.label,
         "generation": one.generation,
         "issuer": one.issuer,
-        "declared": one.declared is not None or one.outside is not None,
+        "declared": one.is_named,
+        "older_generation": one.is_older,
         "exists": observed is not None or (one.outside is not None and one.sha256 is not None),
         "external": one.outside is not None,
     }
     if one.outside is not None:
-        subject = by_name(one.outside.subject)
-        return {**body, "subject": subject, "sha256": one.sha256, "pinned_sha256": one.outside.sha256}
+        subject = by_name(one.outside.declared.subject)
+        return {**body, "subject": subject, "sha256": one.sha256, "pinned_sha256": one.pin}
     if observed is None:
         return body
     crl = observed.crl
+    if one.details is not None:
+        body |= {"policy": one.details.policy, "acm_permission": list(one.details.acm_permission)}
     return {
         **body,
         "reference": observed.reference,
         "type": observed.type.value,
         "status": observed.status.value,
         "subject": dict(observed.subject),
+        "subject_attributes": [{"oid": oid, "value": value} for oid, value in observed.subject_attributes] or None,
         "key_algorithm": observed.key_algorithm,
         "signing_algorithm": observed.signing_algorithm,
         "usage_mode": observed.usage_mode,
@@ -240,9 +266,19 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "not_before": observed.not_before,
         "not_after": observed.not_after,
         "sha256": one.sha256,
-        "pinned_sha256": _pin_of(one),
+        "pinned_sha256": one.pin,
         "crl": None
         if crl is None
-        else {"bucket": crl.bucket, "host": crl.host, "path": crl.path, "validity_days": crl.validity_days},
+        else {
+            "bucket": crl.bucket,
+            "host": crl.host,
+            "path": crl.path,
+            "validity_days": crl.validity_days,
+            "named_in_certificates": crl.named,
+            "complete": crl.complete,
+        },
+        "ocsp": {"enabled": observed.ocsp, "host": observed.ocsp_host},
+        "key_storage_security_standard": observed.key_storage_security_standard,
+        "failure_reason": observed.failure_reason,
         "tags": dict(observed.tags or {}),
     }

@@ -16,7 +16,7 @@ from cryptography import x509
 from pkiops.backends.identity import require_authority
 from pkiops.backends.interface import AuthorityStatus, CreatesAuthorities, ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority, OutsideAuthority
-from pkiops.ca.drift import immutable_changes, subject_pairs
+from pkiops.ca.drift import immutable_changes, subject_attributes
 from pkiops.ca.import_finding import Expected
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import is_below
@@ -157,7 +157,7 @@ def own_request(
         )
     parsed = x509.load_der_x509_csr(request.der)
     attributes = [(one.oid.dotted_string, str(one.value)) for one in parsed.subject]
-    declared = subject_pairs(wanted.request)
+    declared = subject_attributes(wanted.request)
     same = attributes == declared if wanted.request.subject_attributes else sorted(attributes) == sorted(declared)
     if not same:
         raise VerificationFailed(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NOUNS: dict[str, tuple[str, ...]] = {
     "env": ("env", "env_access"),
     "ca": ("ca", "ca_external", "ca_health"),
-    "cert": ("cert",),
+    "cert": ("cert", "cert_revoke"),
     "crl": ("crl",),
     "trust": ("trust",),
     "inventory": ("inventory",),

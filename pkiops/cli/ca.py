@@ -35,6 +35,12 @@ AllowEndpoint = Annotated[
 ]
 
 
+DeepOption = Annotated[
+    bool,
+    option("--deep", help="Look at the policies and permissions of all CAs, not only where the file speaks of them."),
+]
+
+
 class PlanFormat(StrEnum):
     """How a plan is written to stdout."""
 
@@ -56,6 +62,7 @@ def plan_command(
     detailed_exitcode: Annotated[
         bool, option("--detailed-exitcode", help="Exit with 5 when there is something to do.")
     ] = False,
+    deep: DeepOption = False,
     overwrite: OverwriteOption = False,
     prices: PricesOption = None,
     allow_endpoint: AllowEndpoint = False,
@@ -68,7 +75,7 @@ def plan_command(
     plans = []
     for name in environments:
         factory = factory_of(ctx, name, allow_endpoint=allow_endpoint, prices=prices)
-        plans.append((_hierarchy(factory).plan(), factory.clock.now()))
+        plans.append((_hierarchy(factory, deep=deep).plan(), factory.clock.now()))
     show_plans(plans, format_.value)
     if out is not None:
         write_plan(plans[0], out, overwrite=overwrite)
@@ -115,28 +122,42 @@ def apply_command(
 def show_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
+    deep: DeepOption = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Draw the hierarchy as it is: status, validity, keys, CRL."""
+    from functools import partial
+
     from pkiops.ca.desired import desired_state
+    from pkiops.ca.settle import settled
     from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
+    from pkiops.progress import Counted
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
     desired = desired_state(factory.environment, factory.backend, factory.buckets)
-    observed = factory.backend.list_authorities()
-    fingerprints, unreadable = read_fingerprints(factory.backend, observed, environment)
+    observed = settled(desired.authorities, factory.backend, factory.backend.list_authorities())
+    counted = partial(Counted, factory.progress, factory.clock, "reading certificates")
+    fingerprints, unreadable = read_fingerprints(factory.backend, observed, environment, counted)
     for line in unreadable:
         note(line)
-    shown = shown_authorities(desired, observed, fingerprints)
+    details = {}
+    if deep:
+        from pkiops.backends.identity import Identities
+        from pkiops.ca.details import read_details
+
+        identities = Identities(observed, environment)
+        wanted = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
+        details = read_details(factory.backend, wanted, deep=True)
+    shown = shown_authorities(desired, observed, fingerprints, details)
     if format_ is Format.JSON:
         emit_json("ca-show", environment, factory.clock.now(), {"authorities": as_json(shown)})
     else:
         emit(render_tree(environment, shown, factory.clock.now()))
 
 
-def _hierarchy(factory: Factory) -> Hierarchy:
+def _hierarchy(factory: Factory, *, deep: bool = False) -> Hierarchy:
     from pkiops.ca.apply import Hierarchy
 
     factory.check_account()
@@ -149,6 +170,8 @@ def _hierarchy(factory: Factory) -> Hierarchy:
         factory.caller,
         str(factory.randomness.uuid4()),
         factory.known_entries(),
+        deep=deep,
+        progress=factory.progress,
     )
 
 

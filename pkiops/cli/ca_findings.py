@@ -11,13 +11,15 @@ from pkiops.ca.doctor.diagnose import diagnose
 from pkiops.ca.doctor.examine import Examination
 from pkiops.cli.output import emit, emit_json, table
 from pkiops.clock import SystemClock
+from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError, ChangesPending, GuardRefused
 
 if TYPE_CHECKING:
     from pkiops.factory import Factory
+    from pkiops.trust.handshake import Address
 
 
-def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[Finding, ...]:
+def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool = False) -> tuple[Finding, ...]:
     """Look at an environment; that nobody may look at all is a finding too.
 
     Raises:
@@ -26,7 +28,8 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[F
     from pkiops.crl.download import ConnectTo
     from pkiops.trust.handshake import Address
 
-    where = Address.parse(connect_to) if connect_to else None
+    # the sandbox answers for every host that its CAs name
+    where = Address.parse(connect_to) if connect_to else _sandbox_address(factory)
     try:
         factory.check_account()
     except GuardRefused as error:
@@ -41,8 +44,22 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None) -> tuple[F
         factory.clock,
         probe=probe,
         connect_to=ConnectTo(where.host, where.port) if where else None,
+        entries=factory.known_entries(),
+        deep=deep,
+        progress=factory.progress,
     )
     return diagnose(examination.read(), factory.clock.now())
+
+
+def _sandbox_address(factory: Factory) -> Address | None:
+    from urllib.parse import urlsplit
+
+    from pkiops.trust.handshake import Address
+
+    if not factory.environment.backend.sandbox:
+        return None
+    url = urlsplit(factory.clients.access.endpoint_urls["acm-pca"])
+    return Address(url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
 
 
 def show(environment: str, found: Sequence[Finding], at: datetime, *, as_json: bool) -> None:
@@ -52,12 +69,17 @@ def show(environment: str, found: Sequence[Finding], at: datetime, *, as_json: b
         return
     lines = []
     for one in found:
-        lines.append(f"{one.check.severity.name.lower()} {one.check.code} {one.where}: {one.message}")
+        lines.append(one_line(f"{one.check.severity.name.lower()} {one.check.code} {one.where}: {one.message}"))
         lines.append(f"    prevents: {one.check.prevents}")
-        lines.append(f"    hint: {one.hint}")
+        lines.append(one_line(f"    hint: {one.hint}"))
     counts = [(severity, sum(one.check.severity is severity for one in found)) for severity in reversed(Severity)]
-    total = ", ".join(f"{count} {severity.name.lower()}" for severity, count in counts if count) or "nothing found"
+    total = ", ".join(_counted(count, severity) for severity, count in counts if count) or "nothing found"
     emit("\n".join([*lines, f"{environment}: {total} ({len(CHECKS)} checks)"]))
+
+
+def _counted(count: int, severity: Severity) -> str:
+    word = severity.name.lower()
+    return f"{count} {word}" if count == 1 or severity is Severity.INFO else f"{count} {word}s"
 
 
 def show_catalogue(*, as_json: bool) -> None:
@@ -78,7 +100,7 @@ def raise_found(environment: str, found: Sequence[Finding], fail_on: str) -> Non
     worst = [one for one in found if one.check.severity >= Severity[fail_on.upper()]]
     if worst:
         raise ChangesPending(
-            f"{environment}: {len(worst)} findings of severity {fail_on} or worse",
+            f"{environment}: {len(worst)} finding{'s' if len(worst) > 1 else ''} of severity {fail_on} or worse",
             hint="each has a hint above",
             code="doctor.findings",
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pkiops.cli.ca import AllowEndpoint, PricesOption, app
+from pkiops.cli.ca import AllowEndpoint, DeepOption, PricesOption, app
 from pkiops.cli.options import EnvironmentsArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json
 from pkiops.cli.wiring import factory_of
@@ -74,6 +74,7 @@ def doctor_command(
         str | None,
         option("--connect-to", metavar="HOST:PORT", help="Connect there instead of to the distribution points' hosts."),
     ] = None,
+    deep: DeepOption = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
@@ -86,7 +87,7 @@ def doctor_command(
     if environment is None:
         raise InputError("which environment?", hint="pkiops ca doctor ENV, or --list-checks", code="usage.arguments")
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
-    found = ca_findings.examine(factory, probe=probe, connect_to=connect_to)
+    found = ca_findings.examine(factory, probe=probe, connect_to=connect_to, deep=deep)
     ca_findings.show(environment, found, factory.clock.now(), as_json=format_ is Format.JSON)
     if fail_on is not None:
         ca_findings.raise_found(environment, found, fail_on.value)

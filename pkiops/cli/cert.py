@@ -1,4 +1,4 @@
-"""``pkiops cert``: request, issue, show, verify and revoke certificates."""
+"""``pkiops cert``: request, issue, show and verify certificates."""
 
 from __future__ import annotations
 
@@ -21,18 +21,16 @@ from pkiops.cli.options import (
     Format,
     FormatOption,
     OverwriteOption,
-    YesOption,
     moment_of,
     option,
 )
-from pkiops.cli.output import ask, emit, emit_bytes, emit_json, note
+from pkiops.cli.output import emit, emit_bytes, emit_json, note
 from pkiops.cli.wiring import environment_of, factory_of, progress_of
 from pkiops.errors import InputError
 from pkiops.x509.algorithms import KeyAlgorithm
 
 if TYPE_CHECKING:
     from pkiops.cert.order import Issued
-    from pkiops.cert.revoke import Revocation, RevocationPlan, Revoked
     from pkiops.cert.verify import Material
     from pkiops.factory import Factory
 
@@ -46,25 +44,9 @@ class PurposeChoice(StrEnum):
     SERVER = "serverAuth"
 
 
-class ReasonChoice(StrEnum):
-    """Why a certificate is revoked (RFC 5280 section 5.3.1)."""
-
-    UNSPECIFIED = "unspecified"
-    KEY_COMPROMISE = "keyCompromise"
-    CA_COMPROMISE = "cACompromise"
-    AFFILIATION_CHANGED = "affiliationChanged"
-    SUPERSEDED = "superseded"
-    CESSATION_OF_OPERATION = "cessationOfOperation"
-    PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
-    AA_COMPROMISE = "aACompromise"
-
-
 ProfileOption = Annotated[str, option("--profile", help="Profile of the environment file.", metavar="PROFILE")]
 SanOption = Annotated[
     list[str], option("--san", help="A name: dns:, uri:, ip: or email: and its value; repeat for more.", metavar="NAME")
-]
-ReasonOption = Annotated[
-    ReasonChoice, option("--reason", metavar="REASON", help=f"Goes into the CRL: {', '.join(ReasonChoice)}.")
 ]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
@@ -257,35 +239,6 @@ def verify_command(
         note(f"what {', '.join(elsewhere)} revoked was not checked: that CA is kept elsewhere, and so is its CRL")
 
 
-@app.command("revoke")
-def revoke_command(
-    ctx: typer.Context,
-    environment: EnvironmentArgument,
-    target: Annotated[
-        str, typer.Argument(metavar="SERIAL|FILE", help="Serial in hex, or the certificate; - is stdin.")
-    ],
-    reason: ReasonOption = ReasonChoice.UNSPECIFIED,
-    authority: Annotated[
-        str | None,
-        option("--authority", help="The CA that issued it, where it is not known otherwise.", metavar="LABEL"),
-    ] = None,
-    yes: YesOption = False,
-    format_: FormatOption = Format.TEXT,
-    allow_endpoint: AllowEndpoint = False,
-) -> None:
-    """Revoke a certificate. It cannot be undone."""
-    from pkiops.backends.interface import RevocationReason
-
-    wanted = _certificate_or_serial(target)
-    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
-    use_case = _revocation(factory)
-    plan = use_case.plan(wanted, reason=RevocationReason(reason.value), authority=authority)
-    note(_described(plan))
-    if plan.known_revocation is None:
-        ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
-    _say_revoked(factory, use_case.revoke(plan), format_)
-
-
 def _outputs(full: str | None, certificate: str | None, chain: str | None, format_: Format) -> CertificateOutputs:
     if "-" in {certificate, chain} or (full == "-" and format_ is Format.JSON):
         raise InputError(
@@ -338,67 +291,3 @@ def _hand_out(
     note(f"certificate {issued.entry.serial} ({source}), valid until {issued.entry.not_after:%Y-%m-%dT%H:%M:%SZ}")
     for path in written:
         note(f"written: {path}")
-
-
-def _certificate_or_serial(target: str) -> Any:
-    from pkiops.x509.certificate import load_certificate, parse_serial
-
-    if target != "-" and not Path(target).is_file():
-        return _serial(target)
-    try:
-        parse_serial(target)
-    except InputError:
-        return load_certificate(*read_bounded(target, MAX_CERTIFICATE_BYTES))
-    raise InputError(
-        f"{target} is a file, and could be a serial number",
-        hint=f"write ./{target} for the file",
-        code="usage.arguments",
-    )
-
-
-def _serial(text: str) -> int:
-    from pkiops.x509.certificate import parse_serial
-
-    try:
-        return parse_serial(text)
-    except InputError as error:
-        message = f"{text} is neither a file nor a serial number in hexadecimal"
-        raise InputError(message, hint=error.hint, code=error.code) from error
-
-
-def _revocation(factory: Factory) -> Revocation:
-    from pkiops.cert.revoke import Revocation
-
-    return Revocation(
-        environment=factory.environment,
-        backend=factory.backend,
-        ledger=factory.ledger,
-        clock=factory.clock,
-        requester=lambda: _caller(factory),
-    )
-
-
-def _described(plan: RevocationPlan) -> str:
-    known = plan.known_revocation
-    reason = known.reason if known else plan.reason.value
-    lines = [f"certificate {plan.serial} of {plan.environment}/ca/{plan.authority}, reason {reason}"]
-    lines.append(f"  subject: {plan.subject or 'not known here'}")
-    if plan.not_after is not None:
-        lines.append(f"  valid until: {plan.not_after:%Y-%m-%dT%H:%M:%SZ}")
-    if known is not None:
-        lines.append(f"  revoked already, on {known.at:%Y-%m-%dT%H:%M:%SZ}; its reason stays")
-    return "\n".join(lines)
-
-
-def _say_revoked(factory: Factory, revoked: Revoked, format_: Format) -> None:
-    from pkiops.cert.report import revoked_json
-
-    plan = revoked.plan
-    if format_ is Format.JSON:
-        emit_json("cert-revoke", plan.environment, factory.clock.now(), revoked_json(revoked, factory.clock.now()))
-        return
-    minutes = -(-revoked.in_crl_after_seconds // 60)
-    when = f"in about {minutes} minutes" if minutes else "by now"
-    emit(f"certificate {plan.serial} {'was revoked already' if revoked.already_revoked else 'is revoked'}")
-    note(f"the CRL of {plan.environment}/ca/{plan.authority} carries it {when}: {revoked.crl_url or 'no CRL'}")
-    note(f"then hand it to your servers: pkiops crl publish {plan.environment}")

@@ -66,6 +66,7 @@ def publish_command(
         factory.clock,
         allow_removal=allow_removal,
         external=given,
+        entries=factory.known_entries(),
         progress=progress_of(ctx),
     )
     if format_ is Format.TEXT:

@@ -99,7 +99,7 @@ def list_(ctx: typer.Context, format_: FormatOption = Format.TEXT) -> None:
     """Show the environments of the folder, broken ones included."""
     from pkiops.clock import SystemClock
     from pkiops.environment.load import environment_names, load_environment
-    from pkiops.errors import EnvironmentFileError, InputError
+    from pkiops.errors import EnvironmentFileError, GuardRefused, InputError
 
     folder = ctx.obj.environments
     rows: list[dict[str, Any]] = []
@@ -108,7 +108,7 @@ def list_(ctx: typer.Context, format_: FormatOption = Format.TEXT) -> None:
             rows.append({**_summary(load_environment(name, folder)), "status": "ok", "problems": 0})
         except EnvironmentFileError as error:
             rows.append({"environment": name, "status": "invalid", "problems": len(error.problems)})
-        except InputError:
+        except (InputError, GuardRefused):
             rows.append({"environment": name, "status": "unreadable", "problems": 0})
     if format_ is Format.JSON:
         emit_json("environment-list", None, SystemClock().now(), {"environments": rows})

@@ -206,18 +206,20 @@ def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> Non
 
 def _verified(factory: Factory, folder: Path, bundle: str | None, target: str | None) -> list[VerifiedFolder]:
     from pkiops.crl.authorities import observe_authorities
-    from pkiops.trust.render import Choice, chosen_targets
+    from pkiops.crl.silent import silent_authorities
+    from pkiops.trust.render import Choice, chosen_targets, speaking
     from pkiops.trust.verify import Expected, verify_folder
 
     now = factory.clock.now()
     chosen = list(chosen_targets(factory.environment, Choice(bundle=bundle, target=target)))
     authorities = observe_authorities(factory.environment, factory.backend, now).known
+    silent = silent_authorities(authorities, factory.backend, published=())
     return [
         verify_folder(
             folder / name / target_name,
             Expected(
                 environment=factory.environment,
-                authorities=authorities,
+                authorities=speaking(factory.environment, name, authorities, silent),
                 bundle=name,
                 target_name=target_name,
                 target=kind,

@@ -38,7 +38,9 @@ def factory_of(ctx: typer.Context, name: str, *, allow_endpoint: bool = False, p
     """
     from pkiops.factory import Factory
 
-    factory = Factory(environment_of(ctx, name), allow_endpoint=allow_endpoint, prices=prices)
+    factory = Factory(
+        environment_of(ctx, name), allow_endpoint=allow_endpoint, prices=prices, progress=progress_of(ctx)
+    )
     for line in factory.notices():
         note(line)
     return factory

@@ -1,12 +1,12 @@
 """The CRLs of all CAs of an environment, as the service wrote them, checked: a complete set or none.
 
 What this module decides: that one CA without a usable CRL stops the whole set, because relying parties that check
-CRLs refuse every client below a CA whose CRL is missing.
+CRLs refuse every client below a CA whose CRL is missing; unless nothing is below it (``silent``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -23,9 +23,15 @@ class CrlBackend(ReadsAuthorities, PublishesOwnCrls, Protocol):
 
 
 def fetch_set(
-    environment: str, authorities: Sequence[KnownAuthority], backend: CrlBackend, *, at: datetime, progress: Progress
-) -> CrlSet:
-    """Fetch and check the CRL of every authority.
+    environment: str,
+    authorities: Sequence[KnownAuthority],
+    backend: CrlBackend,
+    *,
+    at: datetime,
+    progress: Progress,
+    may_lack: Callable[[KnownAuthority], bool] = lambda _: False,
+) -> tuple[CrlSet, tuple[KnownAuthority, ...]]:
+    """Fetch and check the CRL of every authority; the set, and those that lack a CRL and may.
 
     Raises:
         VerificationFailed: a CRL is missing (code ``crl.missing``) or must not be handed out.
@@ -34,15 +40,18 @@ def fetch_set(
     _refuse_parts(environment, authorities)
     fetched: list[tuple[KnownAuthority, bytes]] = []
     missing: list[KnownAuthority] = []
+    lacking: list[KnownAuthority] = []
     for authority in authorities:
         progress.step(f"fetch the CRL of {environment}/ca/{authority.name}")
         data = backend.fetch_crl(authority.observed)
-        if data is None:
+        if data is None and may_lack(authority):
+            lacking.append(authority)
+        elif data is None:
             missing.append(authority)
         else:
             fetched.append((authority, data))
-    if missing:
-        raise _missing(environment, missing)
+    if missing or not fetched:
+        raise _missing(environment, missing or lacking)
     records = []
     crls = []
     for authority, data in fetched:
@@ -50,7 +59,7 @@ def fetch_set(
         checked = check_crl(parse_one(data, name), authority.certificate, name, at=at)
         records.append(record_of(authority.label, authority.generation, checked))
         crls.append(checked)
-    return CrlSet(environment, tuple(records), tuple(crls))
+    return CrlSet(environment, tuple(records), tuple(crls)), tuple(lacking)
 
 
 def _refuse_parts(environment: str, authorities: Sequence[KnownAuthority]) -> None:

@@ -12,21 +12,23 @@ If-Match); who loses that race starts again at step 1. 6. Read the pointer back.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
 
 from pkiops.clock import Clock
-from pkiops.crl.authorities import SkippedAuthority, observe_authorities, require_whole_chains
+from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
 from pkiops.crl.outside import outside_cas
 from pkiops.crl.outside_crls import Published, with_outside
 from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
+from pkiops.crl.silent import REASON, issuers_in, may_be_silent
 from pkiops.environment.models import Environment
 from pkiops.errors import AlreadyExists, GuardRefused, InProgress, NotFound, VerificationFailed
+from pkiops.ledger.interface import Entry
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import ALWAYS, IF_ABSENT, Condition, Store
 
@@ -65,9 +67,12 @@ def publish_crls(
     *,
     allow_removal: bool = False,
     external: Sequence[x509.CertificateRevocationList] = (),
+    entries: Callable[[], Iterable[Entry]] | None = None,
     progress: Progress | None = None,
 ) -> PublishOutcome:
     """Publish the current CRL of every CA of the environment as one set.
+
+    Once a set is published, a CA that has issued nothing yet, and so has no CRL, does not hold up the others.
 
     Args:
         environment: the environment.
@@ -76,6 +81,7 @@ def publish_crls(
         clock: the moment at which CRLs must be current.
         allow_removal: accept that the CRL of a CA which no longer counts leaves the set.
         external: CRLs of CAs that are kept elsewhere; without one, the published one stays while it is current.
+        entries: every entry of the ledger; None where there is no ledger.
         progress: is told of each step.
 
     Raises:
@@ -88,7 +94,14 @@ def publish_crls(
     watch = progress or NoProgress()
     for _ in range(MAX_TRIES):
         outcome = _try(
-            environment, backend, store, clock.now(), allow_removal=allow_removal, external=external, progress=watch
+            environment,
+            backend,
+            store,
+            clock.now(),
+            allow_removal=allow_removal,
+            external=external,
+            entries=entries,
+            progress=watch,
         )
         if outcome is not None:
             return outcome
@@ -108,6 +121,7 @@ def _try(
     *,
     allow_removal: bool,
     external: Sequence[x509.CertificateRevocationList],
+    entries: Callable[[], Iterable[Entry]] | None,
     progress: Progress,
 ) -> PublishOutcome | None:
     """One attempt; None when somebody else moved the pointer meanwhile."""
@@ -118,7 +132,12 @@ def _try(
     if not authorities.known:
         raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
     require_whole_chains(environment, authorities.known)
-    candidate = fetch_set(name, authorities.known, backend, at=at, progress=progress)
+
+    def may_lack(one: KnownAuthority) -> bool:
+        issuers = issuers_in(entries()) if entries else ()
+        return pointer is not None and may_be_silent(one, authorities.known, published=before, issuers=issuers)
+
+    candidate, silent = fetch_set(name, authorities.known, backend, at=at, progress=progress, may_lack=may_lack)
     published = Published(before, pointer.manifest_sha256 if pointer else None)
     outside = outside_cas(environment, authorities.known)
     candidate, without = with_outside(environment, candidate, outside, external, published, store, at=at)
@@ -131,7 +150,7 @@ def _try(
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
     if moved and not _move(store, candidate, pointer, at):
         return None
-    skipped = (*authorities.skipped, *without)
+    skipped = (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent), *without)
     return _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
 
 

@@ -20,6 +20,7 @@ from pkiops.x509.duration import Duration
 MAX_LEVELS = 5  # hierarchies of AWS Private CA: a root and four levels below it
 MAX_PATH_LENGTH = 3  # the highest of the templates SubordinateCACertificate_PathLen0..3
 MAX_CRL_DAYS = 5000  # CrlConfiguration.ExpirationInDays
+MAX_YEARS = 1000  # nobody means more, and dates have four digits for the year (RFC 5280 section 4.1.2.5)
 _DAY = 86_400
 
 
@@ -61,6 +62,8 @@ def _check_alone(authority: Authority, path: KeyPath) -> Iterator[Finding]:
     if authority.signing_algorithm is not None and authority.signing_algorithm not in fitting:
         message = f"does not fit a key of {authority.key_algorithm.value}; write {listed(fitting)}, or leave it out"
         yield Finding((*path, "signing_algorithm"), message, "env.signing-algorithm")
+    if authority.validity.approximate_seconds() > Duration(MAX_YEARS, "y").approximate_seconds():
+        yield Finding((*path, "validity"), f"is too long; write at most {MAX_YEARS}y", "env.validity")
     days = authority.crl.validity
     if days.unit != "d" or days.count > MAX_CRL_DAYS:
         message = f"the service counts the days of a CRL; write whole days, 1d to {MAX_CRL_DAYS}d"

@@ -24,6 +24,11 @@ FUTURE_KINDS = frozenset({
     "apache", "aws-alb", "aws-api-gateway", "aws-cloudfront", "aws-roles-anywhere", "caddy", "envoy", "go", "haproxy", "istio", "java", "kafka",
     "kubernetes", "mosquitto", "nats", "node", "nss", "openssl", "postgresql", "python", "rabbitmq", "redis", "traefik", "windows",
 })  # fmt: skip
+# a ledger is made where there is none yet: never where something else would look for a file of its own
+_LEDGER_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+# Amazon S3 User Guide, general purpose bucket naming rules
+_NO_BUCKET_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+_NO_BUCKET_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 SUPPORTED_KINDS = tuple(kind.value for kind in TargetKind)
 
 
@@ -36,6 +41,7 @@ def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
         *check_unsupported(environment),
         *check_profiles(environment),
         *_check_bundles(environment),
+        *_check_crls(environment),
         *_check_access(environment),
     )
 
@@ -45,10 +51,8 @@ def _check_top(environment: Environment, stem: str) -> Iterator[Finding]:
         yield Finding(("environment",), f"write {stem}, as the file is called, or rename the file", "env.name")
     yield from _check_backend(environment)
     path = environment.ledger.path
-    if path.startswith(("/", "~")) or path.endswith("/") or "\\" in path or ".." in path.split("/"):
-        message = (
-            "write a path below the working directory, without .. in it: .pkiops/" + environment.environment + ".db"
-        )
+    if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/") or not path.endswith(_LEDGER_SUFFIXES):
+        message = f"write a path below the working directory that ends in {listed(_LEDGER_SUFFIXES)}, without .. in it: .pkiops/{stem}.db"
         yield Finding(("ledger", "path"), message, "env.ledger-path")
     crl, trust = environment.publication.crl, environment.publication.trust
     if crl.bucket == trust.bucket:
@@ -59,6 +63,9 @@ def _check_top(environment: Environment, stem: str) -> Iterator[Finding]:
             yield Finding(
                 ("publication", key, "bucket"), "S3 allows no .. and no address as a bucket name", "env.bucket"
             )
+        elif bucket.startswith(_NO_BUCKET_STARTS) or bucket.endswith(_NO_BUCKET_ENDS):
+            message = "S3 keeps names like this for access points and directory buckets, which may be anybody's; write another"
+            yield Finding(("publication", key, "bucket"), message, "env.bucket")
 
 
 def _check_backend(environment: Environment) -> Iterator[Finding]:
@@ -80,7 +87,6 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
     for name, bundle in environment.trust.bundles.items():
         path: KeyPath = ("trust", "bundles", name)
         yield from _check_anchors(environment, bundle, path, tops)
-        yield from _check_crls(environment, name, bundle)
         for target, settings in bundle.targets.items():
             if settings.kind is not None or target in SUPPORTED_KINDS:
                 continue
@@ -97,12 +103,16 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
             yield Finding((*path, "targets", target), message, code, at_key=True)
 
 
-def _check_crls(environment: Environment, name: str, bundle: Bundle) -> Iterator[Finding]:
+def _check_crls(environment: Environment) -> Iterator[Finding]:
     """A bundle with CRLs needs whole ones: nobody could list the parts of a partitioned CRL (its names are made up by the service)."""
-    if bundle.revocation is Revocation.NONE:
-        return
+    needs: dict[str, str] = {}
+    for name, bundle in environment.trust.bundles.items():
+        if bundle.revocation is not Revocation.NONE:
+            for anchor in bundle.anchors:
+                needs.setdefault(anchor, name)
     for label, authority in environment.authorities.items():
-        if authority.crl.type is CrlType.PARTITIONED and is_below(environment, label, bundle.anchors):
+        if authority.crl.type is CrlType.PARTITIONED and is_below(environment, label, needs):
+            name = next(needs[anchor] for anchor in needs if is_below(environment, label, (anchor,)))
             message = f"bundle {name} needs a complete CRL; write COMPLETE, or revocation: none there"
             yield Finding(("authorities", label, "crl", "type"), message, "env.crl-type")
 

@@ -6,15 +6,14 @@ Pure. What they are made into is ``name_constraints.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from pkiops.environment.finding import Finding, KeyPath
 from pkiops.environment.hierarchy import chain
 from pkiops.environment.models import Environment, NameConstraints, NameForms
-from pkiops.environment.name_constraints import enclosing, name_constraints, profile_subtrees, subtrees, too_wide
+from pkiops.environment.name_constraints import Boundary, enclosing, name_constraints, profile_subtrees, subtrees
 from pkiops.environment.patterns import pattern_problem
 from pkiops.x509.name_constraints import FORMS
-from pkiops.x509.name_constraints import NameConstraints as Limits
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -40,13 +39,17 @@ def check_name_constraints(environment: Environment, levels: Mapping[str, int | 
         yield from findings
         if not findings and levels.get(label):
             sound[label] = path
+    signed: list[str] = []
     patterns_are_sound = not any(_broken_patterns(environment))
     for label, path in sound.items():
         declared = environment.authorities[label].name_constraints
         if (declared is not None and declared.source is None) or patterns_are_sound:
-            yield from _check_signed(environment, label, path)
+            too_large = [*_check_signed(environment, label, path)]
+            yield from too_large
+            if not too_large:
+                signed.append(label)
     if patterns_are_sound:
-        yield from _check_promises(environment, sound, levels)
+        yield from _check_promises(environment, signed, levels)
 
 
 def _check_alone(declared: NameConstraints, path: KeyPath) -> Iterator[Finding]:
@@ -95,10 +98,10 @@ def _check_signed(environment: Environment, label: str, path: KeyPath) -> Iterat
 
 
 def _check_promises(
-    environment: Environment, sound: Mapping[str, KeyPath], levels: Mapping[str, int | None]
+    environment: Environment, signed: Collection[str], levels: Mapping[str, int | None]
 ) -> Iterator[Finding]:
     """A profile must not promise names that its authority, or one above it, can never vouch for."""
-    limits = {label: name_constraints(environment, label) for label in sound}
+    limits = {label: Boundary.of(name_constraints(environment, label)) for label in signed}
     for name, profile in environment.profiles.items():
         if not levels.get(profile.authority):
             continue
@@ -106,22 +109,22 @@ def _check_promises(
             for index, pattern in enumerate(getattr(profile.san, form)):
                 subtree = (form, enclosing(form, pattern))
                 for label in chain(environment, profile.authority):
-                    if label in limits and any(too_wide([subtree], limits[label])):
+                    if label in limits and limits[label].forbids_some(subtree):
                         message = f"authority {label} may not vouch for all of these names: see its name_constraints"
                         yield Finding(("profiles", name, "san", form, index), message, "env.name-constraints")
                         break
-    for label in sound:
+    for label in signed:
         yield from _check_nesting(environment, label, limits)
 
 
-def _check_nesting(environment: Environment, label: str, limits: Mapping[str, Limits]) -> Iterator[Finding]:
+def _check_nesting(environment: Environment, label: str, limits: Mapping[str, Boundary]) -> Iterator[Finding]:
     """What is permitted below must be permitted above: a chain's constraints all hold."""
     declared = environment.authorities[label].name_constraints
     for above in chain(environment, label)[1:]:
         if declared is not None and above in limits:
             for form in FORMS:
                 for index, subtree in enumerate(one for one in subtrees(declared.permitted) if one[0] == form):
-                    if any(too_wide([subtree], limits[above])):
+                    if limits[above].forbids_some(subtree):
                         message = (
                             f"authority {above} above may not vouch for all of these names: see its name_constraints"
                         )

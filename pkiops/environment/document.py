@@ -2,7 +2,8 @@
 
 What this module decides: which part of YAML an environment file may use. Mappings with text keys, lists, text, decimal whole numbers, true, false and
 null; no anchors, aliases, merge keys, tags or second documents, because what a reviewer reads must be what is meant, and nothing in a file may grow
-when it is read. Where YAML 1.1 would turn a word or number into something else (NO, 0755, 12:30, a date), the file has to say it in quotes.
+when it is read. Every text is one line of visible characters: plans, logs and merge requests show it, and a line break in it would be a line of
+theirs. Where YAML 1.1 would turn a word or number into something else (NO, 0755, 12:30, a date), the file has to say it in quotes.
 
 The parser's events are read one by one instead of composing nodes first: anchors are seen before they multiply, and depth and size are bounded while
 reading. What the keys mean is left to ``models.py`` and ``checks.py``.
@@ -26,7 +27,9 @@ MAX_DEPTH = 16
 MAX_VALUES = 20_000
 
 # Controls, bidirectional overrides (a reviewer would see another text than the parser) and the line breaks that editors do not show.
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff\U000e0000-\U000e007f]"
+)
 _TAG = "tag:yaml.org,2002:"
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _NULLS = {"", "~", "null", "Null", "NULL"}
@@ -249,9 +252,10 @@ class _Reader:
         place, text = _place(event), event.value
         kind = self._tag(event).removeprefix(_TAG)
         if kind == "str":
-            if _UNSEEN.search(text):
-                return self._spoil(place, path, "the text holds an invisible character; remove it", "env.character")
-            return text
+            if text.isprintable():
+                return text
+            what = "a line break" if "\n" in text else "an invisible character"
+            return self._spoil(place, path, f"the text holds {what}; remove it", "env.character")
         if kind == "null" and text in _NULLS:
             return None
         if kind == "bool" and text in {"true", "false"}:

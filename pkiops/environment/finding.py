@@ -28,8 +28,14 @@ class Finding:
 
 def shown(text: str) -> str:
     """Text from a file, fit for a message: one line, printable, at most 48 characters."""
-    cut = text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in cut)
+    return one_line(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+
+
+def one_line(text: str) -> str:
+    """Text of any origin as one line of visible characters, the others as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
 
 
 def dotted(path: KeyPath) -> str:

@@ -30,8 +30,8 @@ MAX_BYTES = 8 * 1024 * 1024
 _MAX_ENTRIES = 2000
 _MAX_CHAIN = 5
 _MAX_TEXT = 512
-# a pin is set by a commit that follows the apply which printed it: it must not make the index a stale one
-_NOT_PART_OF_THE_DIGEST = "sha256"
+# a pin is set by a commit that follows the apply which printed it, and roles and endpoints are ways to the same CAs: none makes the index a stale one
+_NOT_PART_OF_THE_DIGEST = {"sha256", "role_arn", "endpoint_urls"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,7 @@ def index_key(environment: str) -> str:
 
 
 def index_digest(environment: Environment) -> str:
-    """SHA-256 (hex) of the file's ``backend`` and ``authorities``, those kept elsewhere too, pins left out."""
+    """SHA-256 (hex) of the file's ``backend`` and ``authorities``, those kept elsewhere too; pins, roles and endpoints left out."""
     parts = [_plain(environment.backend), _plain(environment.authorities)]
     if environment.external_authorities:
         parts.append(_plain(environment.external_authorities))
@@ -211,7 +211,7 @@ def _plain(value: Any) -> Any:
     """A model as JSON-ready data; fields that say nothing are left out, so that a new version's new keys change no digest."""
     if is_dataclass(value):
         pairs = ((one.name, getattr(value, one.name)) for one in fields(value))
-        return {name: _plain(item) for name, item in pairs if item is not None and name != _NOT_PART_OF_THE_DIGEST}
+        return {name: _plain(item) for name, item in pairs if item is not None and name not in _NOT_PART_OF_THE_DIGEST}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -21,7 +21,7 @@ from pkiops.environment.checks import check
 from pkiops.environment.document import MAX_BYTES, Document, read_document
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest, shown
 from pkiops.environment.models import NAME_PATTERN, Environment
-from pkiops.errors import EnvironmentFileError, InputError, Problem
+from pkiops.errors import EnvironmentFileError, GuardRefused, InputError, Problem
 
 SUFFIX = ".yaml"
 MAX_NAME = 40
@@ -61,11 +61,13 @@ def load_environment(name: str, folder: Path) -> Environment:
 
     Raises:
         InputError: the name is none, or there is no such file; the hint names those that exist.
+        GuardRefused: the file is a link that leads out of the folder.
         EnvironmentFileError: the file is wrong; all of its problems.
     """
     path = environment_path(name, folder)
     if not path.is_file() and not path.exists():
         raise _missing(name, folder)
+    _refuse_link_out(path, folder)
     return load_file(path)
 
 
@@ -161,6 +163,16 @@ def _failure(problems: list[Problem]) -> EnvironmentFileError:
         message = f"and {len(problems) - MAX_PROBLEMS} more problems; correct these first"
         kept.append(Problem(last.file, last.line, last.column, "", message, "env.more"))
     return EnvironmentFileError(kept, hint="`pkiops env schema` prints the JSON Schema for your editor")
+
+
+def _refuse_link_out(path: Path, folder: Path) -> None:
+    """Refuse a link to a file that nobody reviewed here: whatever else is on this machine is no environment."""
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise GuardRefused(
+            f"{path} is a link out of the folder, to {shown(str(path.resolve()))}",
+            hint="put the file itself into the folder, or name its folder with --environments",
+            code="guard.environment-link",
+        )
 
 
 def _missing(name: str, folder: Path) -> InputError:

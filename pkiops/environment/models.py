@@ -38,9 +38,13 @@ class PATTERNS:
 EnvironmentName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
 Label = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]$")]
+# the last label starts with a letter: an address is no host that certificates could name for years
 HostName = Annotated[
     str,
-    Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$", max_length=253),
+    Field(
+        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+        max_length=253,
+    ),
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RegionName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", max_length=40)]
@@ -83,9 +87,9 @@ class AwsPrivateCaBackend:
     region: RegionName
     account: AccountId
     role_arn: RoleArn | None = None
-    endpoint_urls: Mapping[Literal["acm-pca", "s3", "sts"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]] = (
-        field(default_factory=dict)
-    )
+    endpoint_urls: Mapping[
+        Literal["acm-pca", "s3", "sts", "resourcegroupstaggingapi"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    ] = field(default_factory=dict)
     sandbox: Switch = False
 
 

@@ -8,12 +8,16 @@ all, the others by permitting only the reserved domain ``invalid`` (RFC 6761 sec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from pkiops.environment.hierarchy import is_below
 from pkiops.environment.models import Environment, NameForms
 from pkiops.x509.name_constraints import FORMS, NO_CONSTRAINTS, NameConstraints, Subtree, constraints
 
+# a form, and a subtree of it as a value that compares
+_Key: TypeAlias = tuple[str, Hashable]
 _NOBODY = "invalid"
 _ALL_ADDRESSES = (("ip", "0.0.0.0/0"), ("ip", "::/0"))
 _WILD = {"*", "**"}
@@ -69,41 +73,76 @@ def enclosing(form: str, pattern: str) -> str:
 def narrowest(found: Iterable[Subtree]) -> tuple[Subtree, ...]:
     """The subtrees without those that lie in another of them, sorted."""
     unique = sorted(set(found))
+    owns = {(form, _ancestry(form, value)[0]) for form, value in unique}
     return tuple(
-        one
-        for one in unique
-        if not any(other != one and other[0] == one[0] and holds(one[0], other[1], one[1]) for other in unique)
+        (form, value)
+        for form, value in unique
+        if owns.isdisjoint((form, wider) for wider in _ancestry(form, value)[1:])
     )
 
 
 def holds(form: str, outer: str, inner: str) -> bool:
     """Whether every name in the subtree ``inner`` lies in ``outer`` too."""
-    if form == "ip":
-        from ipaddress import ip_network  # only files with addresses pay for it
-
-        outer_net, inner_net = ip_network(outer), ip_network(inner)
-        return outer_net.version == inner_net.version and inner_net.subnet_of(outer_net)  # type: ignore[arg-type]
-    if form == "dns":
-        return inner == outer or inner.endswith(f".{outer}")
-    if outer.startswith("."):
-        host = inner.rpartition("@")[2]
-        return host.endswith(outer)  # ".a.example" holds ".a.example" and "b.a.example", not "a.example"
-    return inner == outer or (form == "email" and "@" not in outer and inner.endswith(f"@{outer}"))
+    return _ancestry(form, outer)[0] in _ancestry(form, inner)
 
 
-def overlaps(form: str, one: str, other: str) -> bool:
-    """Whether some name lies in both subtrees; of two subtrees one always holds the other, or they share nothing."""
-    return holds(form, one, other) or holds(form, other, one)
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Name constraints, ready to be asked about many subtrees: a file may hold thousands of patterns."""
+
+    forms: frozenset[str]
+    permitted: frozenset[_Key]
+    excluded: frozenset[_Key]
+    around_excluded: frozenset[_Key]
+
+    @classmethod
+    def of(cls, limits: NameConstraints) -> Boundary:
+        """What ``limits`` forbid."""
+        around = frozenset((form, key) for form, value in limits.excluded for key in _ancestry(form, value))
+        return cls(
+            forms=frozenset(form for form, _ in limits.permitted),
+            permitted=frozenset((form, _ancestry(form, value)[0]) for form, value in limits.permitted),
+            excluded=frozenset((form, _ancestry(form, value)[0]) for form, value in limits.excluded),
+            around_excluded=around,
+        )
+
+    def forbids_some(self, subtree: Subtree) -> bool:
+        """Whether some names of a subtree are forbidden: not permitted, or excluded.
+
+        Of two subtrees one always holds the other, or they share nothing.
+        """
+        form, value = subtree
+        above = [(form, key) for key in _ancestry(form, value)]
+        if form in self.forms and self.permitted.isdisjoint(above):
+            return True
+        return above[0] in self.around_excluded or not self.excluded.isdisjoint(above)
 
 
 def too_wide(given: Iterable[Subtree], limits: NameConstraints) -> Iterator[Subtree]:
-    """Those of ``given`` of which some names are forbidden by ``limits``: not permitted, or excluded."""
-    for form, value in given:
-        permitted = [limit for kind, limit in limits.permitted if kind == form]
-        excluded = [limit for kind, limit in limits.excluded if kind == form]
-        inside = not permitted or any(holds(form, limit, value) for limit in permitted)
-        if not inside or any(overlaps(form, limit, value) for limit in excluded):
-            yield (form, value)
+    """Those of ``given`` of which some names are forbidden by ``limits``."""
+    boundary = Boundary.of(limits)
+    return (one for one in given if boundary.forbids_some(one))
+
+
+def _ancestry(form: str, value: str) -> list[Hashable]:
+    """A subtree, and then every one that holds it, as values that compare."""
+    if form == "ip":
+        from ipaddress import ip_network  # only files with addresses pay for it
+
+        network = ip_network(value)
+        bits = int(network.network_address)
+        return [
+            (network.version, length, bits >> (network.max_prefixlen - length))
+            for length in range(network.prefixlen, -1, -1)
+        ]
+    if form == "dns":
+        labels = value.split(".")
+        return [".".join(labels[start:]) for start in range(len(labels))]
+    mailbox, at, host = value.rpartition("@")
+    own = [value, host] if at and mailbox and form == "email" else [value]
+    # ".a.example" holds ".b.a.example" and "b.a.example", not "a.example"
+    labels = host.removeprefix(".").split(".")
+    return [*own, *("." + ".".join(labels[start:]) for start in range(1, len(labels)))]
 
 
 def _without_wildcards(domain: str) -> tuple[bool, str]:

@@ -1,17 +1,17 @@
 """Does what a file says about one authority fit together, and would the service take it?
 
-Pure. Here are the subject, the request's extensions, revocation, tags, sharing and the authority's home; name constraints are
-``constraint_checks.py``, lifetimes and hierarchies ``authority_checks.py``.
+Pure. Here are the subject, the request's extensions, revocation, tags and the authority's home; resource policies are ``sharing_checks.py``, name
+constraints ``constraint_checks.py``, lifetimes and hierarchies ``authority_checks.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest
 from pkiops.environment.models import AccessForm, Authority, AuthoritySubject, AwsPrivateCaBackend, Environment, Tags
+from pkiops.environment.sharing_checks import check_policy
 from pkiops.environment.subjects import common_name, ordered_attributes
 from pkiops.x509.attribute_types import ATTRIBUTE_NAMES, COMMON_NAME, COUNTRY, FIELD_OIDS, attribute_oid, is_oid
 
@@ -21,9 +21,7 @@ ACCESS_METHODS = {
     "resourcePkiNotify": "1.3.6.1.5.5.7.48.13",
 }
 ACCESS_FORMS: tuple[AccessForm, ...] = ("uri", "dns", "email", "ip", "registered_id")
-MAX_POLICY = 20_480  # the size of resource policies in general; PutPolicy takes more, and nobody reviews that
 _MAX_TAGS = 47
-_STATEMENT_KEYS = ("Sid", "Effect", "Principal", "Action", "Condition")
 
 
 def check_settings(environment: Environment) -> Iterator[Finding]:
@@ -41,7 +39,7 @@ def check_settings(environment: Environment) -> Iterator[Finding]:
             )
             yield Finding((*path, "tags"), message, "env.tags")
         if authority.policy:
-            yield from _check_policy(authority.policy, (*path, "policy"))
+            yield from check_policy(authority.policy, (*path, "policy"))
         yield from _check_home(authority, environment.backend, path)
         yield from _check_standard(authority, environment.backend, path)
         if authority.renew_from is not None and not _is_date(authority.renew_from):
@@ -142,71 +140,6 @@ def _check_tags(tags: Tags, path: KeyPath) -> Iterator[Finding]:
         if key.lower().startswith(("aws:", "pkiops:")):
             message = "tags that start with aws: belong to AWS, and those with pkiops: to pkiops; write another key"
             yield Finding((*path, key), message, "env.tags", at_key=True)
-
-
-def _check_policy(policy: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
-    """The shape of a resource policy. Its resource is the CA, whose ARN nobody knows before it exists: pkiops writes it."""
-    unknown = [key for key in policy if key not in {"Version", "Statement"}]
-    for key in unknown:
-        yield Finding((*path, key), "here may stand Version or Statement", "env.policy", at_key=True)
-    if unknown and "Statement" not in policy:
-        return  # misspelled, and said
-    if policy.get("Version", "2012-10-17") != "2012-10-17":
-        yield Finding((*path, "Version"), 'write "2012-10-17", or leave it out', "env.policy")
-    statements = policy.get("Statement")
-    if not isinstance(statements, list) or not statements:
-        yield Finding((*path, "Statement"), "write a list of statements", "env.policy")
-        return
-    if len(repr(policy)) > MAX_POLICY:
-        yield Finding(path, f"is too large; at most {MAX_POLICY} characters", "env.policy", at_key=True)
-    for index, statement in enumerate(statements):
-        where = (*path, "Statement", index)
-        if not isinstance(statement, dict):
-            yield Finding(where, "write a mapping here", "env.policy")
-        else:
-            yield from _check_statement(statement, where)
-
-
-def _check_statement(statement: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
-    for key in statement:
-        if key == "Resource":
-            yield Finding(
-                (*path, key),
-                "the resource is the CA itself, and pkiops writes it; remove this",
-                "env.policy",
-                at_key=True,
-            )
-        elif key not in _STATEMENT_KEYS:
-            yield Finding((*path, key), f"here may stand {listed(_STATEMENT_KEYS)}", "env.policy", at_key=True)
-    missing = [key for key in ("Effect", "Principal", "Action") if key not in statement]
-    yield from (Finding((*path, key), "this key is required; add it", "env.missing-key") for key in missing)
-    if statement.get("Effect", "Allow") not in {"Allow", "Deny"}:
-        yield Finding((*path, "Effect"), "write Allow or Deny", "env.policy")
-    principal = statement.get("Principal", "*")
-    named = principal.get("AWS") if isinstance(principal, dict) and len(principal) == 1 else principal
-    if named != "*" and not (isinstance(principal, dict) and _texts(named)):
-        yield Finding((*path, "Principal"), "write {AWS: account or role} with texts, or *", "env.policy")
-    elif named == "*" and statement.get("Effect") == "Allow" and not statement.get("Condition"):
-        yield Finding(
-            (*path, "Principal"),
-            "this lets every AWS account use the CA; name accounts, or add a Condition",
-            "env.policy",
-        )
-    actions = statement.get("Action", "acm-pca:")
-    for action in actions if isinstance(actions, list) else [actions]:
-        if not isinstance(action, str) or not action.startswith("acm-pca:"):
-            yield Finding((*path, "Action"), "write actions such as acm-pca:IssueCertificate", "env.policy")
-            break
-    condition = statement.get("Condition", {})
-    if not isinstance(condition, dict) or not all(
-        isinstance(tests, dict) and all(_texts(value) for value in tests.values()) for tests in condition.values()
-    ):
-        yield Finding((*path, "Condition"), "write operators, each with condition keys and texts", "env.policy")
-
-
-def _texts(value: object) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return bool(values) and all(isinstance(one, str) and one for one in values)
 
 
 def _check_home(authority: Authority, default: AwsPrivateCaBackend, path: KeyPath) -> Iterator[Finding]:

@@ -120,7 +120,8 @@ class _Translation:
             if ":role/" in pattern:
                 return "write the ARN of a role, arn:aws:iam::111122223333:role/name, without wildcards"
             return _SPELLING.get(
-                pattern, "write a host name with at least one dot, in lower case, without scheme, port or path"
+                pattern,
+                "write a host name with at least one dot, in lower case, without scheme, port or path; no address",
             )
         words = {
             "int_type": "write a whole number, without quotes",

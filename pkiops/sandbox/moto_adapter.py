@@ -50,7 +50,7 @@ from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.request_model import operation_names
 from pkiops.sandbox.engine.service import PrivateCa
 from pkiops.sandbox.engine.settings import Settings
-from pkiops.sandbox.engine.state import BucketAccess, BucketRefused, Pace, Region
+from pkiops.sandbox.engine.state import BucketAccess, BucketMissing, BucketRefused, Pace, Region
 from pkiops.sandbox.gate import Regions
 from pkiops.sandbox.iam import Enforcement, permission_of
 from pkiops.sandbox.iam_needs import WireRequest
@@ -83,6 +83,7 @@ _NAMES = {
     "moto.sts.models": ("sts_backends", "STSBackend.get_caller_identity"),
     "moto.utilities.utils": ("get_partition",),
 }
+_CONTENT_TYPE = "application/x-amz-json-1.1"
 _ALL_NAMES: Sequence[Mapping[str, Sequence[str]]] = (
     _NAMES,
     moto_changes.NAMES,
@@ -169,7 +170,7 @@ class MotoBuckets:
     @staticmethod
     def _bucket(name: str) -> Any:
         if name not in s3_backends.bucket_accounts:
-            raise BucketRefused("it does not exist")
+            raise BucketMissing("it does not exist")
         partition, account = s3_backends.bucket_accounts[name]
         return s3_backends[account][partition].get_bucket(name)
 
@@ -223,9 +224,9 @@ class Sandbox:
         try:
             request = json.loads(body or "{}")
         except (ValueError, RecursionError) as error:
-            raise JsonRESTError("SerializationException", "the request is not JSON") from error
+            raise _refused("SerializationException", "the request is not JSON") from error
         if not isinstance(request, dict):
-            raise JsonRESTError("SerializationException", "the request is not a JSON object")
+            raise _refused("SerializationException", "the request is not a JSON object")
         try:
             answer = self.service.call(
                 self.region(account, region_name),
@@ -236,7 +237,7 @@ class Sandbox:
             )
             return json.dumps(answer)
         except ServiceError as error:
-            raise JsonRESTError(error.code, error.message) from error
+            raise _refused(error.code, error.message) from error
 
     def in_turn(self, request: AWSPreparedRequest, carry_out: Callable[[], moto_changes.Answer]) -> moto_changes.Answer:
         """One request of botocore in this process, past what hinders calls, when no other is being answered.
@@ -305,9 +306,16 @@ def _operation(name: str, sandbox: Sandbox) -> Callable[[ACMPCAResponse], tuple[
     def answer(self: ACMPCAResponse) -> tuple[int, dict[str, str], str]:
         account, region = str(self.current_account), str(self.region)
         body = sandbox.call(account, region, name, str(self.body or ""), str(self.access_key))
-        return 200, {"content-type": "application/x-amz-json-1.1"}, body
+        return 200, {"content-type": _CONTENT_TYPE}, body
 
     return answer
+
+
+def _refused(code: str, message: str) -> JsonRESTError:
+    """A refusal in the protocol of the service; moto's own content type is another's."""
+    error = JsonRESTError(code, message)
+    error.content_type = _CONTENT_TYPE
+    return error
 
 
 def _call_of(request: AWSPreparedRequest) -> Call:

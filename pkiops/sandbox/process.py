@@ -50,12 +50,15 @@ def require_extra() -> None:
 def environment_variables(url: str) -> dict[str, str]:
     """What to export so that any AWS client talks to the sandbox; the credentials are dummies."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
+    region = region if re.fullmatch(r"[a-z0-9-]{1,32}", region) else "eu-west-1"
     return {
         "AWS_ENDPOINT_URL": url,
         "PKIOPS_SANDBOX_URL": url,
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
-        "AWS_DEFAULT_REGION": region if re.fullmatch(r"[a-z0-9-]{1,32}", region) else "eu-west-1",
+        # boto3 and the command line read the second of them only, the SDKs for JavaScript, Java and Rust the first
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
     }
 
 

@@ -1,7 +1,7 @@
 """The Resource Groups Tagging API for authorities: beside moto's own resources, which moto goes on answering for.
 
-What this module decides: which authorities the API knows (all that are not deleted) and under which resource type. Filters and pages are moto's;
-what a tag may be is the engine's decision, and so is the code of a refusal.
+What this module decides: which authorities the API knows (all that are not deleted, after the delay of the settings) and under which resource type.
+Filters and pages are moto's; what a tag may be is the engine's decision, and so is the code of a refusal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 
 from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.service import PrivateCa
-from pkiops.sandbox.engine.state import Region, Status
+from pkiops.sandbox.engine.state import Region
 
 RESOURCE_TYPE = "acm-pca:certificate-authority"
 NAMES = {
@@ -47,11 +47,9 @@ class TaggedAuthorities:
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
         """The CAs with their tags; moto leaves out those without any."""
-        self._service.maintain(self._region)
         # moto asks for the next page later: what was made or deleted by then must not matter
-        for authority in list(self._region.authorities.values()):
-            if authority.status is not Status.DELETED:
-                yield TaggedResource(authority.arn, dict(authority.tags), RESOURCE_TYPE)
+        for authority in self._service.known_by_tags(self._region):
+            yield TaggedResource(authority.arn, dict(authority.tags), RESOURCE_TYPE)
 
     def changed(self, operation: str, arns: list[str], tags: list[dict[str, str]]) -> _Failures:
         """Tag or untag each CA of ``arns``; an entry for each that could not be, as in ``FailedResourcesMap``."""

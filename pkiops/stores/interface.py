@@ -111,7 +111,11 @@ class BucketSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObservedBucket:
-    """A bucket as it is; every field but ``name`` and ``exists`` is empty when it does not exist."""
+    """A bucket as it is; every field but ``name`` and ``exists`` is empty when it does not exist.
+
+    ``empty`` is only looked for where there are no tags.
+    ``encryption_key`` is the KMS key it names, None where AWS's own is taken.
+    """
 
     name: str
     exists: bool
@@ -121,8 +125,15 @@ class ObservedBucket:
     versioning: bool = False
     owner_enforced: bool = False
     encryption: str | None = None
+    encryption_key: str | None = None
     statements: tuple[Mapping[str, Any], ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_aws_managed_key(self) -> bool:
+        """Whether its objects are encrypted with the key ``aws/s3``, which no service can use in its own name."""
+        key = self.encryption_key
+        return (self.encryption or "").startswith("aws:kms") and (key is None or key.endswith("alias/aws/s3"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

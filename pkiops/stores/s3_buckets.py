@@ -62,7 +62,7 @@ class S3Buckets:
         self._clock = clock
 
     def observe_bucket(self, name: str) -> ObservedBucket:
-        """The bucket as it is (HeadBucket, then the Get call of each setting, concurrently).
+        """The bucket as it is (HeadBucket, then the Get call of each setting, concurrently; of one without tags, whether it is empty).
 
         Raises:
             AccessDenied: somebody else owns the name, or we may not look.
@@ -87,28 +87,30 @@ class S3Buckets:
             "GetBucketOwnershipControls": s3.get_bucket_ownership_controls,
             "GetBucketEncryption": s3.get_bucket_encryption,
             "GetBucketPolicy": s3.get_bucket_policy,
-            "ListObjectsV2": s3.list_objects_v2,
         }
 
         def ask(operation: str) -> Mapping[str, Any]:
-            more = {"MaxKeys": 1} if operation == "ListObjectsV2" else {}
-            return _answer_or_nothing(operation, name, questions[operation], {**owned, **more})
+            return _answer_or_nothing(operation, name, questions[operation], owned)
 
         with ThreadPoolExecutor(max_workers=len(questions)) as pool:
             answers = dict(zip(questions, pool.map(ask, questions), strict=True))
         blocked = answers["GetPublicAccessBlock"].get("PublicAccessBlockConfiguration", {})
         rules = answers["GetBucketOwnershipControls"].get("OwnershipControls", {}).get("Rules", [])
+        tags = {tag["Key"]: tag["Value"] for tag in answers["GetBucketTagging"].get("TagSet", [])}
+        # whose a bucket is, is told by its tags; what is in it counts only without any
+        first = {} if tags else _answer_or_nothing("ListObjectsV2", name, s3.list_objects_v2, {**owned, "MaxKeys": 1})
         return ObservedBucket(
             name=name,
             exists=True,
-            empty=answers["ListObjectsV2"].get("KeyCount", 0) == 0,
+            empty=not tags and first.get("KeyCount", 0) == 0,
             region=head.get("BucketRegion"),
             public_access_blocked=all(blocked.get(key) for key in _BLOCKED),
             versioning=answers["GetBucketVersioning"].get("Status") == "Enabled",
             owner_enforced=any(rule.get("ObjectOwnership") == "BucketOwnerEnforced" for rule in rules),
-            encryption=_encryption(answers["GetBucketEncryption"]),
+            encryption=_encryption(answers["GetBucketEncryption"], "SSEAlgorithm"),
+            encryption_key=_encryption(answers["GetBucketEncryption"], "KMSMasterKeyID"),
             statements=_statements(answers["GetBucketPolicy"].get("Policy")),
-            tags={tag["Key"]: tag["Value"] for tag in answers["GetBucketTagging"].get("TagSet", [])},
+            tags=tags,
         )
 
     def ensure_bucket(self, settings: BucketSettings) -> bool:
@@ -254,12 +256,12 @@ def _answer_or_nothing(
         raise
 
 
-def _encryption(answer: Mapping[str, Any]) -> str | None:
+def _encryption(answer: Mapping[str, Any], field: str) -> str | None:
     rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
     if not rules:
         return None
-    algorithm = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
-    return str(algorithm) if algorithm else None
+    value = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get(field)
+    return str(value) if value else None
 
 
 def _statements(policy: str | None) -> tuple[Mapping[str, Any], ...]:

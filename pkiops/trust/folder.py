@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pkiops.errors import GuardRefused, InputError, VerificationFailed
 from pkiops.trust import manifest
+from pkiops.trust.exchange import exchange
 from pkiops.trust.targets.interface import RenderedFile
 
 _MAX_ENTRIES = 20_000
@@ -171,6 +172,10 @@ def _swap(prepared: Sequence[tuple[Path, Path]]) -> None:
         replaced: list[Path] = []
         for temporary, path in prepared:
             if os.path.lexists(path):
+                if exchange(temporary, path):
+                    undo.callback(exchange, temporary, path)
+                    replaced.append(temporary)
+                    continue
                 old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
                 os.rename(path, old)  # an empty folder is replaced by a rename
                 undo.callback(os.rename, old, path)

@@ -17,6 +17,7 @@ from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_aut
 from pkiops.crl.check import CheckedCrl
 from pkiops.crl.outside import CertifiedCa, outside_cas
 from pkiops.crl.read import read_current
+from pkiops.crl.silent import REASON, silent_authorities
 from pkiops.environment.models import Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.stores.interface import Store
@@ -128,9 +129,10 @@ def render_trust(
     authorities = observe_authorities(environment, backend, at)
     needs_crls = any(environment.trust.bundles[name].revocation is not Revocation.NONE for name, _, _ in chosen)
     crls = published_crls(environment, authorities.known, store, at=at) if needs_crls else {}
+    silent = silent_authorities(authorities.known, backend, published=crls) if needs_crls else ()
     rendered: list[tuple[TrustBundle, str, FolderToWrite]] = []
     for name, target_name, target in chosen:
-        bundle = build_bundle(environment, name, authorities.known, crls, at=at)
+        bundle = build_bundle(environment, name, speaking(environment, name, authorities.known, silent), crls, at=at)
         files = render_target(bundle, target_name, target, f"{destination.location}/{name}/{target_name}")
         rendered.append((bundle, target_name, FolderToWrite(destination.folder / name / target_name, files)))
     written = write_folders([folder for _, _, folder in rendered], overwrite=destination.overwrite)
@@ -146,8 +148,17 @@ def render_trust(
             )
             for (bundle, target_name, folder), done in zip(rendered, written, strict=True)
         ),
-        authorities.skipped,
+        (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent)),
     )
+
+
+def speaking(
+    environment: Environment, bundle: str, authorities: Sequence[KnownAuthority], silent: Sequence[KnownAuthority]
+) -> tuple[KnownAuthority, ...]:
+    """The CAs that count for a bundle: a silent one has no place where everybody needs a CRL."""
+    if environment.trust.bundles[bundle].revocation is Revocation.NONE:
+        return tuple(authorities)
+    return tuple(one for one in authorities if one not in silent)
 
 
 def render_target(bundle: TrustBundle, name: str, target: Target, location: str) -> tuple[RenderedFile, ...]:

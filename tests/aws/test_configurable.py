@@ -462,3 +462,38 @@ def test_certificates_name_the_crl_as_the_file_says(
     urls = crl_urls_of(issued(world, text, "a.svc.dev.example.com", tmp_path))
     assert len(urls) == (url is not None)
     assert url is None or re.fullmatch(url, urls[0])
+
+
+def test_a_path_length_that_the_certificate_does_not_have_is_found(world: World) -> None:
+    world.apply(FILE)
+    longer = FILE.replace("path_length: 1", "path_length: 3")
+    plan = world.plan(longer)
+    root, below = plan.blocked
+    assert [(c.field, c.before, c.after) for c in root.changes] == [("path length", "1", "3")]
+    assert "new generation" in root.reason
+    assert "waits for a decision" in below.reason
+    deeper = longer.replace("    issuer: root\n", "    issuer: root\n    path_length: 2\n")
+    assert {action.address for action in world.plan(deeper).blocked} == {"dev/ca/root", "dev/ca/clients"}
+
+
+def test_name_constraints_that_left_the_file_are_found(world: World) -> None:
+    text = with_("name_constraints: {permitted: {dns: [dev.example.com], uri: [dev.example.com]}}")
+    world.apply(text)
+    ((field, before, after),) = fields(world.plan(FILE))
+    assert (field, before, after) == (
+        "name constraints",
+        "permitted dns dev.example.com, permitted uri dev.example.com",
+        "none",
+    )
+    # what nobody published can vouch for nothing: the service is asked
+    world.s3.delete_object(Bucket="example-dev-trust", Key="dev/index.json")
+    assert [field for field, _, _ in fields(world.plan(FILE))] == ["name constraints"]
+
+
+def test_a_role_is_a_way_to_the_cas_and_makes_no_index_stale(world: World) -> None:
+    world.apply(FILE)
+    role = FILE.replace("sandbox: true", "sandbox: true, role_arn: 'arn:aws:iam::123456789012:role/pki'")
+    plan = world.plan(role)
+    assert not plan.pending
+    assert "through role arn:aws:iam::123456789012:role/pki" in str(plan.place)
+    assert plan.digest() == world.plan(FILE).digest()

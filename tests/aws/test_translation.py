@@ -152,7 +152,7 @@ def test_clients_are_made_once_and_explicit_about_retries_and_timeouts() -> None
     private_ca = clients.private_ca()
     assert clients.private_ca() is private_ca
     config = private_ca.meta.config
-    assert config.retries == {"mode": "standard", "total_max_attempts": 6}  # type: ignore[attr-defined]
+    assert config.retries == {"mode": "standard", "total_max_attempts": 1}  # type: ignore[attr-defined]
     assert (config.connect_timeout, config.read_timeout) == (5, 30)  # type: ignore[attr-defined]
     assert private_ca.meta.endpoint_url == "https://acm-pca.eu-west-1.amazonaws.com"
     assert clients.s3().meta.endpoint_url == "http://127.0.0.1:9"

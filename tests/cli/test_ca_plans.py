@@ -30,7 +30,8 @@ def test_a_saved_plan_is_carried_out_once(pkiops: Any, folder: Path, sandbox: Ru
     assert len(authorities(sandbox)) == 2
     again = pkiops("ca", "apply", "dev", "--plan", "dev.plan", "--yes")
     assert again.exit_code == 9
-    assert "has changed since that plan was saved" in again.stderr
+    assert "has changed since that plan was saved (dev/bucket/example-pki-dev-crl, " in again.stderr
+    assert "1 that the plan does not speak of any more" in again.stderr  # the index
 
 
 def test_a_saved_plan_is_refused_when_the_file_or_the_account_moved(
@@ -38,7 +39,9 @@ def test_a_saved_plan_is_refused_when_the_file_or_the_account_moved(
 ) -> None:
     assert pkiops("ca", "plan", "dev", "--out", "dev.plan").exit_code == 0
     edit(folder, "crl: {validity: 7d}", "crl: {validity: 3d}")
-    assert pkiops("ca", "apply", "dev", "--plan", "dev.plan", "--yes").exit_code == 9
+    refused = pkiops("ca", "apply", "dev", "--plan", "dev.plan", "--yes")
+    assert refused.exit_code == 9
+    assert "since that plan was saved (dev/ca/clients); nothing was done" in refused.stderr
     edit(folder, "crl: {validity: 3d}", "crl: {validity: 7d}")
     sandbox.client("s3").create_bucket(
         Bucket="example-pki-dev-crl", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}

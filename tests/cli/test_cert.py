@@ -23,8 +23,9 @@ from typer.testing import CliRunner, Result
 from pkiops.backends.interface import RevocationReason
 from pkiops.cert.order import Issued
 from pkiops.cli.app import app
-from pkiops.cli.cert import PurposeChoice, ReasonChoice
+from pkiops.cli.cert import PurposeChoice
 from pkiops.cli.cert_files import CertificateOutputs
+from pkiops.cli.cert_revoke import ReasonChoice
 from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.errors import GuardRefused
 from pkiops.ledger.sqlite import SqliteLedger

@@ -89,7 +89,7 @@ def foreground(shell: Shell) -> Iterator[tuple[subprocess.Popen[str], dict[str, 
     assert process.stdout is not None
     try:
         exports = {}
-        for _ in range(5):
+        for _ in range(6):
             word, _, assignment = process.stdout.readline().strip().partition(" ")
             assert word == "export"
             name, _, value = assignment.partition("=")
@@ -109,6 +109,7 @@ def test_up_prints_what_to_export_and_serves_boto3(shell: Shell) -> None:
             "PKIOPS_SANDBOX_URL": url,
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "eu-west-1",
         }
         session = boto3.Session(
@@ -142,7 +143,7 @@ def test_detached_up_status_and_down(shell: Shell) -> None:
     up = shell.run("up", "--detach", "--port", port)
     assert up.returncode == 0, up.stderr
     try:
-        assert len(up.stdout.splitlines()) == 5
+        assert len(up.stdout.splitlines()) == 6
         assert all(line.startswith("export ") for line in up.stdout.splitlines())
         text = shell.run("status", "--port", port)
         assert f"http://127.0.0.1:{port}" in text.stdout

@@ -34,7 +34,7 @@ def test_the_variable_of_a_service_wins_over_the_one_for_all(staging: Environmen
     local = "http://127.0.0.1:9"
     factory = Factory(staging, variables={"AWS_ENDPOINT_URL": local, "AWS_ENDPOINT_URL_S3": f"{local}9"})
     urls = factory.clients.access.endpoint_urls
-    assert urls == {"acm-pca": local, "s3": f"{local}9", "sts": local, "iam": local}
+    assert urls == {"acm-pca": local, "s3": f"{local}9", "sts": local, "iam": local, "resourcegroupstaggingapi": local}
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:4599", "foo", "http://u:p@127.0.0.1", "http://127.0.0.1:4599?x"])

@@ -5,7 +5,7 @@ set these tags is therefore held tighter than anything else: nobody gives or tak
 because a wildcard would admit those that copy extensions out of a CSR. Who has which rights is left to ``pkiops.ca.access``.
 
 Source: the service's actions and condition keys in the Service Authorization Reference (AWS Private Certificate Authority).
-ListCertificateAuthorities and CreateCertificateAuthority know no resources, IssueCertificate knows ``acm-pca:TemplateArn``.
+ListCertificateAuthorities, CreateCertificateAuthority and tag:GetResources know no resources, IssueCertificate knows ``acm-pca:TemplateArn``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class _Policy:
     def statements(self) -> Iterator[dict[str, Any]]:
         rights = self._rights
         if rights.find:
-            yield _allow("ListAuthorities", _pca("ListCertificateAuthorities"), "*")
+            # tag:GetResources gives the tags of a hundred CAs at once; where it is taken away, each is asked (listing.py)
+            yield _allow("ListAuthorities", [*_pca("ListCertificateAuthorities"), "tag:GetResources"], "*")
             yield _allow("TellAuthorities", _pca(*_FIND), self._every)
         if rights.read:
             operator = "StringEqualsIfExists" if rights.read_untagged else "StringEquals"

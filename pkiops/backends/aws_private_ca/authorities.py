@@ -1,4 +1,4 @@
-"""Reading, creating, signing and activating certificate authorities.
+"""Reading one, creating, signing and activating certificate authorities; listing them is ``listing.py``.
 
 CreateCertificateAuthority and IssueCertificate carry a token derived from the complete request, so that a repeated call, by this run
 or another, is the same call.
@@ -7,19 +7,18 @@ or another, is the same call.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from pkiops.aws import partition_of, translated
 from pkiops.backends.aws_private_ca import shapes
-from pkiops.backends.aws_private_ca.calls import Calls, certificates_from_api
+from pkiops.backends.aws_private_ca.calls import certificates_from_api
+from pkiops.backends.aws_private_ca.listing import Listing
 from pkiops.backends.aws_private_ca.templates import root_template, subordinate_template
 from pkiops.backends.aws_private_ca.tokens import idempotency_token
 from pkiops.backends.interface import (
     AuthorityCertificateRequest,
     AuthorityRequest,
     AuthorityStatus,
-    ObservedAuthority,
 )
 from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState
 from pkiops.x509 import pem
@@ -27,39 +26,12 @@ from pkiops.x509.name_constraints import encode_name_constraints
 
 _T = TypeVar("_T")
 
-_PAGE = 100
-# ListTags is limited to 20 calls a second; a few threads reach that, more would only be throttled
-_TAG_READERS = 8
 # a bucket policy written, or a CA activated, a moment ago may not be seen by the service yet
 _SETTLING_S = 60.0
 
 
-class Authorities(Calls):
+class Authorities(Listing):
     """Certificate authorities of one account and region (ReadsAuthorities, and CreatesAuthorities but for what ``configuration.py`` changes)."""
-
-    def list_authorities(self) -> tuple[ObservedAuthority, ...]:
-        """Every CA with its tags (ListCertificateAuthorities, then ListTags of each that still has tags)."""
-        client = self._clients.private_ca()
-        found: list[Mapping[str, Any]] = []
-        with translated("ListCertificateAuthorities", self._clients.access.account):
-            pages = client.get_paginator("list_certificate_authorities").paginate(
-                PaginationConfig={"PageSize": _PAGE}, ResourceOwner="SELF"
-            )
-            for page in pages:
-                found.extend(page["CertificateAuthorities"])
-        readable = [one["Arn"] for one in found if one["Status"] != AuthorityStatus.DELETED]
-        tags: dict[str, Mapping[str, str] | None] = {}
-        if readable:
-            with ThreadPoolExecutor(max_workers=min(_TAG_READERS, len(readable))) as pool:
-                tags = dict(zip(readable, pool.map(self._tags_of, readable), strict=True))
-        observed = [shapes.authority_from_api(one, tags.get(one["Arn"])) for one in found]
-        return tuple(sorted(observed, key=lambda one: (one.created_at, one.reference)))
-
-    def describe_authority(self, reference: str) -> ObservedAuthority:
-        """One CA without its tags (DescribeCertificateAuthority)."""
-        with translated("DescribeCertificateAuthority", reference):
-            answer = self._clients.private_ca().describe_certificate_authority(CertificateAuthorityArn=reference)
-        return shapes.authority_from_api(answer["CertificateAuthority"], None)
 
     def authority_chain(self, reference: str) -> tuple[bytes, ...]:
         """The CA's certificate and those above it, DER, root last (GetCertificateAuthorityCertificate)."""
@@ -145,27 +117,6 @@ class Authorities(Calls):
                 self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
             return
         self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
-
-    def _tags_of(self, reference: str) -> Mapping[str, str] | None:
-        """The tags of a CA; waits while it is CREATING, because until then nobody can say whose it is."""
-
-        def ask() -> tuple[Mapping[str, str] | None] | None:
-            try:
-                return (self._read_tags(reference),)
-            except InvalidState:
-                # CREATING a moment ago may be PENDING_CERTIFICATE by now: only these two never get readable tags
-                gone = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
-                return (None,) if self.describe_authority(reference).status in gone else None
-
-        return self._wait_for(ask, f"tags of {reference}")[0]
-
-    def _read_tags(self, reference: str) -> dict[str, str]:
-        client = self._clients.private_ca()
-        tags: dict[str, str] = {}
-        with translated("ListTags", reference):
-            for page in client.get_paginator("list_tags").paginate(CertificateAuthorityArn=reference):
-                tags.update({tag["Key"]: tag.get("Value", "") for tag in page["Tags"]})
-        return tags
 
     def _active(self, reference: str) -> Callable[[], bool | None]:
         def ask() -> bool | None:

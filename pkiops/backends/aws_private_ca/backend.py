@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class AwsPrivateCa(CrlBucket, Caller, Permissions):
     """AWS Private CA in one account and region.
 
-    Implements ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, IssuesCertificates, RevokesCertificates, PublishesOwnCrls,
-    KeepsCrlsInBucket, StatesPermissions, HasPrices and doctor's KnowsCaller. ``prices`` are the listed ones unless given.
+    Implements ReadsAuthorities, ConfirmsTags, CreatesAuthorities, TagsAuthorities, SharesAuthorities, IssuesCertificates, RevokesCertificates,
+    PublishesOwnCrls, KeepsCrlsInBucket, StatesPermissions, HasPrices and doctor's KnowsCaller. ``prices`` are the listed ones unless given.
     """
 
     def __init__(self, clients: AwsClients, clock: Clock, prices: Prices | None = None) -> None:

@@ -127,6 +127,13 @@ CHECKS = (
         _GUIDE + ", CRL bucket encryption",
     ),
     Check(
+        "bucket.encryption-key",
+        _W,
+        "encrypted with a KMS key: who has no right to the key reads nothing",
+        "AccessDenied for a CDN or a relying party that fetches a CRL",
+        _GUIDE + ", CRL bucket encryption",
+    ),
+    Check(
         "bucket.missing",
         _E,
         "the bucket does not exist",
@@ -186,6 +193,13 @@ CHECKS = (
         "RFC 5280 section 4.2.1.13",
     ),
     Check(
+        "crl.awaited",
+        _I,
+        "the CA has issued nothing yet, and so has no CRL",
+        "relying parties that refuse its first clients",
+        _GUIDE + ", planning a CRL",
+    ),
+    Check(
         "crl.expired", _E, "the CRL has expired", "relying parties that refuse every client", "RFC 5280 section 5.1.2.5"
     ),
     Check(
@@ -233,6 +247,13 @@ CHECKS = (
         "ACM may not issue from the CA",
         "ACM: the signing certificate has expired",
         "terraform-provider-aws#46693",
+    ),
+    Check(
+        "permission.undeclared",
+        _W,
+        "others may use the CA though the file does not say so (looked for with --deep)",
+        "certificates issued past pkiops and its policy",
+        _GUIDE + ", resource-based policies",
     ),
     Check(
         "quota.authorities",

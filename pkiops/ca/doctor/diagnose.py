@@ -12,7 +12,7 @@ from pkiops.ca.bucket_drift import covers
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
 from pkiops.ca.doctor.world import CrlHealth, World
-from pkiops.ca.unmanaged import unmanaged
+from pkiops.ca.unmanaged import undeclared_sharing, unmanaged
 from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
 
 # Private CAs per account and region unless raised (AWS Private CA quotas); deleted ones count while they can be restored
@@ -55,6 +55,7 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
         _authorities,
         _issuing,
         _crls,
+        _sharing,
         _account,
     )
     found = [one for part in parts for one in part(world, now)]
@@ -97,8 +98,13 @@ def _bucket(environment: str, wanted: BucketSettings, found: ObservedBucket) -> 
     if not found.versioning:
         yield finding("bucket.versioning", where, "versioning is off", mend)
     if found.encryption not in {None, "AES256"}:
-        message = f"is encrypted with {found.encryption}: nobody can read a CRL from it without the key"
-        yield finding("bucket.encryption", where, message, "use SSE-S3 (AES256) for what relying parties read")
+        hint = "use SSE-S3 (AES256) for what relying parties read"
+        if wanted.tags["pkiops:purpose"] == "crl" and found.has_aws_managed_key:
+            message = f"is encrypted with {found.encryption} and the key aws/s3, which the CA service cannot use"
+            yield finding("bucket.encryption", where, message, hint)
+        else:
+            message = f"is encrypted with {found.encryption}: nobody can read from it without a right to the key"
+            yield finding("bucket.encryption-key", where, message, hint)
 
 
 def _has(wanted: BucketSettings, found: ObservedBucket, statement: Mapping[str, Any]) -> bool:
@@ -121,7 +127,7 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             hint = "decide which one is right, and remove the pkiops: tags from the others"
             yield finding("authority.duplicate", f"{environment}/ca/{label}", f"generation {generation}: {names}", hint)
         for one in several:
-            yield from _authority(environment, label, one, now, signers.get((label, generation)))
+            yield from _authority(_address(world, one), environment, label, one, now, signers.get((label, generation)))
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
         if (wanted.label, str(wanted.generation)) not in by_identity and "authorities" not in world.unread:
@@ -144,11 +150,21 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
         yield finding("authority.unmanaged", other.reference, f"{other.what}; {other.why}", hint)
 
 
+def _address(world: World, one: ObservedAuthority) -> str:
+    """The authority's address; an older generation of one says so."""
+    tags = one.tags or {}
+    label, generation = tags.get(TAG_AUTHORITY, ""), tags.get(TAG_GENERATION, "")
+    declared = world.environment.authorities.get(label)
+    where = f"{world.environment.environment}/ca/{label}"
+    return (
+        where if declared is not None and str(declared.generation) == generation else f"{where} generation {generation}"
+    )
+
+
 def _authority(
-    environment: str, label: str, one: ObservedAuthority, now: datetime, signer: str | None
+    where: str, environment: str, label: str, one: ObservedAuthority, now: datetime, signer: str | None
 ) -> Iterator[Finding]:
     """What is wrong with one CA; ``signer`` is its issuer where that is kept elsewhere."""
-    where = f"{environment}/ca/{label}"
     renew = _SIGNED_ELSEWHERE.format(environment=environment, label=label, issuer=signer)
     if one.status in _STATES:
         code, hint = _STATES[one.status]
@@ -193,18 +209,24 @@ def _issuing(world: World, now: datetime) -> Iterator[Finding]:
 
 
 def _current(world: World, wanted: DesiredAuthority) -> ObservedAuthority | None:
+    one = _tagged(world, wanted)
+    return one if one is not None and one.status is AuthorityStatus.ACTIVE else None
+
+
+def _tagged(world: World, wanted: DesiredAuthority) -> ObservedAuthority | None:
+    """The one CA that carries the identity of an authority; None where there are none or two."""
     environment = world.environment.environment
     tags = {TAG_ENVIRONMENT: environment, TAG_AUTHORITY: wanted.label, TAG_GENERATION: str(wanted.generation)}
     matches = [
         one for one in of_environment(world.authorities, environment) if tags.items() <= dict(one.tags or {}).items()
     ]
-    return matches[0] if len(matches) == 1 and matches[0].status is AuthorityStatus.ACTIVE else None
+    return matches[0] if len(matches) == 1 else None
 
 
 def _crls(world: World, now: datetime) -> Iterator[Finding]:
     environment = world.environment.environment
     for one in of_environment(world.authorities, environment):
-        where = f"{environment}/ca/{(one.tags or {}).get(TAG_AUTHORITY, '')}"
+        where = _address(world, one)
         if one.not_after is None or one.status not in {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED}:
             continue
         if one.crl is None:
@@ -213,16 +235,40 @@ def _crls(world: World, now: datetime) -> Iterator[Finding]:
             hint = "look at its parts yourself, or write type: COMPLETE at its crl"
             yield finding("crl.partitioned", where, f"{one.reference} publishes its CRL in parts", hint)
         elif one.reference in world.crls:
-            yield from _crl(where, environment, world.crls[one.reference], now)
+            yield from _crl(where, environment, world.crls[one.reference], now, speaks=_speaks(world, one.reference))
         if world.acm_may_issue.get(one.reference) is False:
             message = "acm_permission is declared, but the permission is not there"
             yield finding("permission.acm", where, message, f"pkiops ca apply {environment}")
 
 
-def _crl(where: str, environment: str, crl: CrlHealth, now: datetime) -> Iterator[Finding]:
+def _sharing(world: World, now: datetime) -> Iterator[Finding]:
+    """What a look in depth found that the file does not speak of."""
+    del now
+    for wanted in world.desired.authorities:
+        one = _tagged(world, wanted)
+        details = world.details.get(one.reference) if one else None
+        if one is None or details is None:
+            continue
+        for what in undeclared_sharing(wanted, details):
+            where = f"{world.environment.environment}/ca/{wanted.label}"
+            hint = "declare it (policy, acm_permission), or write policy: {} or acm_permission: false and apply"
+            yield finding("permission.undeclared", where, f"{one.reference} has a {what}", hint)
+
+
+def _speaks(world: World, reference: str) -> bool:
+    """Whether a CA is known to have issued something: a certificate of the ledger's, or that of a CA below it."""
+    own = world.crls[reference].own_sha256
+    return reference in world.issuers or any(own and one.issuer_sha256 == own for one in world.crls.values())
+
+
+def _crl(where: str, environment: str, crl: CrlHealth, now: datetime, *, speaks: bool) -> Iterator[Finding]:
+    if not crl.present and speaks:
+        hint = "the service writes it within half an hour of the first certificate: look at the bucket's policy, Block Public Access and encryption"
+        yield finding("crl.missing", where, "has issued certificates, but there is no CRL of it", hint)
+        return
     if not crl.present:
-        hint = "the service writes it with the first certificate: issue one"
-        yield finding("crl.missing", where, "wrote no CRL yet", hint)
+        hint = f"the service writes it with the first certificate: issue one, then pkiops crl publish {environment}, before clients depend on it"
+        yield finding("crl.awaited", where, "wrote no CRL yet", hint)
         return
     if crl.problem is not None:
         yield finding("crl.unreadable", where, crl.problem, "find out who else writes into the bucket")
@@ -240,7 +286,10 @@ def _crl(where: str, environment: str, crl: CrlHealth, now: datetime) -> Iterato
         yield finding("crl.large", where, message, "make a new generation, with a partitioned CRL")
     if crl.serving_problem is not None:
         hint = f"serve the CRL bucket at that host (docs/guides/crl.md), then run pkiops ca doctor {environment} again"
-        yield finding("cdp.unreachable", where, f"{crl.url}: {crl.serving_problem}", hint)
+        problem = (
+            crl.serving_problem if crl.url and crl.url in crl.serving_problem else f"{crl.url}: {crl.serving_problem}"
+        )
+        yield finding("cdp.unreachable", where, problem, hint)
     elif crl.served_number is not None and crl.number is not None and crl.served_number < crl.number:
         message = f"{crl.url} serves CRL number {crl.served_number}, the bucket holds {crl.number}"
         yield finding("cdp.other", where, message, "shorten what the CDN caches, or wait")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from cryptography import x509
@@ -19,16 +20,22 @@ from pkiops.backends.interface import (
     ReadsAuthorities,
     SharesAuthorities,
 )
-from pkiops.ca.desired import Desired, desired_state
+from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
+from pkiops.ca.details import Details, details_of
 from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.ca.index import IndexPublisher
+from pkiops.ca.settle import settled
 from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
 from pkiops.crl.download import ConnectTo, download
+from pkiops.crl.silent import issuers_in
 from pkiops.environment.models import Environment
 from pkiops.errors import BackendError, InputError, VerificationFailed
+from pkiops.ledger.interface import Entry
+from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, ObservedBucket, Store
 from pkiops.x509.crl import verify_crl, view_crl
+from pkiops.x509.name_constraints import NO_CONSTRAINTS
 
 _T = TypeVar("_T")
 _READERS = 8
@@ -59,6 +66,9 @@ class Examination:
         clock: for moments and timeouts.
         probe: whether CRL distribution points are asked over HTTP.
         connect_to: where to connect in their place.
+        entries: every entry of the ledger; None where there is no ledger.
+        deep: whether policies and permissions are read that the file does not speak of.
+        progress: is told of what takes long.
     """
 
     environment: Environment
@@ -68,6 +78,9 @@ class Examination:
     clock: Clock
     probe: bool = True
     connect_to: ConnectTo | None = None
+    entries: Callable[[], Iterable[Entry]] | None = None
+    deep: bool = False
+    progress: Progress = field(default_factory=NoProgress)
     _unread: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> World:
@@ -76,7 +89,7 @@ class Examination:
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
             looked = [pool.submit(self._bucket, settings.name) for settings in desired.buckets]
             policies = pool.submit(self._caller_policies)
-            authorities = self._try("authorities", self.backend.list_authorities) or ()
+            authorities = self._try("authorities", lambda: self._authorities(desired)) or ()
             ours = [
                 one
                 for one in of_environment(authorities, self.environment.environment)
@@ -91,10 +104,37 @@ class Examination:
             authorities=authorities,
             crls={reference: crl for reference, crl in crls.items() if crl is not None},
             acm_may_issue=self._acm_may_issue(desired, authorities),
+            issuers=issuers_in(self.entries()) if self.entries else frozenset(),
+            details=self._details(desired, authorities) if self.deep else {},
             caller_policies=policies.result(),
             index_is_current=self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
         )
+
+    def _authorities(self, desired: Desired) -> tuple[ObservedAuthority, ...]:
+        return settled(desired.authorities, self.backend, self.backend.list_authorities())
+
+    def _details(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, Details]:
+        """What was read of each declared CA; two of one identity are a finding of their own."""
+        environment = self.environment.environment
+        tagged = {(one.tags or {}).get(TAG_AUTHORITY): one for one in of_environment(authorities, environment)}
+        found = [(one, tagged.get(one.label)) for one in desired.authorities]
+        counted = Counted(self.progress, self.clock, "reading policies and permissions", len(found))
+
+        def read(pair: tuple[DesiredAuthority, ObservedAuthority | None]) -> Details | None:
+            wanted, one = pair
+            try:
+                if one is None or (one.tags or {}).get(TAG_GENERATION) != str(wanted.generation):
+                    return None
+                shared = replace(wanted, sha256=None, name_constraints=NO_CONSTRAINTS)
+                what = f"the policy and permissions of {one.reference}"
+                return self._try(what, lambda: details_of(self.backend, shared, one, deep=True))
+            finally:
+                counted.one_done()
+
+        with ThreadPoolExecutor(max_workers=_READERS) as pool:
+            read_all = list(pool.map(read, found))
+        return {one.reference: details for (_, one), details in zip(found, read_all, strict=True) if one and details}
 
     def _acm_may_issue(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, bool]:
         """For each CA that declares ``acm_permission``, whether it is there."""
@@ -131,11 +171,16 @@ class Examination:
     def _crl(self, authority: ObservedAuthority) -> CrlHealth | None:
         where = f"the CRL of {authority.reference}"
         read = self._try(
-            where, lambda: (self.backend.authority_chain(authority.reference)[0], self.backend.fetch_crl(authority))
+            where, lambda: (self.backend.authority_chain(authority.reference), self.backend.fetch_crl(authority))
         )
         if read is None:
             return None
-        issuer, data = read
+        chain, data = read
+        own = sha256(chain[0]).hexdigest()
+        above = sha256(chain[1]).hexdigest() if len(chain) > 1 else None
+        return replace(self._judged(authority, chain[0], data, where), own_sha256=own, issuer_sha256=above)
+
+    def _judged(self, authority: ObservedAuthority, issuer: bytes, data: bytes | None, where: str) -> CrlHealth:
         if data is None:
             return CrlHealth(present=False)
         try:

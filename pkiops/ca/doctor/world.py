@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pkiops.backends.interface import ObservedAuthority
 from pkiops.ca.desired import Desired
+from pkiops.ca.details import Details
 from pkiops.environment.models import Environment
 from pkiops.stores.interface import ObservedBucket
 
@@ -16,10 +17,13 @@ from pkiops.stores.interface import ObservedBucket
 class CrlHealth:
     """The CRL of one CA: in its bucket, and as its distribution point serves it.
 
-    ``problem`` is why the one in the bucket is none of this CA's; ``served_number`` and ``serving_problem`` are None where nobody was asked.
+    ``problem`` is why the one in the bucket is none of this CA's; ``served_number`` and ``serving_problem`` are None where nobody was asked;
+    ``own_sha256`` and ``issuer_sha256`` are of the CA's certificate and of the one above it.
     """
 
     present: bool
+    own_sha256: str | None = None
+    issuer_sha256: str | None = None
     problem: str | None = None
     number: int | None = None
     this_update: datetime | None = None
@@ -34,7 +38,8 @@ class CrlHealth:
 class World:
     """Everything that was read; ``unread`` names what could not be, with why.
 
-    ``crls`` and ``acm_may_issue`` are by reference; ``caller_policies`` are the names of the policies attached to the caller, None where unknown.
+    ``crls``, ``acm_may_issue`` and ``details`` (of a look in depth, else empty) are by reference; ``issuers`` are the references that the
+    ledger knows certificates of; ``caller_policies`` are the names of the policies attached to the caller, None where unknown.
     """
 
     environment: Environment
@@ -43,6 +48,8 @@ class World:
     authorities: tuple[ObservedAuthority, ...]
     crls: Mapping[str, CrlHealth] = field(default_factory=dict)
     acm_may_issue: Mapping[str, bool] = field(default_factory=dict)
+    issuers: frozenset[str] = frozenset()
+    details: Mapping[str, Details] = field(default_factory=dict)
     caller_policies: tuple[str, ...] | None = None
     index_is_current: bool | None = None
     unread: Mapping[str, str] = field(default_factory=dict)

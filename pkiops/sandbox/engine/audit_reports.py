@@ -23,6 +23,7 @@ from pkiops.sandbox.engine.state import (
     AuditReport,
     Authority,
     BucketAccess,
+    BucketMissing,
     BucketRefused,
     Context,
     Issued,
@@ -71,6 +72,8 @@ def create_report(context: Context, region: Region, request: dict[str, Any]) -> 
     access = BucketAccess(request["S3BucketName"], authority.arn, region.account, public=False)
     try:
         context.buckets.put(access, _PROBE, b"", "application/octet-stream")
+    except BucketMissing as error:
+        raise not_found(f"Could not find S3 bucket {access.bucket}") from error
     except BucketRefused as error:
         raise invalid_args(f"Permission error with your S3 bucket '{access.bucket}': {error}") from error
     identifier = context.randomness.uuid4()

@@ -74,10 +74,13 @@ def create(context: Context, region: Region, request: dict[str, Any]) -> dict[st
 
 
 def _security_standard(given: str | None, region: Region) -> str:
-    default = _CHINA_STANDARD if region.partition == "aws-cn" else _DEFAULT_STANDARD
-    if (given or default) != _CHINA_STANDARD and region.partition == "aws-cn":
-        raise invalid_args(f"KeyStorageSecurityStandard {given} is not available in {region.name}")
-    return given or default
+    """The default is the same everywhere, so in China the other one must be asked for (API reference, with this message)."""
+    standard = given or _DEFAULT_STANDARD
+    if region.partition == "aws-cn" and standard != _CHINA_STANDARD:
+        raise invalid_args(
+            "A certificate authority cannot be created in this region with the specified security standard."
+        )
+    return standard
 
 
 def describe(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:

@@ -74,11 +74,16 @@ def _require_ca_certificate(certificate: x509.Certificate, now: datetime) -> Non
         raise validation("The basic constraints of the certificate must be there and say CA:TRUE")
     if not constraints.critical:
         raise validation("The basic constraints of the certificate must be critical")
-    for extension in certificate.extensions:
-        if extension.critical and extension.oid not in _MAY_BE_CRITICAL:
-            raise malformed_certificate(f"extension {extension.oid.dotted_string} must not be critical")
+    _require_critical_extensions(certificate, "its")
     if now > certificate.not_valid_after_utc:
         raise malformed_certificate("it has expired")
+
+
+def _require_critical_extensions(certificate: x509.Certificate, whose: str) -> None:
+    """Of the certificate and of its chain alike (API reference, "Enforcement of Critical Constraints")."""
+    for extension in certificate.extensions:
+        if extension.critical and extension.oid not in _MAY_BE_CRITICAL:
+            raise malformed_certificate(f"{whose} extension {extension.oid.dotted_string} must not be critical")
 
 
 def _require_root(certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> None:
@@ -102,6 +107,9 @@ def _require_chain(certificate: x509.Certificate, chain: Sequence[x509.Certifica
         constraints = _constraints(issuer)
         if constraints is None or not constraints.value.ca:
             raise validation(f"Certificate {depth + 1} of the chain is not of a certificate authority")
+        if not constraints.critical:
+            raise validation(f"The basic constraints of certificate {depth + 1} of the chain must be critical")
+        _require_critical_extensions(issuer, f"certificate {depth + 1} of the chain: its")
         allowed = constraints.value.path_length
         if allowed is not None and allowed < depth + 1:
             raise validation(f"Certificate {depth + 1} of the chain allows a path length of {allowed} only")

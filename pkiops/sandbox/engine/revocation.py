@@ -1,7 +1,7 @@
 """RevokeCertificate, and the checks of a RevocationConfiguration.
 
 What this module decides: serials are compared as numbers; what may be revoked; which CRL configurations are refused. Where the
-service's error code is not documented the choice is ours and listed in docs/sandbox.md.
+service's error code is not documented the choice is ours and listed in docs/reference/sandbox-unverified.md.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from pkiops.sandbox.engine import (
 from pkiops.sandbox.engine.errors import not_implemented
 from pkiops.sandbox.engine.request_model import checked_request
 from pkiops.sandbox.engine.settings import Settings
-from pkiops.sandbox.engine.state import Context, CrlBuckets, Pace, Region
+from pkiops.sandbox.engine.state import Authority, Context, CrlBuckets, Pace, Region, Status
 
 Operation = Callable[[Context, Region, dict[str, Any]], dict[str, Any]]
 OPERATIONS: Mapping[str, Operation] = {
@@ -125,6 +125,14 @@ class PrivateCa:
             self.maintain(owner)
             context = self._context if owner is region else replace(self._context, caller=region.account)
             return implementation(context, owner, checked)
+
+    def known_by_tags(self, region: Region) -> list[Authority]:
+        """The CAs that the Resource Groups Tagging API knows by now, in the order of their creation."""
+        self.maintain(region)
+        with self._lock:
+            latest = self._context.clock.now() - self._context.settings.tagging_delay
+            found = region.authorities.values()
+            return [one for one in found if one.status is not Status.DELETED and one.created_at <= latest]
 
     def maintain(self, region: Region) -> None:
         """Let happen what time brings."""

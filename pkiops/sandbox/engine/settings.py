@@ -19,6 +19,7 @@ class Settings:
         crl_delay: from a revocation to the CRL that lists it; the service takes about 30 minutes.
         crl_retry: from a refused write into the bucket to the next attempt; the service waits 15 minutes.
         ocsp_delay: from a revocation to the OCSP answer that says so; the service takes up to 60 minutes.
+        tagging_delay: from the creation of a CA to its being known to the Resource Groups Tagging API; nobody promises a bound for it.
         partition_size: certificates per partition of a partitioned CRL (the service keeps each below 1 MB).
         late_failures: which accepted IssueCertificate calls of a Region, counted from 1, fail when they are asked for.
         failed_creations: which CreateCertificateAuthority calls of a Region, counted from 1, end in FAILED, and with which
@@ -35,6 +36,7 @@ class Settings:
     crl_delay: timedelta = timedelta()
     crl_retry: timedelta = timedelta(minutes=15)
     ocsp_delay: timedelta = timedelta()
+    tagging_delay: timedelta = timedelta()
     partition_size: int = 10_000
     late_failures: frozenset[int] = frozenset()
     failed_creations: Mapping[int, str] = field(default_factory=dict)

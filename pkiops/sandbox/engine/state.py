@@ -283,6 +283,10 @@ class BucketRefused(Exception):
     """The bucket is missing or does not let the service write."""
 
 
+class BucketMissing(BucketRefused):
+    """There is no such bucket."""
+
+
 class CrlBuckets(Protocol):
     """Where CRLs go."""
 

@@ -112,7 +112,12 @@ def test_errors_arrive_as_typed_exceptions(client: Clients) -> None:
         assert caught.value.response["Error"]["Code"] == code
         if code != "ValidationException":  # the service's model does not know it
             assert isinstance(caught.value, getattr(pca.exceptions, code))
-        assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+        metadata = caught.value.response["ResponseMetadata"]
+        assert metadata["RetryAttempts"] == 0
+        assert metadata["HTTPStatusCode"] == 400
+        assert metadata["HTTPHeaders"]["content-type"] == "application/x-amz-json-1.1"
+        assert metadata["HTTPHeaders"]["x-amzn-errortype"] == code
+        assert metadata["RequestId"]
 
 
 def test_accounts_and_regions_are_apart(client: Clients) -> None:

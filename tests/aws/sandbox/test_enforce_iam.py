@@ -534,6 +534,42 @@ def test_a_ca_writes_its_crl_in_its_own_name(iam: Iam) -> None:
     assert any(key.endswith(f"{authority.rpartition('/')[2]}.crl") for key in keys)
 
 
+def test_who_asks_for_crls_or_revokes_must_be_able_to_write_them(iam: Iam) -> None:
+    made = make_hierarchy(iam.client("acm-pca"), iam.client("s3"))
+    authority, bucket = made["issuing_arn"], made["bucket"]
+    client = iam.client_as(iam.role(allow("acm-pca:*")), "acm-pca")
+    serial = issue(client, authority, CLIENT_AUTH).rpartition("/")[2]
+    crl = {"Enabled": True, "ExpirationInDays": 7, "S3BucketName": bucket, "S3ObjectAcl": "BUCKET_OWNER_FULL_CONTROL"}
+    configuration = {"CrlConfiguration": crl}
+
+    def attempts() -> Iterator[Callable[[], Any]]:
+        yield lambda: create(client, RevocationConfiguration=configuration)
+        yield lambda: client.update_certificate_authority(
+            CertificateAuthorityArn=authority, RevocationConfiguration=configuration
+        )
+        yield lambda: client.revoke_certificate(
+            CertificateAuthorityArn=authority, CertificateSerial=serial, RevocationReason="SUPERSEDED"
+        )
+
+    for attempt in attempts():
+        with refused("AccessDeniedException", f"arn:aws:s3:::{bucket}"):
+            attempt()
+    objects = allow("s3:PutObject", "s3:PutObjectAcl", resource=f"arn:aws:s3:::{bucket}/*")
+    itself = allow("s3:GetBucketAcl", "s3:GetBucketLocation", resource=f"arn:aws:s3:::{bucket}")
+    policy = document(allow("acm-pca:*"), objects, itself)
+    iam.client("iam").put_role_policy(RoleName="persona", PolicyName="it", PolicyDocument=policy)
+    for attempt in attempts():
+        attempt()
+
+
+def test_an_audit_report_needs_no_right_to_its_bucket(iam: Iam) -> None:
+    made = make_hierarchy(iam.client("acm-pca"), iam.client("s3"))
+    client = iam.client_as(iam.role(allow("acm-pca:CreateCertificateAuthorityAuditReport")), "acm-pca")
+    assert client.create_certificate_authority_audit_report(
+        CertificateAuthorityArn=made["issuing_arn"], S3BucketName=made["bucket"], AuditReportResponseFormat="CSV"
+    )["AuditReportId"]
+
+
 def test_other_services_by_the_name_of_the_operation(iam: Iam) -> None:
     credentials = iam.role()
     with refused("AccessDenied", "to perform: elasticloadbalancing:DescribeLoadBalancers on resource: *"):

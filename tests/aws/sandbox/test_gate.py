@@ -65,6 +65,12 @@ def test_a_region_that_does_not_exist_is_refused(sandbox: RunningSandbox) -> Non
     assert answer == (400, "InvalidSignatureException")
 
 
+def test_cbor_is_not_spoken(sandbox: RunningSandbox) -> None:
+    headers = {b"smithy-protocol": b"rpc-v2-cbor", b"Content-Type": b"application/cbor", b"Authorization": SOUND}
+    line = b"POST /service/ACMPrivateCA/operation/ListCertificateAuthorities HTTP/1.1"
+    assert ask(sandbox, line, headers, b"\xa0")[0] in {400, 404}
+
+
 def test_a_target_that_is_no_uri_is_refused(sandbox: RunningSandbox) -> None:
     assert ask(sandbox, b"GET http://[::1/ HTTP/1.1", {})[0] == 400
 

@@ -160,15 +160,6 @@ def test_quotas_are_per_operation_and_region_and_fill_again(opened: Opened) -> N
         scene.create(pca, IdempotencyToken="2")
 
 
-def test_every_operation_can_be_throttled(opened: Opened) -> None:
-    with opened(quotas=dict.fromkeys(rates([], defaults=True), 0.001)) as client:
-        pca = client("acm-pca")
-        root = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/11111111-2222-3333-4444-555555555555"
-        with pytest.raises(pca.exceptions.ResourceNotFoundException):
-            scene.describe(pca, root)
-        assert code_of(lambda: scene.describe(pca, root)) == ("ThrottlingException", 400)
-
-
 def test_latency_is_waited_on_the_clock(opened: Opened) -> None:
     clock = ManualClock(START)
     with opened(clock=clock, latency=timedelta(milliseconds=40)) as client:

@@ -49,7 +49,7 @@ def refusals(pca: Any, s3: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     nothing = "00000000-0000-0000-0000-000000000000"
     describe, create = pca.describe_certificate_authority_audit_report, pca.create_permission
     permission = {"Principal": ACM, "Actions": ["IssueCertificate"]}
-    yield "InvalidArgsException", lambda: ask(pca, root)
+    yield "ResourceNotFoundException", lambda: ask(pca, root)
     scene.make_bucket(s3, scene.bucket_policy(StringEquals={"aws:SourceAccount": "999999999999"}))
     yield "InvalidArgsException", lambda: ask(pca, root)
     s3.put_bucket_policy(Bucket=scene.BUCKET, Policy=scene.bucket_policy())

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography import x509
 
-from pkiops.clock import ManualClock
+from pkiops.clock import ManualClock, SystemClock
 from pkiops.errors import InputError
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.status import ADVANCE_PATH, advance, ask
@@ -80,6 +80,14 @@ def test_in_process_s3_follows_too(client: Clients) -> None:
     scene.make_bucket(s3)
     s3.put_object(Bucket=scene.BUCKET, Key="a", Body=b"a")
     assert s3.head_object(Bucket=scene.BUCKET, Key="a")["LastModified"] == START
+
+
+def test_credentials_of_a_role_outlive_a_leap_of_the_clock(running: RunningSandbox) -> None:
+    advance(running.port, "1y")
+    role = {"RoleArn": "arn:aws:iam::999999999999:role/any", "RoleSessionName": "test"}
+    expiration = running.client("sts").assume_role(**role)["Credentials"]["Expiration"]
+    machine = SystemClock().now()
+    assert machine < expiration < machine + timedelta(hours=2)
 
 
 def test_versions_of_one_second_keep_their_order(running: RunningSandbox) -> None:

@@ -45,7 +45,11 @@ def test_an_issuer_s_policy_in_full() -> None:
     own = {"aws:ResourceTag/pkiops:environment": "dev"}
     clients = {**own, "aws:ResourceTag/pkiops:authority": ["clients"]}
     assert statements(SOUND, Persona.ISSUER) == {
-        "ListAuthorities": {"Effect": "Allow", "Action": "acm-pca:ListCertificateAuthorities", "Resource": "*"},
+        "ListAuthorities": {
+            "Effect": "Allow",
+            "Action": ["acm-pca:ListCertificateAuthorities", "tag:GetResources"],
+            "Resource": "*",
+        },
         "TellAuthorities": {
             "Effect": "Allow",
             "Action": ["acm-pca:DescribeCertificateAuthority", "acm-pca:ListTags"],

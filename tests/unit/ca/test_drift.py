@@ -25,6 +25,7 @@ from pkiops.ca.drift import (
 from pkiops.ca.plan import plan
 from pkiops.errors import NotSupported
 from pkiops.plan import ActionKind, Change
+from pkiops.stores.interface import ObservedBucket
 from pkiops.x509.duration import Duration
 from pkiops.x509.name_constraints import NO_CONSTRAINTS, NameConstraints, constraints
 from tests.unit.ca.worlds import NOW, Prices, authority_as, bucket_as, desired, nothing, observed
@@ -206,9 +207,46 @@ def test_a_bucket_of_others_is_said_what_to_add_never_changed() -> None:
     assert bucket_action("dev", trust, replace(theirs, exists=False)).kind is ActionKind.BLOCKED
     moved = bucket_action("dev", trust, replace(theirs, region="us-east-1"))
     assert [change.field for change in moved.changes] == ["region"]
-    kms = bucket_action("dev", crl, bucket_as(crl, tags={}, encryption="aws:kms"))
+    kms = bucket_action("dev", crl, bucket_as(crl, tags={}, encryption="aws:kms", encryption_key="key/x"))
     assert (kms.kind, len(kms.warnings)) == (ActionKind.NO_OP, 1)
     assert not bucket_action("dev", trust, bucket_as(trust, encryption="aws:kms")).warnings
+    (change,) = bucket_action("dev", crl, bucket_as(crl, tags={}, encryption="aws:kms")).changes
+    assert (change.field, change.before) == ("encryption", "aws:kms with the key aws/s3")
+    assert bucket_action("dev", trust, bucket_as(trust, encryption="aws:kms")).kind is ActionKind.NO_OP
+
+
+def test_who_may_write_into_a_bucket_is_in_the_plan_that_makes_it() -> None:
+    held = {"Sid": "PkiopsOnlyX", "Effect": "Deny", "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "arn:role/x"}}}
+    wanted = replace(WANT.buckets[0], statements=(*WANT.buckets[0].statements, held))
+    (change,) = bucket_action("dev", wanted, ObservedBucket(name=wanted.name, exists=False)).changes
+    assert (change.field, json.loads(change.after or "")) == ("policy statement PkiopsOnlyX", held)
+    other = {**held, "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "arn:role/y"}}}
+    found = bucket_as(wanted, statements=(*WANT.buckets[0].statements, other, {**held, "Sid": "PkiopsOld"}))
+    differs, stale = bucket_action("dev", wanted, found).changes
+    assert (json.loads(differs.before or ""), json.loads(differs.after or "")) == (other, held)
+    assert (stale.field, stale.after) == ("policy statement PkiopsOld", "none: not declared any more")
+
+
+CONSTRAINED = NameConstraints(permitted=(("dns", "example.com"),))
+
+
+@pytest.mark.parametrize(
+    ("issuer", "wanted", "found", "fields"),
+    [
+        ("root", NO_CONSTRAINTS, CONSTRAINED, ["name constraints"]),
+        ("root", CONSTRAINED, NO_CONSTRAINTS, ["name constraints"]),
+        ("root", CONSTRAINED, replace(CONSTRAINED, other=1), ["name constraints"]),
+        ("root", CONSTRAINED, CONSTRAINED, []),
+        (None, NO_CONSTRAINTS, CONSTRAINED, []),  # in a root they mean nothing
+        ("root", NO_CONSTRAINTS, NameConstraints(other=1), []),  # of forms that no file can name
+    ],
+)
+def test_name_constraints_of_a_certificate_are_compared_both_ways(
+    issuer: str | None, wanted: NameConstraints, found: NameConstraints, fields: list[str]
+) -> None:
+    facts = Details(CertificateFacts("0" * 64, CLIENTS.path_length, found))
+    changes = certificate_changes(replace(CLIENTS, issuer=issuer, name_constraints=wanted), facts)
+    assert [change.field for change in changes] == fields
 
 
 def test_sharing_and_disabling_follow_what_they_need() -> None:

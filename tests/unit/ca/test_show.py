@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.backends.interface import AuthorityStatus, CrlSettings, ObservedAuthority
 from pkiops.ca.desired import OutsideAuthority
 from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
 from pkiops.errors import AccessDenied
@@ -93,3 +93,29 @@ def test_those_kept_elsewhere_are_drawn_above_ours_with_what_stands_in_their_pla
     assert f"sha256 {'cd' * 32}  NOT AS PINNED" in tree
     top = as_json(shown)[0]
     assert (top["external"], top["exists"], top["sha256"], top["pinned_sha256"]) == (True, True, "ab" * 32, "ab" * 32)
+
+
+def test_an_older_generation_hangs_where_the_newest_does() -> None:
+    newer = replace(WANT, authorities=(WANT.authorities[0], replace(WANT.authorities[1], generation=2)))
+    shown = shown_authorities(newer, [ROOT, CLIENTS], {})
+    tree = render_tree("dev", shown, NOW)
+    assert "    ├── clients (generation 2)  does not exist" in tree
+    assert "    └── clients (generation 1)  ACTIVE  an older generation" in tree
+    assert [one["older_generation"] for one in as_json(shown)] == [False, False, True]
+
+
+def test_the_tree_says_where_crl_and_ocsp_are_and_keeps_a_name_on_its_line() -> None:
+    crl = CrlSettings(bucket="b", host="crl.example.com", validity_days=7, path="clients", complete=False)
+    attributes = (
+        ("0.9.2342.19200300.100.1.25", "com"),
+        ("0.9.2342.19200300.100.1.25", "example"),
+        ("2.5.4.3", "a\n└── b"),
+    )
+    odd = replace(CLIENTS, crl=crl, ocsp=True, subject_attributes=attributes)
+    tree = render_tree("dev", shown_authorities(WANT, [ROOT, odd], {}), NOW)
+    assert "crl 7d in s3://b, served at http://crl.example.com/clients/, in parts" in tree
+    assert "domainComponent=com, domainComponent=example, common_name=a\\n└── b" in tree
+    assert "ocsp at the host of the service" in tree
+    (_, shown) = as_json(shown_authorities(WANT, [ROOT, odd], {}))
+    assert [one["value"] for one in shown["subject_attributes"]] == ["com", "example", "a\n└── b"]
+    assert (shown["crl"]["complete"], shown["ocsp"]) == (False, {"enabled": True, "host": None})

@@ -3,7 +3,7 @@ targets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from pkiops.clock import ManualClock
 from pkiops.crl.authorities import KnownAuthority, observe_authorities
 from pkiops.crl.publish import PublishOutcome, publish_crls
 from pkiops.environment.models import Bundle, Environment, Revocation, Target, Trust
+from pkiops.ledger.interface import Entry
 from pkiops.stores.interface import Store
 from pkiops.stores.local import LocalStore
 from tests import builders
@@ -84,6 +85,7 @@ class World:
         backend: CrlAuthorities | None = None,
         allow_removal: bool = False,
         external: Sequence[x509.CertificateRevocationList] = (),
+        entries: Callable[[], Iterable[Entry]] | None = None,
     ) -> PublishOutcome:
         return publish_crls(
             self.environment,
@@ -92,6 +94,7 @@ class World:
             self.clock,
             allow_removal=allow_removal,
             external=external,
+            entries=entries,
         )
 
     def later(self, **by: float) -> None:

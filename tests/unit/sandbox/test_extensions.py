@@ -98,6 +98,14 @@ def test_what_each_form_takes_from_where(form: str, name: str, dns: str, policie
     assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
 
 
+def test_the_subject_of_the_api_stands_in_the_order_of_the_model() -> None:
+    world = World()
+    template = TEMPLATE.format("EndEntityClientAuthCertificate_APIPassthrough")
+    subject = {"Locality": "L", "CommonName": "CN", "Organization": "O", "Country": "GB"}
+    certificate = world.issued(world.root(), csr(), template, ApiPassthrough={"Subject": subject})
+    assert certificate.subject.rfc4514_string().split(",")[::-1] == ["C=GB", "O=O", "CN=CN", "L=L"]
+
+
 def test_the_csr_speaks_where_the_api_is_silent() -> None:
     world = World()
     arn = world.root()

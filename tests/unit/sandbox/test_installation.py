@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from tests.unit.sandbox.world import START, TEMPLATE, World, csr
 
@@ -130,6 +130,13 @@ def test_text_that_is_no_certificate() -> None:
         pending.refused(MALFORMED, text(certificate), bad)
 
 
+def test_an_edi_party_name_cannot_be_read() -> None:
+    pending, root = Pending(), Offline("Offline Root")
+    party = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3007a505a1030c0161"))
+    certificate = root.sign_request(pending.csr, [(_CONSTRAINTS, True), (party, False)])
+    assert "parsed" in pending.refused(MALFORMED, text(certificate), text(root.certificate))
+
+
 def test_it_must_be_for_this_key_and_this_subject() -> None:
     pending, root = Pending(), Offline("Offline Root")
     other = Offline("Other", root, 0)
@@ -183,6 +190,10 @@ def test_expired_certificates() -> None:
     pending, root = Pending(), Offline("Offline Root")
     certificate = root.sign_request(pending.csr, days=-1)
     assert "expired" in pending.refused(MALFORMED, text(certificate), text(root.certificate))
+    old = Offline("Old Root")
+    old.certificate = old.sign(old.subject, old.key.public_key(), [(x509.BasicConstraints(True, None), True)], days=-1)
+    refusal = pending.refused(MALFORMED, text(old.sign_request(pending.csr)), text(old.certificate))
+    assert "certificate 1 of the chain has expired" in refusal
 
 
 def test_chains_that_do_not_hold() -> None:
@@ -217,6 +228,27 @@ def test_path_lengths_of_the_chain() -> None:
     narrow = Offline("Narrow", path_length=1)
     wide = narrow.sign_request(pending.csr, [(x509.BasicConstraints(ca=True, path_length=3), True)])
     assert "does not fit" in pending.refused(INVALID, text(wide), text(narrow.certificate))
+
+
+@pytest.mark.parametrize(
+    ("extensions", "code", "why"),
+    [
+        (
+            [(x509.BasicConstraints(ca=True, path_length=None), False)],
+            INVALID,
+            "certificate 1 of the chain must be critical",
+        ),
+        (
+            [(x509.BasicConstraints(ca=True, path_length=None), True), (x509.PolicyConstraints(0, None), True)],
+            MALFORMED,
+            "certificate 1 of the chain: its extension 2.5.29.36 must not be critical",
+        ),
+    ],
+)
+def test_what_must_be_critical_in_a_chain_and_what_must_not(extensions: Extensions, code: str, why: str) -> None:
+    pending, root = Pending(), Offline("Offline Root")
+    root.certificate = root.sign(root.subject, root.key.public_key(), extensions)
+    assert why in pending.refused(code, text(root.sign_request(pending.csr)), text(root.certificate))
 
 
 def test_an_issuer_that_is_no_ca() -> None:

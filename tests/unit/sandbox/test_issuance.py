@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from tests.unit.sandbox.world import TEMPLATE, World, csr, load, san
 
@@ -59,6 +59,11 @@ def test_a_request_must_name_somebody() -> None:
     assert "neither" in refused_csr(csr(None))
     world = World()
     assert world.issued(world.root(), csr(None, extensions=[san("a.example.com")])).serial_number
+
+
+def test_an_edi_party_name_in_a_request_cannot_be_read() -> None:
+    party = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3007a505a1030c0161"))
+    assert "parsed" in refused_csr(csr(extensions=[(party, False)]))
 
 
 def test_a_common_name_has_64_octets() -> None:

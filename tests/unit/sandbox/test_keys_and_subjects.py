@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import SignatureAlgorithmOID
+from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 
 from tests.unit.sandbox.world import World, csr
 
@@ -141,6 +141,20 @@ def test_every_field_of_a_subject_is_in_the_csr() -> None:
         assert part in text.split(",")
 
 
+def test_fields_of_a_subject_stand_in_the_order_of_the_model() -> None:
+    text = subject_of(
+        {
+            "Locality": "L",
+            "CommonName": "CN",
+            "State": "S",
+            "OrganizationalUnit": "OU",
+            "Organization": "O",
+            "Country": "GB",
+        }
+    )
+    assert text.split(",")[::-1] == ["C=GB", "O=O", "OU=OU", "ST=S", "CN=CN", "L=L"]
+
+
 def test_custom_attributes_keep_their_order() -> None:
     text = subject_of(
         {
@@ -187,23 +201,26 @@ def test_csr_extensions_are_in_the_csr() -> None:
     extensions = {"KeyUsage": {"KeyCertSign": True, "CRLSign": True}, "SubjectInformationAccess": [access]}
     arn = world.create("SUBORDINATE", configuration={"CsrExtensions": extensions})
     request = x509.load_pem_x509_csr(world.authority_csr(arn).encode())
+    critical = {extension.oid: extension.critical for extension in request.extensions}
+    assert critical[ExtensionOID.KEY_USAGE]
+    assert not critical[ExtensionOID.SUBJECT_INFORMATION_ACCESS]
     usage = request.extensions.get_extension_for_class(x509.KeyUsage).value
     assert (usage.key_cert_sign, usage.crl_sign, usage.digital_signature) == (True, True, False)
     (description,) = request.extensions.get_extension_for_class(x509.SubjectInformationAccess).value
     assert description.access_method.dotted_string == "1.3.6.1.5.5.7.48.5"
 
 
-def test_the_security_standard_of_china() -> None:
+@pytest.mark.parametrize("given", [{}, {"KeyStorageSecurityStandard": "FIPS_140_2_LEVEL_3_OR_HIGHER"}])
+def test_the_security_standard_of_china(given: dict[str, str]) -> None:
     world = World(partition="aws-cn", region="cn-north-1")
-    assert world.describe(world.create())["KeyStorageSecurityStandard"] == "CCPC_LEVEL_1_OR_HIGHER"
-    world.refused(
-        "InvalidArgsException",
-        "CreateCertificateAuthority",
-        CertificateAuthorityConfiguration={
-            "KeyAlgorithm": "EC_prime256v1",
-            "SigningAlgorithm": "SHA256WITHECDSA",
-            "Subject": {"CommonName": "a"},
-        },
-        CertificateAuthorityType="ROOT",
-        KeyStorageSecurityStandard="FIPS_140_2_LEVEL_3_OR_HIGHER",
-    )
+    configuration = {
+        "KeyAlgorithm": "EC_prime256v1",
+        "SigningAlgorithm": "SHA256WITHECDSA",
+        "Subject": {"CommonName": "a"},
+    }
+    request = {"CertificateAuthorityConfiguration": configuration, "CertificateAuthorityType": "ROOT"}
+    message = world.refused("InvalidArgsException", "CreateCertificateAuthority", **request, **given)
+    assert message == "A certificate authority cannot be created in this region with the specified security standard."
+    standard = "CCPC_LEVEL_1_OR_HIGHER"
+    made = world.call("CreateCertificateAuthority", **request, KeyStorageSecurityStandard=standard)
+    assert world.describe(made["CertificateAuthorityArn"])["KeyStorageSecurityStandard"] == standard

@@ -62,8 +62,17 @@ def test_from_the_request_to_the_crl(algorithm: str) -> None:
     assert world.crl(sub).get_revoked_certificate_by_serial_number(int(serial, 16)) is not None
     csr = x509.load_pem_x509_csr(world.authority_csr(sub).encode())
     assert csr.is_signature_valid
+    assert world.authority_csr(sub).encode() == csr.public_bytes(Encoding.PEM)
     constraints = csr.extensions.get_extension_for_class(x509.BasicConstraints)
     assert (constraints.value.ca, constraints.critical) == (True, True)
+
+
+def test_weak_keys_and_the_same_key_again_are_certified() -> None:
+    world = World()
+    arn = world.root()
+    weak = request(rsa.generate_private_key(65537, 1024))  # noqa: S505 - weak on purpose
+    serials = {world.issued(arn, weak).serial_number for _ in range(2)}
+    assert len(serials) == 2
 
 
 def test_a_subject_keeps_its_order_its_repetitions_and_its_multiple_values() -> None:

@@ -276,3 +276,17 @@ def test_crl_of_a_subordinate_is_signed_by_it() -> None:
     revoke(world, sub, leaf.rpartition("/")[2])
     authority = load(world.call("GetCertificateAuthorityCertificate", CertificateAuthorityArn=sub)["Certificate"])
     assert world.crl(sub).is_signature_valid(key_of(authority))
+
+
+@pytest.mark.parametrize(
+    ("kept", "left_out"), [("OcspConfiguration", "CrlConfiguration"), ("CrlConfiguration", "OcspConfiguration")]
+)
+def test_half_a_revocation_configuration_turns_the_other_half_off(kept: str, left_out: str) -> None:
+    """Whether the service keeps it is not documented."""
+    both: dict[str, dict[str, Any]] = {**CRL, "OcspConfiguration": {"Enabled": True}}
+    world = World()
+    arn = world.root(RevocationConfiguration=both)
+    half = {kept: both[kept]}
+    world.call("UpdateCertificateAuthority", CertificateAuthorityArn=arn, RevocationConfiguration=half)
+    found = world.describe(arn)["RevocationConfiguration"]
+    assert (found[kept]["Enabled"], found[left_out]) == (True, {"Enabled": False})

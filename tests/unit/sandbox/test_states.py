@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from pkiops.sandbox.engine.errors import ServiceError
+from pkiops.sandbox.engine.request_model import operation_names, service_model
 from pkiops.sandbox.engine.settings import Settings
 from pkiops.sandbox.engine.state import AuditReport, Pace, Permission, Readiness, ReportStatus
 from tests.unit.sandbox.world import START, TEMPLATE, World, csr, policy
@@ -15,7 +16,9 @@ from tests.unit.sandbox.world import START, TEMPLATE, World, csr, policy
 STATES = ("CREATING", "PENDING_CERTIFICATE", "ACTIVE", "DISABLED", "EXPIRED", "DELETED", "FAILED")
 # the table of the reference, section 1.2; where it says nothing or contradicts itself, the stricter reading
 TABLE = {
+    "CreateCertificateAuthority": "YYYYYYY",  # of another CA, whatever becomes of this one
     "DescribeCertificateAuthority": "YYYYYYY",
+    "ListCertificateAuthorities": "YYYYYYY",
     "GetCertificateAuthorityCsr": "NYYYYNN",
     "GetCertificateAuthorityCertificate": "NNYYYNN",
     "IssueCertificate": "NNYNNNN",
@@ -104,6 +107,13 @@ class Case:
             "PutPolicy": {"Policy": policy(self.arn)},
             "DescribeCertificateAuthorityAuditReport": {"AuditReportId": self.give_what_can_be_removed(operation)},
         }
+        if operation == "CreateCertificateAuthority":
+            assert self.world.create(common_name="Another") != self.arn
+            return
+        if operation == "ListCertificateAuthorities":
+            (listed,) = self.world.call(operation)["CertificateAuthorities"]
+            assert listed["Arn"] == self.arn
+            return
         member = "ResourceArn" if operation.endswith("Policy") else "CertificateAuthorityArn"
         self.world.call(operation.partition(" ")[0], **{member: self.arn}, **requests.get(operation, {}))
 
@@ -120,6 +130,12 @@ class Case:
             authority.permissions["acm.amazonaws.com"] = Permission("acm.amazonaws.com", "1" * 12, actions, START)
         authority.policy = policy(self.arn)
         return identifier
+
+
+def test_the_table_holds_every_operation_and_every_state() -> None:
+    assert {operation.partition(" ")[0] for operation in TABLE} == set(operation_names())
+    assert set(STATES) == set(service_model().shape_for("CertificateAuthorityStatus").metadata["enum"])
+    assert {len(row) for row in TABLE.values()} == {len(STATES)}
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -270,3 +286,18 @@ def test_what_describe_says() -> None:
     assert described["KeyStorageSecurityStandard"] == "FIPS_140_2_LEVEL_3_OR_HIGHER"
     assert described["UsageMode"] == "GENERAL_PURPOSE"
     assert described["OwnerAccount"] == "111122223333"
+
+
+def test_the_last_change_is_of_the_status_that_was_set() -> None:
+    world = World()
+    arn = world.root(years=1)
+    changed = []
+    for status in ("DISABLED", "ACTIVE"):
+        world.advance(hours=1)
+        world.call("UpdateCertificateAuthority", CertificateAuthorityArn=arn, Status=status)
+        changed.append(world.describe(arn)["LastStateChangeAt"])
+    assert changed == [int((START + timedelta(hours=hours)).timestamp()) for hours in (1, 2)]
+    world.call("UpdateCertificateAuthority", CertificateAuthorityArn=arn, Status="ACTIVE")
+    world.advance(days=366)
+    described = world.describe(arn)
+    assert (described["Status"], described["LastStateChangeAt"]) == ("EXPIRED", changed[1])

@@ -37,6 +37,21 @@ def test_limits_of_tags() -> None:
     world.refused("InvalidTagException", "TagCertificateAuthority", Tags=[{"Key": "k1"}, {"Key": "k1"}], **request)
 
 
+@pytest.mark.parametrize("tags", [[{"Key": "AWS:reserved"}], [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}]])
+def test_tags_given_at_creation_are_held_to_the_same_rules(tags: list[dict[str, str]]) -> None:
+    world = World()
+    subject = {"CommonName": "a"}
+    configuration = {"KeyAlgorithm": "EC_prime256v1", "SigningAlgorithm": "SHA256WITHECDSA", "Subject": subject}
+    world.refused(
+        "InvalidTagException",
+        "CreateCertificateAuthority",
+        CertificateAuthorityConfiguration=configuration,
+        CertificateAuthorityType="ROOT",
+        Tags=tags,
+    )
+    assert world.call("ListCertificateAuthorities") == {"CertificateAuthorities": []}
+
+
 def test_pages_of_tags() -> None:
     world = World()
     arn = world.create(Tags=[{"Key": f"k{i}"} for i in range(5)])

@@ -95,6 +95,8 @@ class World:
             "Subject": {"CommonName": common_name, "Organization": "Example Ltd", "Country": "GB"},
         }
         configuration.update(more.pop("configuration", {}))
+        if self.region.partition == "aws-cn":
+            more.setdefault("KeyStorageSecurityStandard", "CCPC_LEVEL_1_OR_HIGHER")
         answer = self.call(
             "CreateCertificateAuthority",
             CertificateAuthorityConfiguration=configuration,

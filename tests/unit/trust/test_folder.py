@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from pkiops.errors import GuardRefused, InputError, VerificationFailed
+from pkiops.trust.exchange import exchange
 from pkiops.trust.folder import FolderToWrite, list_files, read_file, write_folders
 from pkiops.trust.targets.interface import RenderedFile
 
@@ -157,3 +160,37 @@ def test_reading_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
     assert read_file(tmp_path, "large", max_bytes=5) == b"12345"
     with pytest.raises(InputError):
         list_files(tmp_path / "none")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges folders in one step")
+def test_whoever_reads_while_a_folder_is_replaced_finds_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "nginx"
+    write_folders([folder(path)], overwrite=False)
+    done, missed = threading.Event(), 0
+
+    def read() -> None:
+        nonlocal missed
+        while not done.is_set():
+            missed += not (path / "a").exists()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(200):
+            write_folders([folder(path, str(number).encode())], overwrite=False)
+    finally:
+        done.set()
+        reader.join()
+    assert missed == 0
+    assert os.listdir(tmp_path) == ["nginx"]
+
+
+def test_an_exchange_swaps_and_needs_both(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    (one / "a").write_bytes(b"1")
+    other.mkdir()
+    if exchange(one, other):
+        assert (list_files(one), list_files(other)) == ((), ("a",))
+        with pytest.raises(FileNotFoundError):
+            exchange(one, tmp_path / "nowhere")

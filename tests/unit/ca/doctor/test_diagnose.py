@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.ca.details import Details
 from pkiops.ca.doctor.catalogue import BY_CODE, CHECKS, Severity
 from pkiops.ca.doctor.diagnose import diagnose
 from pkiops.ca.doctor.world import CrlHealth, World
@@ -110,6 +111,7 @@ SICK: dict[str, Callable[[World], World]] = {
     "authority.unmanaged": stranger,
     "authority.unpinned": unpinned,
     "bucket.encryption": with_bucket(encryption="aws:kms"),
+    "bucket.encryption-key": with_bucket(encryption="aws:kms", encryption_key="arn:aws:kms:eu-west-1:1:key/x"),
     "bucket.missing": with_bucket(exists=False),
     "bucket.ownership": with_bucket(owner_enforced=False),
     "bucket.policy": with_bucket(statements=()),
@@ -119,15 +121,19 @@ SICK: dict[str, Callable[[World], World]] = {
     "caller.user-policy": lambda world: replace(world, caller_policies=("arn:aws:iam::aws:policy/AWSPrivateCAUser",)),
     "cdp.other": with_crl(served_number=4),
     "cdp.unreachable": with_crl(serving_problem="cannot fetch: no such host", served_number=None),
+    "crl.awaited": with_crl(present=False),
     "crl.expired": with_crl(this_update=NOW - timedelta(days=8), next_update=NOW - timedelta(days=1)),
     "crl.large": with_crl(entries=900_000),
-    "crl.missing": with_crl(present=False),
+    "crl.missing": lambda world: replace(with_crl(present=False)(world), issuers=frozenset({CLIENTS_REFERENCE})),
     "crl.off": with_clients(crl=None),
     "crl.partitioned": parts,
     "crl.stale": with_crl(this_update=NOW - timedelta(days=6), next_update=NOW + timedelta(days=1)),
     "crl.unreadable": with_crl(problem="signed by somebody else"),
     "index.stale": lambda world: replace(world, index_is_current=False),
     "permission.acm": lambda world: replace(world, acm_may_issue={CLIENTS_REFERENCE: False}),
+    "permission.undeclared": lambda world: replace(
+        world, details={CLIENTS_REFERENCE: Details(policy={"Statement": []})}
+    ),
     "quota.authorities": many,
 }
 # decided where the account is asked, before anything else can be
@@ -136,6 +142,23 @@ ELSEWHERE = {"account.credentials", "account.mismatch"}
 
 def test_a_sound_world_has_no_finding() -> None:
     assert diagnose(sound(), NOW) == ()
+
+
+def test_a_ca_that_signed_another_is_not_waiting_for_its_first_certificate() -> None:
+    world = sound()
+    root, clients = (one.reference for one in world.authorities)
+    silent = a_crl(present=False, own_sha256="r")
+    below = a_crl(own_sha256="c", issuer_sha256="r")
+    found = diagnose(replace(world, crls={root: silent, clients: below}), NOW)
+    assert [one.check.code for one in found] == ["crl.missing"]
+    found = diagnose(replace(world, crls={root: silent, clients: replace(below, issuer_sha256="old")}), NOW)
+    assert [one.check.code for one in found] == ["crl.awaited"]
+
+
+@pytest.mark.parametrize("key", [None, "alias/aws/s3", "arn:aws:kms:eu-west-1:123456789012:alias/aws/s3"])
+def test_the_key_of_s3_itself_is_of_no_use_to_the_service(key: str | None) -> None:
+    found = diagnose(with_bucket(encryption="aws:kms", encryption_key=key)(sound()), NOW)
+    assert [one.check.code for one in found] == ["bucket.encryption"]
 
 
 def test_every_check_is_tested() -> None:

@@ -1,0 +1,136 @@
+"""``pkiops cert revoke``: what is about to be revoked, the question, and what came of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pkiops.cli.cert import AllowEndpoint, app
+from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, read_bounded
+from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
+from pkiops.cli.output import ask, emit, emit_json, note
+from pkiops.cli.wiring import factory_of
+from pkiops.errors import InputError
+
+if TYPE_CHECKING:
+    from pkiops.cert.revoke import Revocation, RevocationPlan, Revoked
+    from pkiops.factory import Factory
+
+
+class ReasonChoice(StrEnum):
+    """Why a certificate is revoked (RFC 5280 section 5.3.1)."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    CA_COMPROMISE = "cACompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+    PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
+    AA_COMPROMISE = "aACompromise"
+
+
+ReasonOption = Annotated[
+    ReasonChoice, option("--reason", metavar="REASON", help=f"Goes into the CRL: {', '.join(ReasonChoice)}.")
+]
+
+
+@app.command("revoke")
+def revoke_command(
+    ctx: typer.Context,
+    environment: EnvironmentArgument,
+    target: Annotated[
+        str, typer.Argument(metavar="SERIAL|FILE", help="Serial in hex, or the certificate; - is stdin.")
+    ],
+    reason: ReasonOption = ReasonChoice.UNSPECIFIED,
+    authority: Annotated[
+        str | None,
+        option("--authority", help="The CA that issued it, where it is not known otherwise.", metavar="LABEL"),
+    ] = None,
+    yes: YesOption = False,
+    format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
+) -> None:
+    """Revoke a certificate. It cannot be undone."""
+    from pkiops.backends.interface import RevocationReason
+
+    wanted = _certificate_or_serial(target)
+    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    use_case = _revocation(factory)
+    plan = use_case.plan(wanted, reason=RevocationReason(reason.value), authority=authority)
+    note(_described(plan))
+    if plan.known_revocation is None:
+        ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
+    _say_revoked(factory, use_case.revoke(plan), format_)
+
+
+def _certificate_or_serial(target: str) -> Any:
+    from pkiops.x509.certificate import load_certificate, parse_serial
+
+    if target != "-" and not Path(target).is_file():
+        return _serial(target)
+    try:
+        parse_serial(target)
+    except InputError:
+        return load_certificate(*read_bounded(target, MAX_CERTIFICATE_BYTES))
+    raise InputError(
+        f"{target} is a file, and could be a serial number",
+        hint=f"write ./{target} for the file",
+        code="usage.arguments",
+    )
+
+
+def _serial(text: str) -> int:
+    from pkiops.x509.certificate import parse_serial
+
+    try:
+        return parse_serial(text)
+    except InputError as error:
+        message = f"{text} is neither a file nor a serial number in hexadecimal"
+        raise InputError(message, hint=error.hint, code=error.code) from error
+
+
+def _revocation(factory: Factory) -> Revocation:
+    from pkiops.cert.revoke import Revocation
+
+    return Revocation(
+        environment=factory.environment,
+        backend=factory.backend,
+        ledger=factory.ledger,
+        clock=factory.clock,
+        requester=lambda: _caller(factory),
+    )
+
+
+def _caller(factory: Factory) -> str:
+    factory.check_account()
+    return factory.caller()
+
+
+def _described(plan: RevocationPlan) -> str:
+    known = plan.known_revocation
+    reason = known.reason if known else plan.reason.value
+    lines = [f"certificate {plan.serial} of {plan.environment}/ca/{plan.authority}, reason {reason}"]
+    lines.append(f"  subject: {plan.subject or 'not known here'}")
+    if plan.not_after is not None:
+        lines.append(f"  valid until: {plan.not_after:%Y-%m-%dT%H:%M:%SZ}")
+    if known is not None:
+        lines.append(f"  revoked already, on {known.at:%Y-%m-%dT%H:%M:%SZ}; its reason stays")
+    return "\n".join(lines)
+
+
+def _say_revoked(factory: Factory, revoked: Revoked, format_: Format) -> None:
+    from pkiops.cert.report import revoked_json
+
+    plan = revoked.plan
+    if format_ is Format.JSON:
+        emit_json("cert-revoke", plan.environment, factory.clock.now(), revoked_json(revoked, factory.clock.now()))
+        return
+    minutes = -(-revoked.in_crl_after_seconds // 60)
+    when = f"in about {minutes} minutes" if minutes else "by now"
+    emit(f"certificate {plan.serial} {'was revoked already' if revoked.already_revoked else 'is revoked'}")
+    note(f"the CRL of {plan.environment}/ca/{plan.authority} carries it {when}: {revoked.crl_url or 'no CRL'}")
+    note(f"then hand it to your servers: pkiops crl publish {plan.environment}")
