@@ -9,7 +9,7 @@ AWSCLI := .venv-awscli
 GO_CLIENTS := tests/live/go_sdk tests/live/cert_manager
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint check fix bench docs soak package clean
+.PHONY: help demo test clients lint check fix bench canary docs soak package clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -56,6 +56,11 @@ fix: $(VENV)/ready  ## let ruff mend what it can
 bench: $(VENV)/ready  ## benchmarks, side by side
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.sandbox
+	@$(BIN)/python -m benchmarks.plan
+
+canary: $(VENV)/ready  ## ask a real AWS account what the sandbox claims: ACCOUNT=111122223333 LIMIT=10 (USD); see docs/guides/canary.md
+	@$(BIN)/python -m tests.canary --account '$(ACCOUNT)' $(if $(LIMIT),--limit '$(LIMIT)') $(if $(REGION),--region '$(REGION)') \
+	  $(if $(CASES),--cases '$(CASES)') $(if $(OUTPUT),--output '$(OUTPUT)') $(if $(CLEAN),--clean) $(if $(YES),--yes)
 
 docs: $(VENV)/ready  ## write the generated pages of docs/
 	@$(BIN)/python docs/generate.py

@@ -6,6 +6,7 @@ import ast
 import functools
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sandbox_behaviour import page
 from sandbox_behaviour.aws_run import AwsRun, Confirmation, confirmation, outdated, parse_run, read_run
 from sandbox_behaviour.rules import Lack, Rule, Standing, read_lacks, read_rules
 from tests.canary.cases import CASES
+from tests.canary.results import compare, document, not_run
 
 REPOSITORY = Path(__file__).parents[1]
 RULES, LACKS = read_rules(), read_lacks()
@@ -297,6 +299,24 @@ def test_a_run_is_read_from_its_file(tmp_path: Path) -> None:
     path.write_text(" " * 1_000_001)
     with pytest.raises(ValueError, match="larger"):
         read_run(path)
+
+
+def test_what_the_canary_writes_is_what_the_pages_read() -> None:
+    """The file of a run that agrees in everything but one case, and was cut short before the last."""
+    *agreeing, differing, missing = CASES
+    found = [compare(case, case.expected) for case in agreeing]
+    found += [compare(differing, {"error": "SomethingElse"}), not_run(missing, "the limit was reached")]
+    run = parse_run(document(found, "eu-west-1", date(2027, 1, 31)).encode())
+    assert (run.date, run.region, len(run.answers)) == ("2027-01-31", "eu-west-1", len(CASES))
+    assert outdated(run, {case.name: case.expected for case in CASES}) == []
+    by_case = {case: rule for rule in RULES for case in rule.cases}
+    assert confirmation([agreeing[0].name], run) is Confirmation.CONFIRMED
+    assert "SomethingElse" in page.on_aws(by_case[differing.name], run)
+    assert confirmation([missing.name], run) is Confirmation.NEVER
+    text = page.behaviour_page("", RULES, run)
+    confirmed = sum(confirmation(rule.cases, run) is Confirmation.CONFIRMED for rule in RULES)
+    assert text.count("| confirmed on AWS on 2027-01-31 |") == confirmed > 60
+    assert len(page.unverified_page("", RULES, run)) < len(page.unverified_page("", RULES, None))
 
 
 def test_only_what_is_between_the_marks_is_replaced() -> None:

@@ -6,9 +6,9 @@ match nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
+from pkiops.backends.interface import AuthorityStatus, ConfirmsTags, ObservedAuthority
 from pkiops.errors import GuardRefused, NotFound
 
 TAG_ENVIRONMENT = "pkiops:environment"
@@ -72,6 +72,21 @@ class Identities:
                 code="ca.duplicate-identity",
             )
         return matches[0] if matches else None
+
+
+def confirmed_identity(
+    reader: object, observed: Sequence[ObservedAuthority], environment: str, authority: str, generation: int
+) -> tuple[ObservedAuthority, ...]:
+    """A listing of ``reader`` in which every CA that is tagged as one authority was asked itself whether it still is.
+
+    For those who are about to use it: a listing may be minutes behind.
+    """
+    wanted = identity_values(identity_tags(environment, authority, generation))
+    doubtful = [one for one in observed if not one.tags_confirmed and identity_of(one) == wanted]
+    if not doubtful or not isinstance(reader, ConfirmsTags):
+        return tuple(observed)
+    answers = {one.reference: one for one in reader.confirm_tags(doubtful)}
+    return tuple(answers.get(one.reference, one) for one in observed)
 
 
 def find_authority(

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from pkiops.backends.identity import IDENTITY_TAGS, Identities
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
-from pkiops.ca.drift import immutable_changes
+from pkiops.ca.details import Details, certificate_facts
+from pkiops.ca.drift import certificate_changes, immutable_changes
 from pkiops.ca.import_chain import declared_findings
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
@@ -22,7 +25,7 @@ from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
 from pkiops.progress import Progress
-from pkiops.x509.certificate import fingerprint, load_certificate, view
+from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
 
 
@@ -139,9 +142,8 @@ class Adoption:
         source = f"the chain of {found.reference}"
         chain = [load_certificate(der, source) for der in self.backend.authority_chain(found.reference)]
         verify_ca_chain(chain, at=found.not_before)
-        own, changes = view(chain[0]), []
-        if own.path_length != self.wanted.path_length:
-            changes.append(Change("path length", _text(own.path_length), _text(self.wanted.path_length)))
+        own = certificate_facts(chain[0].public_bytes(Encoding.DER))
+        changes = [*certificate_changes(self.wanted, Details(own))]
         if self.wanted.sha256 is not None and own.sha256 != self.wanted.sha256:
             changes.append(Change("sha256", own.sha256, self.wanted.sha256))
         if self.wanted.outside and len(chain) > 1:
@@ -167,7 +169,3 @@ class Adoption:
                 code="ca.no-issuer",
             )
         return fingerprint(load_certificate(self.backend.authority_chain(issuer.reference)[0], issuer.reference))
-
-
-def _text(path_length: int | None) -> str:
-    return "unlimited" if path_length is None else str(path_length)

@@ -7,6 +7,7 @@ Rules:
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
 - a CA that is signed elsewhere is made, and then waits for its certificate; so does what it would sign, and the rest goes on;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant, and a DISABLED one until the file does;
+- nothing is signed by a CA in the plan that adopts it: its CRL is configured by the next one;
 - resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
 - the published index is rewritten last, whenever an authority changes or it does not name what exists.
 
@@ -63,6 +64,7 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     unusable: set[str] = set()
     silent: set[str] = set()
     waiting: set[str | None] = set()
+    adopted: set[str | None] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
@@ -72,6 +74,11 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
             planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
         if any(action.kind is ActionKind.WAITING for action in planned):
             waiting.add(authority.label)
+        if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
+            planned = [_after_adoption(address(desired.environment, authority.label), authority)]
+            adopted.add(authority.label)
+        if any(action.kind is ActionKind.ADOPT for action in planned):
+            adopted.add(authority.label)
         if any(action.kind is ActionKind.BLOCKED for action in planned):
             unusable.add(authority.label)
         if found is not None and found.status is AuthorityStatus.DISABLED and authority.enabled is False:
@@ -176,6 +183,12 @@ def _found_actions(
             Action(ActionKind.BLOCKED, where, f"the certificate of {found.reference} says otherwise: {mend}", signed)
         ]
     return _existing_actions(where, wanted, found, details)
+
+
+def _after_adoption(where: str, wanted: DesiredAuthority) -> Action:
+    # what is signed names the CRL that its issuer has at that moment, for ever
+    reason = f"is for the plan after this one, when its issuer {wanted.issuer} is adopted and configured as declared"
+    return Action(ActionKind.NO_OP, where, reason)
 
 
 def _existing_actions(where: str, wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> list[Action]:

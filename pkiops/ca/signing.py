@@ -18,6 +18,7 @@ from pkiops.backends.interface import AuthorityStatus, CreatesAuthorities, Obser
 from pkiops.ca.desired import DesiredAuthority, OutsideAuthority
 from pkiops.ca.drift import immutable_changes, subject_attributes
 from pkiops.ca.import_finding import Expected
+from pkiops.ca.settle import settled
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import is_below
 from pkiops.environment.models import Environment
@@ -116,7 +117,8 @@ def taking_authority(
         GuardRefused: it is not the CA that the file declares, or there are two.
     """
     name = environment.environment
-    found = require_authority(backend.list_authorities(), name, wanted.label, wanted.generation)
+    observed = settled([wanted], backend, backend.list_authorities(), exact=True)
+    found = require_authority(observed, name, wanted.label, wanted.generation)
     if found.status not in TAKES_CERTIFICATE:
         hint = "write enabled: true and apply first" if found.status is AuthorityStatus.DISABLED else None
         raise InvalidState(

@@ -16,11 +16,12 @@ from pkiops.plan import Unmanaged
 
 
 def unmanaged(desired: Desired, observed: Iterable[ObservedAuthority]) -> tuple[Unmanaged, ...]:
-    """What is nobody's, and what carries this environment's tag but is not in its file; those of other environments are left out."""
+    """What is nobody's, and what carries this environment's tag but is not in its file; what others have, or the file pins, is left out."""
     declared = {one.label: one.generation for one in desired.authorities}
+    pinned = {one.arn for one in desired.authorities}
     found = []
     for one in observed:
-        if one.status is AuthorityStatus.DELETED or one.tags is None:
+        if one.status is AuthorityStatus.DELETED or one.tags is None or one.reference in pinned:
             continue
         why = _why(desired.environment, declared, one.tags)
         if why:

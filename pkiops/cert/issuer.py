@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pkiops.backends.identity import require_authority
+from pkiops.backends.identity import confirmed_identity, require_authority
 from pkiops.backends.interface import AuthorityStatus, IssuesCertificates, ObservedAuthority, ReadsAuthorities
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import chain as labels_upwards
@@ -89,7 +89,9 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
         VerificationFailed: its chain is broken, or does not end in the certificate pinned in the environment file.
     """
     generation = environment.authorities[label].generation
-    observed = require_authority(backend.list_authorities(), environment.environment, label, generation)
+    name = environment.environment
+    listed = confirmed_identity(backend, backend.list_authorities(), name, label, generation)
+    observed = require_authority(listed, name, label, generation)
     if observed.status is not AuthorityStatus.ACTIVE:
         hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")
         if observed.status in _WITHOUT_VALID and is_external(environment, environment.authorities[label].issuer):

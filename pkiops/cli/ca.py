@@ -177,7 +177,7 @@ def _hierarchy(factory: Factory, *, deep: bool = False) -> Hierarchy:
 
 def _unpinned(factory: Factory) -> list[str]:
     """The lines that pin roots which the file does not pin yet."""
-    from pkiops.backends.identity import require_authority
+    from pkiops.backends.identity import find_authority
     from pkiops.ca.fingerprints import fingerprint
 
     environment = factory.environment
@@ -185,7 +185,9 @@ def _unpinned(factory: Factory) -> list[str]:
     observed = factory.backend.list_authorities() if loose else ()
     lines = []
     for name in loose:
-        root = require_authority(observed, environment.environment, name, environment.authorities[name].generation)
+        root = find_authority(observed, environment.environment, name, environment.authorities[name].generation)
+        if root is None or root.not_after is None:
+            continue  # adopted a moment ago, it has no certificate yet
         digest = fingerprint(factory.backend, root.reference)
         lines.append(f"pin the root by a reviewed commit, in authorities.{name}:  sha256: {digest}")
     return lines

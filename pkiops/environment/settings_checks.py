@@ -137,8 +137,10 @@ def _check_revocation(authority: Authority, path: KeyPath) -> Iterator[Finding]:
 
 def _check_tags(tags: Tags, path: KeyPath) -> Iterator[Finding]:
     for key in tags:
-        if key.lower().startswith(("aws:", "pkiops:")):
-            message = "tags that start with aws: belong to AWS, and those with pkiops: to pkiops; write another key"
+        if key.lower().startswith(("aws:", "rds:", "pkiops:")):
+            message = (
+                "tags that start with aws: or rds: belong to AWS, and those with pkiops: to pkiops; write another key"
+            )
             yield Finding((*path, key), message, "env.tags", at_key=True)
 
 

@@ -36,9 +36,9 @@ def crl_bucket_needs(operation: str, given: Mapping[str, Any], partition: str, r
         configuration = authority.crl_configuration if authority else None
     else:
         return []
-    if not isinstance(configuration, dict) or not configuration.get("Enabled"):
-        return []
-    bucket = f"arn:{partition}:s3:::{configuration.get('S3BucketName', '')}"
+    if not isinstance(configuration, dict) or not configuration.get("Enabled") or not configuration.get("S3BucketName"):
+        return []  # without a bucket there is nothing to ask for; the service says what is wrong
+    bucket = f"arn:{partition}:s3:::{configuration['S3BucketName']}"
     return [
         *(Need(action, bucket) for action in ("s3:GetBucketAcl", "s3:GetBucketLocation")),
         *(Need(action, f"{bucket}/{_TRIED}") for action in ("s3:PutObject", "s3:PutObjectAcl")),

@@ -1,7 +1,7 @@
 """What a behaviour case is: one question to the service, and the answer that the sandbox gives.
 
-What this module decides: the data of a case, the states in which a case finds the one CA that they share, and how a refusal is written down. What
-the questions are is said in the modules of ``cases``; who answers is the caller's choice.
+What this module decides: the data of a case, the states in which a case finds the one CA that they share, and how a refusal is written
+down. What the questions are is said in the modules of ``cases``; who answers is the caller's choice.
 """
 
 from __future__ import annotations

@@ -1,21 +1,26 @@
 """Requests to send, and what is in a certificate, as plain words.
 
-What this module decides: how an observation spells a certificate: extension by extension with its criticality, never an identifier, a
-key or a time of its own.
+What this module decides: how an observation spells a certificate: extension by extension with its criticality, never an identifier, a key
+or a time of its own.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+from cryptography.x509.oid import CRLEntryExtensionOID, ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from tests.canary.case import Observation
 
+Holder: TypeAlias = (
+    "x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList | x509.RevokedCertificate"
+)
 _EXTENSIONS = {
     ExtensionOID.BASIC_CONSTRAINTS: "basicConstraints",
     ExtensionOID.KEY_USAGE: "keyUsage",
@@ -26,6 +31,9 @@ _EXTENSIONS = {
     ExtensionOID.CRL_DISTRIBUTION_POINTS: "cRLDistributionPoints",
     ExtensionOID.AUTHORITY_INFORMATION_ACCESS: "authorityInfoAccess",
     ExtensionOID.CERTIFICATE_POLICIES: "certificatePolicies",
+    ExtensionOID.CRL_NUMBER: "cRLNumber",
+    ExtensionOID.ISSUING_DISTRIBUTION_POINT: "issuingDistributionPoint",
+    CRLEntryExtensionOID.CRL_REASON: "cRLReason",
 }
 _USAGES = {
     "digital_signature": "digitalSignature",
@@ -65,7 +73,9 @@ def csr(
 
 
 def _unchecked(common_name: str) -> x509.NameAttribute[str]:
-    return x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=len(common_name) <= 64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Attribute's length")  # too long on purpose
+        return x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=len(common_name) <= 64)
 
 
 def csr_with_broken_signature() -> str:
@@ -91,13 +101,14 @@ def load(pem: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate(pem.encode())
 
 
-def extensions_of(holder: x509.Certificate | x509.CertificateSigningRequest) -> Observation:
+def extensions_of(holder: Holder) -> Observation:
     """Extensions by name: ``critical`` or ``not critical``, and what is in those whose content is a rule."""
+    found: list[x509.Extension[x509.ExtensionType]] = sorted(holder.extensions, key=lambda each: each.oid.dotted_string)
     return {
         _EXTENSIONS.get(each.oid, each.oid.dotted_string): ", ".join(
             ["critical" if each.critical else "not critical", *_content(each.value)]
         )
-        for each in sorted(holder.extensions, key=lambda each: each.oid.dotted_string)
+        for each in found
     }
 
 
@@ -109,6 +120,8 @@ def _content(value: x509.ExtensionType) -> list[str]:
         return [word for name, word in _USAGES.items() if getattr(value, name)]
     if isinstance(value, x509.ExtendedKeyUsage):
         return [_EXTENDED.get(usage, usage.dotted_string) for usage in value]
+    if isinstance(value, x509.CRLReason):
+        return [value.reason.value]
     return []
 
 

@@ -1,8 +1,8 @@
-"""The workbench of the cases: the shared CA, buckets, and calls that wait and ask again where an answer is not final.
+"""The workbench of the cases: the shared CA and calls about it.
 
-What this module decides: how the things of a run are made (tagged, written into the journal before and after) and which answers are no
-answers yet: throttling, a change under way, a certificate being made, a bucket policy that has not spread. Which state the CA
-is in is ``phases``'s business, its end ``cleaning``'s.
+What this module decides: how CAs and certificates of a run are asked for (tagged, written into the journal before and after), and what is
+written down of an answer. Buckets are ``buckets``'s business, waiting ``patience``'s; which state the CA is in ``phases``'s, its end
+``cleaning``'s.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pkiops.clock import Clock, Randomness
+from tests.canary.bill import SHORT_LIVED
+from tests.canary.buckets import TAG, Buckets, Place
 from tests.canary.case import ACCEPTED, Observation, refused
+from tests.canary.connection import Clients
 from tests.canary.journal import Journal
+from tests.canary.patience import Patience, Unsettled, code_of
 
-TAG = "pkiops:canary"
-BUCKET_PREFIX = "pkiops-canary-"
 SIGNING_ALGORITHM = "SHA256WITHECDSA"
 SUBJECT = {
     "Country": "GB",
@@ -30,39 +32,21 @@ SUBJECT = {
     "CommonName": "pkiops canary",
     "Locality": "Example Town",
 }
-_NOT_YET = frozenset({"ThrottlingException", "ConcurrentModificationException"})
-_PATIENCE = 60.0
-_WRITE_ACTIONS = ["s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketLocation"]
-
-
-class Unsettled(Exception):
-    """A case could not be asked: what it needs first did not come about."""
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
+_JUST_CREATED = frozenset({"ResourceNotFoundException"})
+_JUST_ACTIVATED = frozenset({"InvalidStateException"})
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
-    """boto3 clients of one account and Region."""
+class Report:
+    """The first audit report of the shared CA: what came of it, when it was asked for, and its key if it was written."""
 
-    pca: Any
-    s3: Any
-    sts: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run takes place."""
-
-    account: str
-    region: str
-    partition: str
+    outcome: Observation
+    asked: datetime
+    key: str | None
 
 
-def code_of(error: ClientError) -> str:
-    """The AWS error code."""
-    return str(error.response["Error"]["Code"])
-
-
-class Workspace:
+class Workspace(Patience):
     """What cases work with.
 
     Args:
@@ -77,18 +61,23 @@ class Workspace:
     def __init__(
         self, clients: Clients, place: Place, run: str, *, clock: Clock, randomness: Randomness, journal: Journal
     ) -> None:
-        self.pca, self.s3, self.place, self.run = clients.pca, clients.s3, place, run
-        self.clock = clock
+        super().__init__(clock)
+        self.pca, self.s3, self.quotas, self.place, self.run = clients.pca, clients.s3, clients.quotas, place, run
+        self.buckets = Buckets(clients.s3, place, run, journal)
         self.message: str | None = None
-        self.first_report: Observation = None
-        self.report_key: str | None = None
         self.known_certificate: str | None = None
+        self.report: Report | None = None
+        self.shared_so_far = 0
         self._randomness = randomness
         self._journal = journal
         self._arn: str | None = None
-        self._buckets: dict[str, str] = {}
 
     # the shared CA
+
+    @property
+    def has_authority(self) -> bool:
+        """Whether there is a shared CA."""
+        return self._arn is not None
 
     @property
     def arn(self) -> str:
@@ -100,10 +89,12 @@ class Workspace:
     @property
     def authority_token(self) -> str:
         """The idempotency token with which the shared CA was made."""
-        return f"canary-{self.run}"
+        return f"canary-{self.run}-{self.shared_so_far}"
 
     def create_shared(self) -> None:
-        """Make the shared CA; it is CREATING then."""
+        """Make the shared CA, or another in its place; it is CREATING then."""
+        self._arn = self.known_certificate = self.report = None
+        self.shared_so_far += 1
         self._arn = self.create_authority(token=self.authority_token)
 
     def create_authority(self, *, token: str | None, common_name: str | None = None) -> str:
@@ -113,20 +104,24 @@ class Workspace:
             ClientError: the service refuses.
         """
         subject = {**SUBJECT, "CommonName": common_name} if common_name else SUBJECT
-        self._journal.write("create", kind="authority", name=token or "without a token")
-        answer = self.patiently(
-            lambda: self.pca.create_certificate_authority(
-                CertificateAuthorityType="ROOT",
-                UsageMode="SHORT_LIVED_CERTIFICATE",
-                CertificateAuthorityConfiguration={
-                    "KeyAlgorithm": "EC_prime256v1",
-                    "SigningAlgorithm": SIGNING_ALGORITHM,
-                    "Subject": subject,
-                },
-                Tags=[{"Key": TAG, "Value": self.run}],
-                **({"IdempotencyToken": token} if token else {}),
-            )
-        )
+        request = {
+            "CertificateAuthorityType": "ROOT",
+            "UsageMode": SHORT_LIVED,
+            "CertificateAuthorityConfiguration": {
+                "KeyAlgorithm": "EC_prime256v1",
+                "SigningAlgorithm": SIGNING_ALGORITHM,
+                "Subject": subject,
+            },
+            "Tags": [{"Key": TAG, "Value": self.run}],
+            **({"IdempotencyToken": token} if token else {}),
+        }
+        self._journal.write("create", kind="authority", token=token or "none")
+        try:
+            answer = self.patiently(lambda: self.pca.create_certificate_authority(**request))
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                self._journal.write("refused", kind="authority", name=code_of(error))
+            raise
         arn = str(answer["CertificateAuthorityArn"])
         self._journal.write("created", kind="authority", name=arn)
         return arn
@@ -134,7 +129,7 @@ class Workspace:
     def describe(self) -> dict[str, Any]:
         """Describe's answer about the shared CA."""
         answer: dict[str, Any] = self.patiently(
-            lambda: self.pca.describe_certificate_authority(CertificateAuthorityArn=self.arn)
+            lambda: self.pca.describe_certificate_authority(CertificateAuthorityArn=self.arn), _JUST_CREATED
         )["CertificateAuthority"]
         return answer
 
@@ -198,12 +193,26 @@ class Workspace:
         """Ask for a certificate, and do not fetch it."""
         return self.outcome(lambda: self.pca.issue_certificate(**self.issue_request(csr, template, **more)))
 
-    def outcome(self, call: Callable[[], Any]) -> Observation:
-        """``ACCEPTED``, or the code of the refusal, whose message is kept."""
+    def outcome(
+        self, call: Callable[[], Any], *, again: frozenset[str] = frozenset(), denial_is_answer: bool = False
+    ) -> Observation:
+        """``ACCEPTED``, or the code of the refusal, whose message is kept.
+
+        Args:
+            call: the question.
+            again: codes that may be the effect of a change which has not spread yet, and are worth asking again.
+            denial_is_answer: whether the case is about the caller's permissions.
+
+        Raises:
+            Unsettled: the caller's permissions do not suffice to ask.
+        """
+        self.message = None
         try:
-            self.patiently(call)
+            self.patiently(call, again)
         except ClientError as error:
             self.message = str(error.response["Error"].get("Message") or "")
+            if code_of(error) in _DENIED and not denial_is_answer:
+                raise Unsettled(f"the caller is not allowed to ask: {self.message}") from error
             return refused(code_of(error))
         return ACCEPTED
 
@@ -231,7 +240,7 @@ class Workspace:
             ClientError: it is refused.
         """
         request = self.issue_request(csr, template, **more)
-        answer = self.patiently(lambda: self.pca.issue_certificate(**request))
+        answer = self.patiently(lambda: self.pca.issue_certificate(**request), _JUST_ACTIVATED)
         self.known_certificate = str(answer["CertificateArn"])
         return self.certificate(self.known_certificate)
 
@@ -246,89 +255,6 @@ class Workspace:
     def token(self) -> str:
         """A new idempotency token."""
         return self._randomness.uuid4().hex
-
-    # buckets
-
-    def bucket(self, kind: str) -> str:
-        """The name of a bucket of this run, made when first asked for: ``open`` to the service, ``closed`` to it, or ``service`` only.
-
-        All of them block public access and have no ACLs. Into a ``service`` bucket nobody of this account may write, the caller included.
-        """
-        if kind not in self._buckets:
-            name = f"{BUCKET_PREFIX}{self.run}-{kind}"
-            self._journal.write("create", kind="bucket", name=name)
-            place = {"CreateBucketConfiguration": {"LocationConstraint": self.place.region}}
-            self.s3.create_bucket(Bucket=name, **({} if self.place.region == "us-east-1" else place))
-            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": TAG, "Value": self.run}]})
-            self._journal.write("created", kind="bucket", name=name)
-            blocked = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-            self.s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
-            if kind != "closed":
-                self.s3.put_bucket_policy(Bucket=name, Policy=json.dumps(self._bucket_policy(name, kind)))
-            self._buckets[kind] = name
-        return self._buckets[kind]
-
-    def _bucket_policy(self, name: str, kind: str) -> dict[str, Any]:
-        resources = [f"arn:{self.place.partition}:s3:::{name}{suffix}" for suffix in ("", "/*")]
-        service = {
-            "Effect": "Allow",
-            "Principal": {"Service": "acm-pca.amazonaws.com"},
-            "Action": _WRITE_ACTIONS,
-            "Resource": resources,
-            "Condition": {"StringEquals": {"aws:SourceAccount": self.place.account}},
-        }
-        # requests that the service makes by itself carry no aws:PrincipalAccount
-        nobody_else = {
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:PutObject",
-            "Resource": resources[1],
-            "Condition": {"StringEquals": {"aws:PrincipalAccount": self.place.account}},
-        }
-        return {"Version": "2012-10-17", "Statement": [service, nobody_else] if kind == "service" else [service]}
-
-    def keys(self, kind: str) -> list[str]:
-        """The keys of the objects in a bucket of this run."""
-        return [str(each["Key"]) for each in self.s3.list_objects_v2(Bucket=self.bucket(kind)).get("Contents", [])]
-
-    # waiting
-
-    def now(self) -> datetime:
-        """The service's time."""
-        return self.clock.now()
-
-    def patiently(self, call: Callable[[], Any], also: frozenset[str] = frozenset()) -> Any:
-        """The answer of a call, repeated while it says that it is no answer yet.
-
-        Raises:
-            ClientError: a refusal, or a minute is over.
-        """
-        deadline, pause = self.clock.monotonic() + _PATIENCE, 0.1
-        while True:
-            try:
-                return call()
-            except ClientError as error:
-                if code_of(error) not in _NOT_YET | also or self.clock.monotonic() > deadline:
-                    raise
-            self.clock.sleep(pause)
-            pause = min(pause * 2, 2.0)
-
-    def until(self, condition: Callable[[], bool], otherwise: str, patience: float = _PATIENCE) -> None:
-        """Wait for a condition.
-
-        Raises:
-            Unsettled: it does not come about; ``otherwise`` says what is so instead.
-        """
-        deadline, pause = self.clock.monotonic() + patience, 0.1
-        while not condition():
-            if self.clock.monotonic() > deadline:
-                raise Unsettled(f"{otherwise} after {patience:.0f} seconds")
-            self.clock.sleep(pause)
-            pause = min(pause * 2, 2.0)
-
-    def wait_until(self, moment: datetime) -> None:
-        """Wait until a moment is over, by the service's clock."""
-        self.clock.sleep(max(0.0, (moment - self.now()).total_seconds()) + 1)
 
 
 def absolute(moment: datetime) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+from pkiops.x509.certificate import crl_urls_of
 from tests.cli.test_ca import edit, folder, pkiops, sandbox
 from tests.sandbox_server import RunningSandbox
 
@@ -205,3 +207,33 @@ def test_an_adoption_that_ended_before_the_index_was_written_is_finished_by_the_
     assert pkiops("ca", "adopt", "dev", "root", strays["root"]).exit_code == 0
     index = json.loads(s3.get_object(Bucket="example-pki-dev-trust", Key="dev/index.json")["Body"].read())
     assert [one["reference"] for one in index["authorities"]] == [strays["root"]]
+
+
+def test_a_pinned_root_without_a_certificate_is_adopted_and_then_gets_one(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    client = sandbox.client("acm-pca")
+    made = client.create_certificate_authority(
+        CertificateAuthorityType="ROOT",
+        CertificateAuthorityConfiguration={
+            "KeyAlgorithm": "EC_secp384r1",
+            "SigningAlgorithm": "SHA384WITHECDSA",
+            "Subject": {"CommonName": "Example Dev Root CA G1", "Organization": "Example Ltd", "Country": "GB"},
+        },
+    )["CertificateAuthorityArn"]
+    client.describe_certificate_authority(CertificateAuthorityArn=made)  # by now it is no longer CREATING
+    edit(folder, "    path_length: 1", f"    arn: {made}\n    path_length: 1")
+    planned = pkiops("ca", "plan", "dev")
+    assert "~ adopt dev/ca/root" in planned.stdout
+    assert "unmanaged" not in planned.stdout
+    assert "= no-op dev/ca/clients: is for the plan after this one" in planned.stdout
+    for _ in range(2):
+        applied = pkiops("ca", "apply", "dev", "--yes")
+        assert applied.exit_code == 0, applied.output
+    assert "sha256: " in applied.stderr
+    # nothing was signed before the root had its CRL: what it signs names it for ever
+    below = arns(sandbox)["clients"]
+    pem = client.get_certificate_authority_certificate(CertificateAuthorityArn=below)["Certificate"]
+    (url,) = crl_urls_of(x509.load_pem_x509_certificate(pem.encode()))
+    assert url.startswith("http://pki.dev.example.com/crl/")
+    assert "nothing to do" in pkiops("ca", "plan", "dev").stdout

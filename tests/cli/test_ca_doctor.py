@@ -139,3 +139,27 @@ def test_a_crl_in_parts_is_said_to_be_one_and_not_to_be_missing(
     assert published.exit_code == 8
     assert "the CRL of dev/ca/clients-g1 is published in parts" in published.stderr
     assert "type: COMPLETE" in published.stderr
+
+
+def test_two_cas_of_one_identity_are_a_finding_and_no_end(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> None:
+    healthy(pkiops, folder, sandbox)
+    pca = sandbox.client("acm-pca")
+    tags = {"pkiops:environment": "dev", "pkiops:authority": "clients", "pkiops:generation": "1"}
+    pca.create_certificate_authority(
+        CertificateAuthorityType="SUBORDINATE",
+        CertificateAuthorityConfiguration={
+            "KeyAlgorithm": "EC_prime256v1", "SigningAlgorithm": "SHA256WITHECDSA", "Subject": {"CommonName": "Twin"},
+        },
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )  # fmt: skip
+    found = codes(pkiops)
+    assert found["authority.duplicate"] == "dev/ca/clients"
+    assert pkiops("ca", "doctor", "dev", "--fail-on", "error").exit_code == 5
+
+
+def test_nothing_is_stale_before_the_first_apply(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> None:
+    del folder
+    sandbox.client("s3").create_bucket(
+        Bucket="example-pki-dev-trust", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    assert "index.stale" not in codes(pkiops)

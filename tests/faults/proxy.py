@@ -1,7 +1,8 @@
 """An HTTP proxy between pkiops and the sandbox that counts calls and can do something right before or right after one of them.
 
 It changes nothing in either: pkiops is pointed at it as at any endpoint. ``before`` means the request never reached the
-service, ``after`` that the service carried it out and the answer never reached pkiops.
+service, ``after`` that the service carried it out and the answer never reached pkiops. Told to, it puts other words into the mouth of
+either: ``request`` and ``answer`` make of the sandbox a service that behaves differently.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
+_OF_THE_REQUEST = frozenset({"expect", "content-length"})
+_OF_THE_ANSWER = frozenset({"connection", "transfer-encoding"})
+_OF_THE_BODY = frozenset({"content-length", "etag", "x-amz-checksum-crc32"})
 Moment = Literal["before", "after"]
 
 
@@ -29,11 +33,16 @@ class Trigger:
 
 @dataclass
 class FaultyProxy:
-    """The proxy as a test sees it: its URL, the calls so far, and an optional trigger."""
+    """The proxy as a test sees it: its URL, the calls so far, an optional trigger.
+
+    ``request`` says what becomes of the body of a call, ``answer`` what becomes of status and body of its answer; both are told its name.
+    """
 
     url: str
     target: str
     trigger: Trigger | None = None
+    request: Callable[[str, bytes], bytes] = lambda _, body: body
+    answer: Callable[[str, int, bytes], tuple[int, bytes]] = lambda _, status, body: (status, body)
     calls: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -57,13 +66,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self) -> None:
         proxy = self.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        number = proxy.arrive(self.headers.get("X-Amz-Target") or f"{self.command} {self.path}")
+        name = self.headers.get("X-Amz-Target") or f"{self.command} {self.path}"
+        number = proxy.arrive(name)
         trigger = proxy.trigger if proxy.trigger and proxy.trigger.call == number else None
         if trigger and trigger.moment == "before":
             self._fire(trigger)
             return
         parts = urlsplit(proxy.target)
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
+        body = proxy.request(name, body)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_REQUEST}
         with closing(http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)) as connection:
             connection.request(self.command, self.path, body=body or None, headers=headers)
             answer = connection.getresponse()
@@ -71,12 +82,16 @@ class _Handler(BaseHTTPRequestHandler):
         if trigger:
             self._fire(trigger)
             return
-        self.send_response_only(answer.status, answer.reason)
-        for name, value in answer.getheaders():
-            if name.lower() not in {"connection", "transfer-encoding"}:
-                self.send_header(name, value)
+        status, changed = proxy.answer(name, answer.status, data)
+        self.send_response_only(status)
+        dropped = _OF_THE_ANSWER if changed is data else _OF_THE_ANSWER | _OF_THE_BODY
+        for header, value in answer.getheaders():
+            if header.lower() not in dropped:
+                self.send_header(header, value)
+        if changed is not data:
+            self.send_header("Content-Length", str(len(changed)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(changed)
         self.wfile.flush()
 
     def _fire(self, trigger: Trigger) -> None:

@@ -37,6 +37,12 @@ def test_the_variable_of_a_service_wins_over_the_one_for_all(staging: Environmen
     assert urls == {"acm-pca": local, "s3": f"{local}9", "sts": local, "iam": local, "resourcegroupstaggingapi": local}
 
 
+def test_the_variable_of_the_tagging_api_is_the_one_that_aws_names(staging: Environment) -> None:
+    variables = {"AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API": "http://127.0.0.1:9"}
+    urls = Factory(staging, variables=variables).clients.access.endpoint_urls
+    assert urls == {"resourcegroupstaggingapi": "http://127.0.0.1:9"}
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:4599", "foo", "http://u:p@127.0.0.1", "http://127.0.0.1:4599?x"])
 def test_an_endpoint_that_is_no_url_is_wrong_input(staging: Environment, url: str) -> None:
     sandbox = replace(staging, backend=replace(staging.backend, sandbox=True, role_arn=None))

@@ -28,6 +28,7 @@ _T = TypeVar("_T")
 
 # a bucket policy written, or a CA activated, a moment ago may not be seen by the service yet
 _SETTLING_S = 60.0
+_SETTLING_PAUSE_S = 2.0
 
 
 class Authorities(Listing):
@@ -49,7 +50,8 @@ class Authorities(Listing):
                 answer = self._clients.private_ca().create_certificate_authority(**parameters, IdempotencyToken=token)
             return answer["CertificateAuthorityArn"]
 
-        reference = self._while_settling(create, is_bucket_permission)
+        # soon: its token is forgotten after five minutes, and then it would be another CA
+        reference = self._while_settling(create, is_bucket_permission, all_told=True)
         # the next call may not know it yet
         self._wait_for(lambda: self.describe_authority(reference), f"{reference} to be known")
         return reference
@@ -127,17 +129,23 @@ class Authorities(Listing):
     def _is_active(self, reference: str) -> bool:
         return self.describe_authority(reference).status is AuthorityStatus.ACTIVE
 
-    def _while_settling(self, call: Callable[[], _T], is_settling: Callable[[BackendError], bool]) -> _T:
-        """Call, and again for a while if it fails only because an earlier change is not seen everywhere yet."""
-        started = self._clock.monotonic()
+    def _while_settling(
+        self, call: Callable[[], _T], is_settling: Callable[[BackendError], bool], *, all_told: bool = False
+    ) -> _T:
+        """Call, and again for a while if it fails only because an earlier change is not seen everywhere yet.
+
+        The time that calls take (a busy service is waited for in them) is not counted, unless it is to be over soon ``all_told``.
+        """
+        started, paused = self._clock.monotonic(), 0.0
         while True:
             try:
                 return call()
             except BackendError as error:
-                waited = self._clock.monotonic() - started
+                waited = self._clock.monotonic() - started if all_told else paused
                 if waited > _SETTLING_S or not is_settling(error):
                     raise
-            self._clock.sleep(2.0)
+            self._clock.sleep(_SETTLING_PAUSE_S)
+            paused += _SETTLING_PAUSE_S
 
     def _issue(self, parameters: Mapping[str, Any], *, salt: str) -> str:
         token = idempotency_token("IssueCertificate", parameters, salt=salt)

@@ -310,7 +310,7 @@ def _account(world: World, now: datetime) -> Iterator[Finding]:
             f"detach it, and attach what this prints: pkiops env iam-policy {environment.environment} --persona issuer"
         )
         yield finding("caller.user-policy", "the caller", message, hint)
-    if world.index_is_current is False:
+    if world.index_is_current is False and of_environment(world.authorities, environment.environment):
         message = "does not name the authorities that exist"
         hint = f"pkiops ca apply {environment.environment}"
         yield finding("index.stale", f"{environment.environment}/index/authorities", message, hint)

@@ -30,7 +30,7 @@ from pkiops.crl.check import parse_one
 from pkiops.crl.download import ConnectTo, download
 from pkiops.crl.silent import issuers_in
 from pkiops.environment.models import Environment
-from pkiops.errors import BackendError, InputError, VerificationFailed
+from pkiops.errors import BackendError, GuardRefused, InputError, VerificationFailed
 from pkiops.ledger.interface import Entry
 from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, ObservedBucket, Store
@@ -166,7 +166,12 @@ class Examination:
             return None
         index = IndexPublisher(self.environment, self.backend, self.store)
         published = self._try(f"s3://{trust}/{self.environment.environment}/index.json", lambda: (index.published(),))
-        return index.is_current(published[0], authorities) if published else None
+        if published is None:
+            return None
+        try:
+            return index.is_current(published[0], authorities)
+        except GuardRefused:
+            return None  # an identity exists twice, which is a finding of its own
 
     def _crl(self, authority: ObservedAuthority) -> CrlHealth | None:
         where = f"the CRL of {authority.reference}"

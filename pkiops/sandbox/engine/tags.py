@@ -12,6 +12,8 @@ from pkiops.sandbox.engine.errors import ServiceError
 from pkiops.sandbox.engine.paging import page
 from pkiops.sandbox.engine.state import Context, Region, find_authority, require_state
 
+_RESERVED = ("aws:", "rds:")  # user guide, "Managing tags for your private CA": not to be added, edited or deleted
+
 
 def checked(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """A list of the API's tags as key to value.
@@ -22,12 +24,16 @@ def checked(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
     result: dict[str, str] = {}
     for tag in tags:
         key = tag["Key"]
-        if key.lower().startswith("aws:"):
-            raise ServiceError("InvalidTagException", f"Tag key {key} starts with the reserved prefix aws:")
+        _require_free(key)
         if key in result:
             raise ServiceError("InvalidTagException", f"Tag key {key} is given twice")
         result[key] = tag.get("Value", "")
     return result
+
+
+def _require_free(key: str) -> None:
+    if key.lower().startswith(_RESERVED):
+        raise ServiceError("InvalidTagException", f"Tag key {key} starts with the reserved prefix {key[:4].lower()}")
 
 
 def tag_authority(context: Context, region: Region, request: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +52,8 @@ def untag_authority(context: Context, region: Region, request: dict[str, Any]) -
     """UntagCertificateAuthority: a tag given with a value goes only if it has that value."""
     authority = find_authority(region, request["CertificateAuthorityArn"])
     require_state(authority, "UntagCertificateAuthority", context.clock.now())
+    for tag in request["Tags"]:
+        _require_free(tag["Key"])
     for tag in request["Tags"]:
         if "Value" not in tag or authority.tags.get(tag["Key"]) == tag["Value"]:
             authority.tags.pop(tag["Key"], None)

@@ -50,7 +50,6 @@ FAULTS_ONLY = {
     ("RevokeCertificate", "ConcurrentModificationException"),
     ("RevokeCertificate", "RequestFailedException"),
     ("RevokeCertificate", "RequestInProgressException"),
-    ("UntagCertificateAuthority", "InvalidTagException"),
     ("UpdateCertificateAuthority", "ConcurrentModificationException"),
     ("UpdateCertificateAuthority", "InvalidPolicyException"),
 }
@@ -125,6 +124,7 @@ def of_authorities(pca: Any, root: str, failed: str) -> Iterator[Refusal]:
     yield "GetCertificateAuthorityCsr", "RequestFailedException", {"CertificateAuthorityArn": failed}
     yield "UpdateCertificateAuthority", "InvalidArgsException", {**ca, "Status": "EXPIRED"}
     yield "TagCertificateAuthority", "InvalidTagException", {**ca, "Tags": reserved}
+    yield "UntagCertificateAuthority", "InvalidTagException", {**ca, "Tags": reserved}
     pca.tag_certificate_authority(**ca, Tags=[{"Key": f"k{i}"} for i in range(50)])
     yield "TagCertificateAuthority", "TooManyTagsException", {**ca, "Tags": [{"Key": "one more"}]}
     own = pca.get_certificate_authority_certificate(**ca)["Certificate"]

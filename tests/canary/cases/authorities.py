@@ -30,7 +30,7 @@ def _no_token(workspace: Workspace) -> Observation:
     arns: list[str] = []
     for _ in range(2):
         answer = workspace.outcome(
-            lambda: arns.append(workspace.create_authority(token=None, common_name="pkiops canary, no token"))
+            lambda: arns.append(workspace.create_authority(token=None, common_name=f"pkiops canary {workspace.run}"))
         )
         if answer != ACCEPTED:
             return answer

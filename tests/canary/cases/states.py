@@ -7,7 +7,8 @@ from collections.abc import Callable
 from tests.canary.case import ACCEPTED, Case, Observation, Phase, refused
 from tests.canary.cases.policies import ACM
 from tests.canary.certificates import csr
-from tests.canary.workspace import Unsettled, Workspace
+from tests.canary.patience import Unsettled
+from tests.canary.workspace import Workspace
 
 _WRONG_STATE = refused("InvalidStateException")
 _NOT_DOCUMENTED = "silent on this state"
@@ -25,7 +26,7 @@ def _policy(workspace: Workspace) -> Observation:
 def _report(workspace: Workspace) -> Observation:
     return workspace.ask(
         "create_certificate_authority_audit_report",
-        S3BucketName=workspace.bucket("open"),
+        S3BucketName=workspace.buckets.name("open"),
         AuditReportResponseFormat="JSON",
     )
 

@@ -16,11 +16,14 @@ OURS = [
     ("acm-pca", "https://acm-pca.cn-north-1.amazonaws.com.cn"),
     ("acm-pca", "https://vpce-0a1b-2c3d.acm-pca.eu-west-1.vpce.amazonaws.com:443"),
     ("acm-pca", "https://acm-pca.eu-west-1.api.aws"),
+    ("resourcegroupstaggingapi", "https://tagging.eu-west-1.amazonaws.com"),
+    ("resourcegroupstaggingapi", "https://vpce-0a1b-2c3d.tagging.eu-west-1.vpce.amazonaws.com"),
     ("acm-pca", "http://127.0.0.1:4599"),
     ("acm-pca", "http://localhost:4599/path"),
     ("acm-pca", "http://[::1]:4599"),
 ]
 FOREIGN = [
+    ("resourcegroupstaggingapi", "https://resourcegroupstaggingapi.eu-west-1.amazonaws.com"),
     ("acm-pca", "https://acm-pca.example.com"),
     ("acm-pca", "https://ec2-198-51-100-7.eu-west-1.compute.amazonaws.com"),
     ("acm-pca", "https://acm-pca.s3.amazonaws.com"),

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pkiops.environment.endpoints import endpoint_problem, foreign_endpoints, is_foreign
 from pkiops.environment.load import load_environment
 from pkiops.environment.name_constraints import Boundary, holds, narrowest
+from pkiops.environment.schema import json_schema
 from pkiops.environment.sharing_checks import outsiders
 from pkiops.errors import EnvironmentFileError, GuardRefused
 from pkiops.x509.name_constraints import constraints
@@ -315,3 +316,30 @@ def test_a_boundary_forbids_what_its_subtrees_forbid(
         outside = bool(allowed) and not any(holds(form, limit, value) for limit in allowed)
         denied = any(holds(form, limit, value) or holds(form, value, limit) for kind, limit in excluded if kind == form)
         assert boundary.forbids_some((form, value)) == (outside or denied)
+
+
+def test_no_key_of_a_file_is_a_secret_a_command_or_a_file_of_the_machine() -> None:
+    """Secrets are names (DESIGN.md section 4), and today no key needs one; a new key with such a name needs a bound and a test of its own."""
+    schema = json_schema()
+    places = [schema, *schema["$defs"].values()]
+    keys = {key for place in places for key in place.get("properties", {})}
+    telling = {
+        "secret",
+        "password",
+        "passphrase",
+        "token",
+        "credential",
+        "command",
+        "hook",
+        "script",
+        "file",
+        "dir",
+        "url",
+        "path",
+        "key",
+    }
+    assert {key for key in keys if telling & {word.rstrip("s") for word in key.split("_")}} == {
+        "endpoint_urls",  # foreign ones need --allow-endpoint
+        "path",  # of the ledger, and a folder in the CRL bucket
+        "path_length", "key_algorithm", "key_usage", "key_storage_security_standard", "keys",
+    }  # fmt: skip

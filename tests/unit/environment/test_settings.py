@@ -41,6 +41,7 @@ WRONG = [
     ("ocsp: {host: ocsp.example.com}", "ocsp.enabled", "env.missing-key", "required"),
     ("ocsp: {enabled: true, host: 'http://ocsp.example.com'}", "ocsp.host", "env.value", "without scheme"),
     ("tags: {'aws:x': y}", "tags.aws:x", "env.tags", "belong to AWS"),
+    ("tags: {'rds:x': y}", "tags.rds:x", "env.tags", "belong to AWS"),
     ("tags: {'PKIOPS:x': y}", "tags.PKIOPS:x", "env.tags", "pkiops"),
     ("tags: {'a;b': y}", "tags.a;b", "env.value", "letters"),
     ("tags: {a: 1}", "tags.a", "env.quotes", "quotes"),

@@ -37,6 +37,17 @@ def test_limits_of_tags() -> None:
     world.refused("InvalidTagException", "TagCertificateAuthority", Tags=[{"Key": "k1"}, {"Key": "k1"}], **request)
 
 
+@pytest.mark.parametrize("key", ["aws:x", "AWS:x", "rds:x"])
+def test_reserved_tags_are_neither_set_nor_removed(key: str) -> None:
+    world = World()
+    arn = world.create(Tags=[{"Key": "kept"}])
+    world.describe(arn)
+    tags = [{"Key": "kept"}, {"Key": key}]
+    for operation in ("TagCertificateAuthority", "UntagCertificateAuthority"):
+        world.refused("InvalidTagException", operation, CertificateAuthorityArn=arn, Tags=tags)
+    assert tags_of(world, arn) == {"kept": ""}
+
+
 @pytest.mark.parametrize("tags", [[{"Key": "AWS:reserved"}], [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}]])
 def test_tags_given_at_creation_are_held_to_the_same_rules(tags: list[dict[str, str]]) -> None:
     world = World()

@@ -1,0 +1,1 @@
+"""The canary against the sandbox, in the part of AWS."""

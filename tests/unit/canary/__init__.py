@@ -1,0 +1,1 @@
+"""The canary's pure parts."""
