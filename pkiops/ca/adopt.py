@@ -17,7 +17,6 @@ from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.details import Details, certificate_facts
 from pkiops.ca.drift import certificate_changes, immutable_changes
-from pkiops.ca.import_chain import declared_findings
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
 from pkiops.ca.settle import settled
@@ -142,13 +141,12 @@ class Adoption:
         source = f"the chain of {found.reference}"
         chain = [load_certificate(der, source) for der in self.backend.authority_chain(found.reference)]
         verify_ca_chain(chain, at=found.not_before)
-        own = certificate_facts(chain[0].public_bytes(Encoding.DER))
+        own = certificate_facts(*(one.public_bytes(Encoding.DER) for one in chain))
         changes = [*certificate_changes(self.wanted, Details(own))]
         if self.wanted.sha256 is not None and own.sha256 != self.wanted.sha256:
             changes.append(Change("sha256", own.sha256, self.wanted.sha256))
         if self.wanted.outside and len(chain) > 1:
-            odd = declared_findings(chain[1:], self.wanted.outside)
-            return [*changes, *(Change("issuer", one.message, "another one") for one in odd)]
+            return changes
         issuer = self._issuer_fingerprint(observed)
         above = fingerprint(chain[1]) if len(chain) > 1 else "itself"
         if above != issuer:

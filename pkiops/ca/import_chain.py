@@ -56,7 +56,7 @@ def chain_findings(
     yield from _order(certificate, chain)
     for place, one in enumerate(chain):
         yield from _issuer(certificate, one, place, expected, at)
-    yield from declared_findings(chain, expected.outside)
+    yield from _declared(chain, expected.outside)
 
 
 def _root(chain: Sequence[x509.Certificate], *, signs_itself: bool) -> Iterator[ImportFinding]:
@@ -204,9 +204,7 @@ def _names(issuer: x509.Certificate, what: str, expected: Expected) -> Iterator[
         yield ImportFinding("import.issuer-names", message, remark=True)
 
 
-def declared_findings(
-    chain: Sequence[x509.Certificate], outside: Sequence[OutsideAuthority]
-) -> Iterator[ImportFinding]:
+def _declared(chain: Sequence[x509.Certificate], outside: Sequence[OutsideAuthority]) -> Iterator[ImportFinding]:
     """Whether the chain (not empty) is the one that the file declares, certificate by certificate."""
     if not outside:
         return

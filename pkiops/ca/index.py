@@ -79,10 +79,10 @@ class IndexPublisher:
         index = _readable(published)
         return {(one.label, one.generation): one.reference for one in index.authorities} if index else {}
 
-    def certificates(self, published: StoredObject | None) -> dict[str, bytes]:
-        """The CA certificates (DER) that the published index gives, by reference; makes no call."""
+    def chains(self, published: StoredObject | None) -> dict[str, tuple[bytes, ...]]:
+        """The CA certificates (DER) with those above them that the published index gives, by reference; makes no call."""
         index = _readable(published)
-        return {one.reference: one.chain[0] for one in index.authorities} if index else {}
+        return {one.reference: one.chain for one in index.authorities} if index else {}
 
     def publish(self, *, anew: bool = False) -> bool:
         """Bring the index to what exists; returns whether it was written. ``anew`` writes it though it names what exists: a chain may have changed.

@@ -26,7 +26,7 @@ from pkiops.ca.signing import (
 )
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InProgress, InputError, NotFound
+from pkiops.errors import GuardRefused, InProgress, InputError, NotFound, VerificationFailed
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
 from pkiops.progress import Progress
 from pkiops.x509.certificate import fingerprint, load_certificate, load_certificates, serial_hex
@@ -148,12 +148,13 @@ class Installation:
             if self.index.is_current(self.index.published(), observed):
                 return [same]
             return [same, Action(ActionKind.UPDATE, index, "does not name the authorities that exist")]
-        changes = _changes(tuple(load_certificate(der, found.reference) for der in before), signed)
+        changes = _changes(_parsed(before, found.reference), signed)
         if not before:
             action = Action(ActionKind.ACTIVATE, where, f"signed by {self.wanted.issuer}", changes, warnings=remarks)
         else:
             reason = f"{found.reference} is {found.status.value} and has another certificate: its key and name stay"
-            action = Action(ActionKind.RENEW, where, reason, changes, warnings=(*remarks, *_renewal(before, signed)))
+            warnings = (*remarks, *_renewal(_parsed(before, found.reference), signed))
+            action = Action(ActionKind.RENEW, where, reason, changes, warnings=warnings)
         return [action, Action(ActionKind.UPDATE, index, "written anew, because authorities change")]
 
     def _installed(self, found: ObservedAuthority) -> tuple[bytes, ...]:
@@ -201,6 +202,18 @@ def _read(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
     return found
 
 
+def _parsed(chain: Sequence[bytes], reference: str) -> tuple[x509.Certificate, ...]:
+    """What the service says is installed.
+
+    Raises:
+        VerificationFailed: it cannot be read.
+    """
+    try:
+        return tuple(load_certificate(der, f"the certificate of {reference}") for der in chain)
+    except InputError as error:
+        raise VerificationFailed(error.message, code="ca.unreadable") from error
+
+
 def _changes(before: Sequence[x509.Certificate], signed: Signed) -> tuple[Change, ...]:
     after = (signed.certificate, *signed.chain)
     rows = [_facts(certificates) for certificates in (before, after)]
@@ -224,9 +237,9 @@ def _facts(certificates: Sequence[x509.Certificate]) -> dict[str, str]:
     }
 
 
-def _renewal(before: Sequence[bytes], signed: Signed) -> list[str]:
+def _renewal(before: Sequence[x509.Certificate], signed: Signed) -> list[str]:
     """What a renewal means for those who rely on the CA."""
-    own, root = load_certificate(before[0], "installed"), load_certificate(before[-1], "installed")
+    own, root = before[0], before[-1]
     warnings = [
         "certificates issued before stay valid: their issuer keeps its key; whoever pins the CA's own certificate needs the new one first"
     ]

@@ -390,7 +390,7 @@ def test_one_that_exists_below_the_root_is_adopted(active: Desk) -> None:
     client.untag_certificate_authority(CertificateAuthorityArn=arn, Tags=tags)
     active.edit("offline-root:\n", f"offline-root:\n    sha256: {'ab' * 32}\n")
     refused = active.run("ca", "adopt", "offline", "clients", arn, "--yes")
-    assert (refused.exit_code, f"the file pins {'ab' * 32}" in refused.stderr) == (9, True)
+    assert (refused.exit_code, f"the file says {'ab' * 32}" in refused.stderr) == (9, True)
     active.edit("ab" * 32, active.root.sha256)
     assert active.done("ca", "adopt", "offline", "clients", arn, "--yes").exit_code == 0
     assert active.run("ca", "plan", "offline", "--detailed-exitcode").exit_code == 0

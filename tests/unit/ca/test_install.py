@@ -304,6 +304,15 @@ def test_an_expired_one_is_renewed(desk: Desk) -> None:
     assert "is EXPIRED and has another certificate" in plan.actions[0].reason
 
 
+def test_an_installed_certificate_that_cannot_be_read_is_the_service_s_fault(desk: Desk) -> None:
+    signed = desk.signed()
+    desk.install(signed)
+    desk.backend.chain = (b"\x30\x00",)
+    with pytest.raises(VerificationFailed) as caught:
+        desk.installation.plan(desk.signed())
+    assert caught.value.code == "ca.unreadable"
+
+
 def test_remarks_are_shown_as_warnings(desk: Desk) -> None:
     plan = desk.installation.plan(desk.signed(days=700))
     assert any("and the file says 5y" in warning for warning in plan.actions[0].warnings)

@@ -101,6 +101,27 @@ def test_a_certificate_that_says_otherwise_needs_another_signature_and_no_new_ge
     assert [change.field for change in blocked.changes] == ["path length", "name constraints"]
 
 
+def test_a_certificate_of_another_signer_than_the_file_says_is_blocked() -> None:
+    (root,) = wanted().authorities[0].outside
+    sound = CertificateFacts(
+        "ab" * 32, 1, wanted().authorities[0].name_constraints, tuple(reversed(root.subject)), ("cd" * 32,)
+    )
+    reference = world().authorities[0].reference
+    assert made(replace(world(), details={reference: Details(sound)})).blocked == ()
+    other = replace(sound, issuer=(("2.5.4.3", "Somebody Else"),))
+    (blocked, _) = made(replace(world(), details={reference: Details(other)})).blocked
+    assert [(one.field, one.before) for one in blocked.changes] == [("issuer", "common_name=Somebody Else")]
+    longer = replace(sound, above=("cd" * 32, "ef" * 32))
+    (blocked, _) = made(replace(world(), details={reference: Details(longer)})).blocked
+    assert [one.field for one in blocked.changes] == ["CAs above it"]
+    pinned = replace(wanted().authorities[0], outside=(replace(root, sha256="ef" * 32),))
+    want = replace(wanted(), authorities=(pinned, wanted().authorities[1]))
+    (blocked, _) = plan(want, replace(world(), details={reference: Details(sound)}), Prices(), NOW).blocked
+    assert [(one.field, one.before, one.after) for one in blocked.changes] == [
+        ("sha256 of offline-root", "cd" * 32, "ef" * 32)
+    ]
+
+
 def test_what_waits_does_not_hide_a_failure() -> None:
     def fail(action: object) -> bool:
         raise InvalidState(str(action), code="test.fails")
