@@ -13,16 +13,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pkiops.ca.desired import OutsideAuthority
 from pkiops.ca.import_finding import Expected, ImportFinding
 from pkiops.ca.import_rules import import_findings, refuse_findings
-from pkiops.errors import VerificationFailed
+from pkiops.errors import InputError, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.duration import Duration
 from pkiops.x509.name_constraints import NO_CONSTRAINTS, constraints, encode_name_constraints
 from tests import builders
 from tests.builders import AT, Extra, Issued
+from tests.seeded import seeded
 
 NAME = "Example Test Clients CA G1"
 KEY = builders.key()
@@ -319,3 +322,30 @@ def test_everything_is_said_at_once() -> None:
     assert caught.value.message.count("\n") == 5
     assert [one["rule"] for one in caught.value.details["findings"]] == wrong(found)
     assert EXPECTED.name_constraints == NO_CONSTRAINTS
+
+
+FUZZED = tuple(
+    one.public_bytes(Encoding.DER)
+    for one in (own(extra=(limited(), eku(CODE), Extra(POINTS))), own(MIDDLE), MIDDLE.certificate, ROOT.certificate)
+)
+
+
+@seeded(300)
+@given(
+    which=st.integers(0, len(FUZZED) - 1),
+    changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4),
+    above=st.permutations(range(len(FUZZED))),
+)
+def test_whatever_can_be_read_is_judged(which: int, changes: list[tuple[int, int]], above: list[int]) -> None:
+    data = bytearray(FUZZED[which])
+    for place, value in changes:
+        data[place % len(data)] = value
+    try:
+        odd = load_certificate(bytes(data), "odd")
+    except InputError:
+        return
+    others = [load_certificate(FUZZED[number], "sound") for number in above[:3]]
+    declared = (OutsideAuthority(label="a", sha256="ab" * 32), OutsideAuthority(label="b", subject=(("2.5.4.3", "B"),)))
+    wide = replace(EXPECTED, names=(("dns", "x.example.com"), ("ip", "10.0.0.0/8")), outside=declared)
+    for certificate, chain in ((odd, others), (others[0], [odd, *others[1:]]), (odd, [odd])):
+        assert all(one.message for one in import_findings(certificate, chain, wide, at=AT))
