@@ -35,7 +35,13 @@ def pkiops(folder: Path) -> Any:
 def test_the_samples_are_sound(pkiops: Any) -> None:
     result = pkiops("validate")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["dev", "offline", "prod", "staging"]
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "dev",
+        "offline",
+        "prod",
+        "spread",
+        "staging",
+    ]
     assert "dev: ok (2 authorities, 1 profile, 1 bundle)" in result.stdout
 
 
@@ -87,6 +93,7 @@ def test_list_shows_broken_ones_too(pkiops: Any, folder: Path) -> None:
         "dev": "ok",
         "offline": "ok",
         "prod": "ok",
+        "spread": "ok",
         "staging": "ok",
     }
     assert "broken" in pkiops("list").stdout
