@@ -107,6 +107,7 @@ def install_command(
     from pkiops.ca.report import render_plan
     from pkiops.cli.ca_plans import show_applied
     from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, read_bounded
+    from pkiops.environment.homes import home_of
 
     own = read_bounded(certificate, MAX_CERTIFICATE_BYTES)
     signed = read_signed(own, read_bounded(chain, MAX_CHAIN_BYTES) if chain else None)
@@ -116,7 +117,7 @@ def install_command(
     plan = installation.plan(signed)
     if plan.pending:
         note_plan(render_plan(plan))
-        ask(f"Install this in account {factory.identity.account}?", yes=yes)
+        ask(f"Install this in {home_of(factory.environment, authority)}?", yes=yes)
     done = installation.apply(plan, signed, progress=progress_of(ctx))
     show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
     line = pin_line(wanted, signed)

@@ -382,6 +382,17 @@ def test_below_an_intermediate_of_another_company_and_with_a_ca_of_ours_below(de
     assert tree.index("company-root") < tree.index("company-issuing") < tree.index("clients (") < tree.index("below (")
 
 
+def test_one_that_lives_in_another_region(desk: Desk) -> None:
+    desk.edit("    issuer: offline-root ", "    backend: {region: us-east-1}\n    issuer: offline-root ")
+    desk.done("ca", "apply", "offline", "--yes")
+    desk.brought()
+    assert ":us-east-1:" in desk.done("ca", "csr", "offline", "clients").stdout
+    refused = desk.run("ca", "install", "offline", "clients", "clients.pem", "--chain", "chain.pem")
+    assert (refused.exit_code, "us-east-1" in refused.stderr) == (9, True)
+    assert desk.install().exit_code == 0
+    assert desk.run("ca", "plan", "offline", "--detailed-exitcode").exit_code == 0
+
+
 def test_one_that_exists_below_the_root_is_adopted(active: Desk) -> None:
     client = active.sandbox.client("acm-pca")
     (authority,) = client.list_certificate_authorities()["CertificateAuthorities"]

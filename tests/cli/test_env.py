@@ -162,7 +162,7 @@ def test_what_validate_leaves_out_is_told(pkiops: Any, folder: Path) -> None:
     (folder / "test.yml").write_text("x")
     result = pkiops("validate")
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 4
+    assert len(result.stdout.splitlines()) == 5
     assert "Prod.yaml is no environment" in result.stderr
     assert "test.yml is no environment" in result.stderr
 
