@@ -30,8 +30,9 @@ def salvage(value: Mapping[str, Any], bad: Iterable[KeyPath], stem: str) -> dict
         "bundles": _sound(trust.get("bundles", {}) if isinstance(trust, dict) else None, ("trust", "bundles"), wrong),
     }
     known = _stand_in_roots(value.get("authorities"), wrong) | parts["authorities"]
+    outside = _outside(value.get("external_authorities"), wrong)
     authorities, lost = _with_issuers(known, value.get("authorities"))
-    if not any(authority.get("issuer") is None for authority in authorities.values()):
+    if not any(authority.get("issuer") in (None, *outside) for authority in authorities.values()):
         return None
     return {
         "schema": 1,
@@ -40,6 +41,7 @@ def salvage(value: Mapping[str, Any], bad: Iterable[KeyPath], stem: str) -> dict
         "ledger": value["ledger"] if "ledger" in value and "ledger" not in broken else _LEDGER,
         "publication": value["publication"] if "publication" in value and "publication" not in broken else _PUBLICATION,
         "authorities": authorities,
+        "external_authorities": outside,
         "profiles": {name: p for name, p in parts["profiles"].items() if p.get("authority") not in lost},
         "trust": {
             "bundles": {n: b for n, b in parts["bundles"].items() if not lost.intersection(b.get("anchors", ()))}
@@ -64,6 +66,15 @@ def _stand_in_roots(declared: object, wrong: list[KeyPath]) -> dict[str, Any]:
         for label, entry in declared.items()
         if isinstance(entry, dict) and "issuer" not in entry and ("authorities", label) not in wrong
     }
+
+
+def _outside(declared: object, wrong: list[KeyPath]) -> dict[str, Any]:
+    """The authorities that are kept elsewhere, each broken one replaced by a sound one of that name."""
+    if not isinstance(declared, dict):
+        return {}
+    sound = _sound(declared, ("external_authorities",), wrong)
+    labels = [label for label in declared if ("external_authorities", label) not in wrong]
+    return {label: sound.get(label, {"sha256": f"{number:064x}"}) for number, label in enumerate(labels)}
 
 
 def _with_issuers(sound: dict[str, Any], declared: object) -> tuple[dict[str, Any], set[str]]:
