@@ -186,9 +186,5 @@ def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
         name_constraints=name_constraints(environment, label),
         policy=authority.policy,
         acm_permission=authority.acm_permission,
-        lets_in=outsiders(authority.policy or {}, _account(environment, authority)),
+        lets_in=outsiders(authority.policy or {}, home_of(environment, label).account),
     )
-
-
-def _account(environment: Environment, authority: Authority) -> str:
-    return (authority.backend.account if authority.backend else None) or environment.backend.account
