@@ -218,7 +218,7 @@ def _desired_authority(environment: Environment, label: str, path_length: int | 
         policy=authority.policy,
         acm_permission=authority.acm_permission,
         outside=_outside(environment, label) if is_external(environment, authority.issuer) else (),
-        lets_in=outsiders(authority.policy or {}, _account(environment, authority)),
+        lets_in=outsiders(authority.policy or {}, home_of(environment, label).account),
     )
 
 
@@ -234,7 +234,3 @@ def _outside(environment: Environment, label: str) -> tuple[OutsideAuthority, ..
             )
         )
     return tuple(made)
-
-
-def _account(environment: Environment, authority: Authority) -> str:
-    return (authority.backend.account if authority.backend else None) or environment.backend.account

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pkiops.environment.finding import KeyPath
+from pkiops.environment.models import Persona
+from pkiops.homes import partition_of
 
 _BACKEND = {"type": "aws-private-ca", "region": "eu-west-1", "account": "000000000000"}
 _LEDGER = {"type": "sqlite", "path": "ledger.db"}
@@ -34,10 +36,12 @@ def salvage(value: Mapping[str, Any], bad: Iterable[KeyPath], stem: str) -> dict
     authorities, lost = _with_issuers(known, value.get("authorities"))
     if not any(authority.get("issuer") in (None, *outside) for authority in authorities.values()):
         return None
+    backend = value["backend"] if "backend" in value and "backend" not in broken else _BACKEND
     return {
         "schema": 1,
         "environment": stem if "environment" in broken or "environment" not in value else value["environment"],
-        "backend": value["backend"] if "backend" in value and "backend" not in broken else _BACKEND,
+        "backend": backend,
+        "access": _access(backend) if "access" in broken or "backend" in broken else value.get("access", {}),
         "ledger": value["ledger"] if "ledger" in value and "ledger" not in broken else _LEDGER,
         "publication": value["publication"] if "publication" in value and "publication" not in broken else _PUBLICATION,
         "authorities": authorities,
@@ -55,6 +59,12 @@ def _sound(entries: object, path: KeyPath, wrong: list[KeyPath]) -> dict[str, An
         return {}
     touched = {bad[len(path)] for bad in wrong if len(bad) > len(path) and bad[: len(path)] == path}
     return {name: entry for name, entry in entries.items() if name not in touched and isinstance(entry, dict)}
+
+
+def _access(backend: Mapping[str, Any]) -> dict[str, str]:
+    """A role for every persona, so that homes which name one of their own are not told that nobody is known to be it."""
+    root = f"arn:{partition_of(backend['region'])}:iam::{backend['account']}:role/"
+    return {persona.value: root + persona.value for persona in Persona}
 
 
 def _stand_in_roots(declared: object, wrong: list[KeyPath]) -> dict[str, Any]:
