@@ -113,7 +113,8 @@ def apply_command(
         note_plan(render_plan(plan))
     refuse_blocked(plan)
     if plan.pending:
-        ask(f"Apply this to account {factory.identity.account}?", yes=yes)
+        accounts = factory.accounts
+        ask(f"Apply this to account{'s' * (len(accounts) > 1)} {' and '.join(accounts)}?", yes=yes)
     done = hierarchy.apply(plan, progress=progress_of(ctx))
     show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
     if plan.pending and format_ is Format.TEXT:

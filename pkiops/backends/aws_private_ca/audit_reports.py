@@ -58,9 +58,9 @@ class AuditReports(Calls):
         prefix = f"audit-report/{shapes.authority_id(reference)}/"
         with translated("ListObjectsV2", f"s3://{bucket}/{prefix}"):
             pages = (
-                self._clients.s3()
+                self._publication.s3()
                 .get_paginator("list_objects_v2")
-                .paginate(Bucket=bucket, Prefix=prefix, ExpectedBucketOwner=self._clients.access.account)
+                .paginate(Bucket=bucket, Prefix=prefix, ExpectedBucketOwner=self._publication.access.account)
             )
             found = [(one["LastModified"], one["Key"]) for page in pages for one in page.get("Contents", [])]
         names = [match[1] for _, key in sorted(found, reverse=True) if (match := _REPORT_KEY.fullmatch(key))]
@@ -77,8 +77,8 @@ class AuditReports(Calls):
     def read_audit_report(self, report: AuditReport) -> Iterator[bytes]:
         """The report in pieces of a mebibyte (s3:GetObject)."""
         with translated("GetObject", report.where):
-            body = self._clients.s3().get_object(
-                Bucket=report.bucket, Key=report.key, ExpectedBucketOwner=self._clients.access.account
+            body = self._publication.s3().get_object(
+                Bucket=report.bucket, Key=report.key, ExpectedBucketOwner=self._publication.access.account
             )["Body"]
             while piece := body.read(_PIECE_BYTES):
                 yield piece

@@ -71,7 +71,7 @@ WRONG = [
     ("backend: {account: '444455556666'}", "backend.role_arn", "env.account", "add role_arn"),
     ("backend: {role_arn: 'arn:aws:iam::444455556666:role/x'}", "backend.role_arn", "env.account", "another account"),
     ("backend: {region: cn-north-1}", "backend.region", "env.region", "partition"),
-    ("backend: {endpoint_urls: {}}", "backend.endpoint_urls", "env.unknown-key", "region, account or role_arn"),
+    ("backend: {endpoint_urls: {}}", "backend.endpoint_urls", "env.unknown-key", "region, account, role_arn or access"),
     ("renew_from: '2026-02-30'", "renew_from", "env.date", "no such day"),
     ("renew_from: '2026'", "renew_from", "env.value", "2026-11-25"),
     ("name_constraints: {}", "name_constraints", "env.name-constraints", "constrains nothing"),
