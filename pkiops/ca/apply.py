@@ -32,7 +32,7 @@ from pkiops.backends.interface import (
 )
 from pkiops.backends.prices import HasPrices
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
-from pkiops.ca.claims import Claims, inputs_digest, shown_caller
+from pkiops.ca.claims import Claims, inputs_digest, shown_caller, untagged
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_authority, desired_state
 from pkiops.ca.drift import same_subject, subject_text
 from pkiops.ca.index import IndexPublisher
@@ -194,7 +194,7 @@ class Hierarchy:
         began = self.clock.monotonic()
         hold = claims.take(wanted, self._digest(wanted))
         # somebody may have been faster; and looking may have taken longer than the claim holds
-        while self._find(wanted, hold.made) is None:
+        while self._identified(existing := self._look(wanted, hold.made), wanted) is None:
             if not claims.is_held(hold):
                 hold = claims.take(wanted, self._digest(wanted))
                 continue
@@ -209,6 +209,9 @@ class Hierarchy:
             break
         else:
             return False
+        if any(one.reference == reference for one in existing):
+            # within five minutes the service answers the same call with the same CA, whatever has been done to it since
+            raise untagged(self.environment.environment, wanted, hold.claim, reference)
         claims.fulfil(hold, reference)
         created = self.backend.describe_authority(reference)
         if not same_subject(wanted.request, created):
@@ -220,7 +223,7 @@ class Hierarchy:
         return True
 
     def _activate(self, wanted: DesiredAuthority) -> bool:
-        authority = self._require(wanted)
+        authority = self._made(wanted)
         if authority.status is AuthorityStatus.ACTIVE:
             return False
         csr_der = self.backend.authority_csr(authority.reference)
@@ -315,14 +318,31 @@ class Hierarchy:
                     details={"caller": claim.caller, "reference": claim.reference},
                 )
 
-    def _find(self, wanted: DesiredAuthority, made: str | None) -> ObservedAuthority | None:
-        """The CA of an authority that is about to be created; ``made`` is one that its claim names."""
+    def _look(self, wanted: DesiredAuthority, made: str | None) -> tuple[ObservedAuthority, ...]:
+        """What exists, for an authority that is about to be created; ``made`` is one that its claim names."""
         index = self.index()
         named = index.named(index.published())
         if made:
             named[wanted.label, wanted.generation] = made
-        observed = settled([wanted], self.backend, self.backend.list_authorities(), named=named, exact=True)
+        return settled([wanted], self.backend, self.backend.list_authorities(), named=named, exact=True)
+
+    def _identified(self, observed: Sequence[ObservedAuthority], wanted: DesiredAuthority) -> ObservedAuthority | None:
         return find_authority(observed, self.environment.environment, wanted.label, wanted.generation)
+
+    def _made(self, wanted: DesiredAuthority) -> ObservedAuthority:
+        """The authority that was created; one whose creation failed cannot be asked for its tags any more."""
+        observed = settled([wanted], self.backend, self.backend.list_authorities(), exact=True)
+        environment = self.environment.environment
+        if self._identified(observed, wanted) is None:
+            for one in observed:
+                if one.status is AuthorityStatus.FAILED and not one.tags and same_subject(wanted.request, one):
+                    raise InvalidState(
+                        f"{wanted.label} was created, but the service could not complete it: {one.reference} is FAILED",
+                        hint=f"delete it (aws acm-pca delete-certificate-authority), then run pkiops ca apply {environment}",
+                        code="ca.failed",
+                        details={"reference": one.reference},
+                    )
+        return require_authority(observed, environment, wanted.label, wanted.generation)
 
     def _require(self, wanted: DesiredAuthority) -> ObservedAuthority:
         observed = settled([wanted], self.backend, self.backend.list_authorities(), exact=True)

@@ -19,7 +19,7 @@ from pkiops.backends.interface import (
 )
 from pkiops.ca.holdings import crl_holdings, trust_holdings
 from pkiops.environment import models
-from pkiops.environment.hierarchy import effective_path_length, issuers_first
+from pkiops.environment.hierarchy import effective_path_length, effective_path_lengths, issuers_first
 from pkiops.environment.homes import default_home, home_of
 from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
 from pkiops.environment.name_constraints import name_constraints
@@ -116,7 +116,7 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
                 ),
             ),
         ),
-        authorities=tuple(desired_authority(environment, label) for label in issuers_first(environment)),
+        authorities=desired_authorities(environment),
         home=default_home(environment),
     )
 
@@ -154,8 +154,18 @@ def _access(given: models.InformationAccess) -> InformationAccess:
     return InformationAccess(ACCESS_METHODS.get(method, method), form, given[form])
 
 
+def desired_authorities(environment: Environment) -> tuple[DesiredAuthority, ...]:
+    """What an environment file asks for as authorities, issuers first."""
+    lengths = effective_path_lengths(environment)
+    return tuple(_desired_authority(environment, label, lengths[label]) for label in issuers_first(environment))
+
+
 def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
     """What an environment file asks for as one of its authorities."""
+    return _desired_authority(environment, label, effective_path_length(environment, label))
+
+
+def _desired_authority(environment: Environment, label: str, path_length: int | None) -> DesiredAuthority:
     authority = environment.authorities[label]
     standard = authority.key_storage_security_standard
     request = AuthorityRequest(
@@ -182,7 +192,7 @@ def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
         generation=authority.generation,
         request=request,
         validity=authority.validity,
-        path_length=effective_path_length(environment, label),
+        path_length=path_length,
         sha256=authority.sha256,
         arn=authority.arn,
         enabled=authority.enabled,

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
-from pkiops.ca.desired import desired_authority
+from pkiops.ca.desired import desired_authorities
 from pkiops.ca.homes import left_behind
 from pkiops.ca.settle import settled
 from pkiops.environment.index import (
@@ -100,7 +101,7 @@ class IndexPublisher:
         for _ in range(_ATTEMPTS):
             published = self.published()
             observed = settled(
-                [desired_authority(self.environment, label) for label in self.environment.authorities],
+                desired_authorities(self.environment),
                 self.backend,
                 self.backend.list_authorities(),
                 named=self.named(published),
@@ -156,10 +157,14 @@ class IndexPublisher:
 
 
 def _readable(published: StoredObject | None) -> AuthorityIndex | None:
-    if published is None:
-        return None
+    return _decoded(published.data) if published is not None else None
+
+
+@lru_cache(maxsize=2)
+def _decoded(data: bytes) -> AuthorityIndex | None:
+    """An index, asked for several times in each look at what exists."""
     try:
-        return decode_index(published.data)
+        return decode_index(data)
     except VerificationFailed:
         return None
 

@@ -23,9 +23,8 @@ _WRITING = ("s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketL
 
 
 class CrlBucket(Issuance):
-    """CRLs that the service publishes itself (PublishesOwnCrls, PublishesCrlsInParts).
-
-    ``writers`` are other homes with CAs that publish in the same bucket.
+    """CRLs that the service publishes itself (PublishesOwnCrls, PublishesCrlsInParts). ``writers`` are other homes with CAs that publish in the
+    same bucket.
     """
 
     _writers: Mapping[Home, Sequence[str]] = MappingProxyType({})

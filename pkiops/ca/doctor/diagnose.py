@@ -66,7 +66,10 @@ def _access(world: World, now: datetime) -> Iterator[Finding]:
     del now
     hint = f"pkiops env iam-policy {world.environment.environment} --persona auditor prints what it takes to look at everything"
     for where, why in world.unread.items():
-        yield finding("access.denied", where, why, hint)
+        if where in world.failed:
+            yield finding("access.failed", where, why, "run it again, and see what the service's status page says")
+        else:
+            yield finding("access.denied", where, why, hint)
 
 
 def _buckets(world: World, now: datetime) -> Iterator[Finding]:
