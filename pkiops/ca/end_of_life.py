@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pkiops.backends.auditing import AuditReport
-from pkiops.backends.interface import AuthorityStatus
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.backends.prices import HasPrices
 from pkiops.ca.target import Target
 from pkiops.environment.hierarchy import children
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState
+from pkiops.homes import home_of_reference
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 # in these a CA is gone at once when it is deleted (RestoreCertificateAuthority, User Guide "Deleting your private CA")
@@ -182,7 +183,7 @@ def delete_plan(
         f"{one.reference} is {one.status.value}",
         tuple(changes),
         irreversible=True,
-        monthly_cost_usd=0.0 if one.status in _FREE else -prices.monthly_cost_usd(one.usage_mode),
+        monthly_cost_usd=0.0 if one.status in _FREE else -_usd(prices, one),
         warnings=tuple(warnings),
         live_certificates=issued.live if one.status in WAS_IN_USE else None,
     )
@@ -220,10 +221,16 @@ def restore_plan(target: Target, prices: HasPrices, now: datetime) -> Plan:
         ActionKind.RESTORE,
         target.address,
         f"{one.reference} is DELETED{_until(one.restorable_until)}",
-        monthly_cost_usd=prices.monthly_cost_usd(one.usage_mode),
+        monthly_cost_usd=_usd(prices, one),
         warnings=warnings,
     )
     return Plan(target.environment, (action, _index(target)))
+
+
+def _usd(prices: HasPrices, one: ObservedAuthority) -> float:
+    """What a CA costs a month, where it is."""
+    home = home_of_reference(one.reference)
+    return prices.monthly_cost_usd(one.usage_mode, home.region if home else None)
 
 
 def _index(target: Target) -> Action:

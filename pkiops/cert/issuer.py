@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pkiops.backends.identity import Identities, confirmed_identity, require_authority
+from pkiops.backends.identity import confirmed_identity, find_authority, require_authority
 from pkiops.backends.interface import (
     AuthorityStatus,
     IssuesCertificates,
@@ -27,7 +27,7 @@ from pkiops.environment.hierarchy import chain as labels_upwards
 from pkiops.environment.hierarchy import declaration, is_external
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import CrlType, Environment
-from pkiops.errors import GuardRefused, InvalidState, NotSupported, VerificationFailed
+from pkiops.errors import BackendError, GuardRefused, InvalidState, NotSupported, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
 from pkiops.x509.present import present_chains
@@ -168,12 +168,17 @@ def _present_chain(
     environment: Environment, backend: ReadsAuthorities, label: str, encoded: tuple[bytes, ...]
 ) -> tuple[bytes, ...]:
     """The chain over the certificates that the CAs above have now: the service keeps the one of when this CA's was installed."""
-    identities = Identities(backend.list_authorities(), environment.environment)
     chains = [encoded]
     for name in labels_upwards(environment, label)[1:]:
-        above = identities.find(name, environment.authorities[name].generation)
-        if above is not None and above.not_after is not None:
-            chains.append(backend.authority_chain(above.reference))
+        reader = reader_at(backend, home_of(environment, name))
+        try:
+            observed = reader.list_authorities()
+            above = find_authority(observed, environment.environment, name, environment.authorities[name].generation)
+            if above is not None and above.not_after is not None:
+                chains.append(reader.authority_chain(above.reference))
+        except BackendError:
+            # who issues may have no rights there: then it stays as it is, and the pin says so
+            continue
     return present_chains(chains)[0]
 
 

@@ -91,7 +91,7 @@ def delete_command(  # noqa: PLR0917 - options of the command line
     look = deletion.look()
     announce(look.plan)
     if look.plan.pending:
-        ask(f"Delete this CA of account {factory.identity.account}?", yes=yes)
+        ask(f"Delete {look.target.address} ({look.target.authority.reference})?", yes=yes)
     done = deletion.apply(look, progress=progress_of(ctx))
     facts = looked_at(lambda: deleted(factory.backend, look, deletion.folder_of(look.target)))
     show_done("ca-delete", look.plan, done, factory.clock.now(), facts, as_json=format_ is Format.JSON)
@@ -118,7 +118,7 @@ def restore_command(
     plan = restoration.plan()
     announce(plan)
     if plan.pending:
-        ask(f"Restore this CA of account {factory.identity.account}?", yes=yes)
+        ask(f"Restore {plan.actions[0].address}?", yes=yes)
     done = restoration.apply(plan, progress=progress_of(ctx))
     facts = looked_at(lambda: restored(restoration.target()))
     show_done("ca-restore", plan, done, factory.clock.now(), facts, as_json=format_ is Format.JSON)
@@ -142,7 +142,7 @@ def renew_command(
     plan = renewal.plan()
     announce(plan)
     if plan.pending:
-        ask(f"Renew this CA of account {factory.identity.account}?", yes=yes)
+        ask(f"Renew {plan.actions[0].address}?", yes=yes)
     done = renewal.apply(plan, progress=progress_of(ctx))
     facts = looked_at(lambda: {"sha256": renewal.sha256()})
     if done and facts:
@@ -169,7 +169,7 @@ def _switch(
     plan = switch.plan()
     announce(plan)
     if plan.pending:
-        ask(f"{'Enable' if enabled else 'Disable'} this CA of account {factory.identity.account}?", yes=yes)
+        ask(f"{'Enable' if enabled else 'Disable'} {plan.actions[0].address}?", yes=yes)
     done = switch.apply(plan, progress=progress_of(ctx))
     kind = "ca-enable" if enabled else "ca-disable"
     show_done(kind, plan, done, factory.clock.now(), {}, as_json=format_ is Format.JSON)

@@ -126,6 +126,7 @@ def arguments(signature: inspect.Signature) -> dict[str, Any]:
         "AuthorityCertificateRequest": AuthorityCertificateRequest(**{**_fields(SIGNING), "issuer": arn(B)}),
         "IssuanceRequest": type("Request", (), {"authority": arn(B)})(),
         "ObservedAuthority": observed(B, 1),
+        "AuditReport": AuditReport(authority=arn(B), bucket="b", key="k", created_at=NOW),
     }
     return {
         name: annotations.get(str(one.annotation), GIVEN.get(name))
