@@ -21,6 +21,7 @@ import ipaddress
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,7 @@ class AwsClients:
         clock: calls wait by it.
         randomness: spreads repeats.
         progress: is told what takes long.
+        base: the clients of another account or region, whose caller assumes the role; with the same role, or none, the two share credentials.
     """
 
     def __init__(
@@ -176,12 +178,15 @@ class AwsClients:
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         progress: Progress | None = None,
+        base: AwsClients | None = None,
     ) -> None:
         self.access = access
         self._follow = follow
         self.progress: Progress = progress or NoProgress()
         self._pacing = Pacing(clock or SystemClock(), randomness or SystemRandomness(), self.progress)
-        self._lock = threading.RLock()
+        self._base = base
+        # sessions are shared with the base's clients, and only one thread at a time makes clients of a session
+        self._lock: AbstractContextManager[Any] = base._lock if base else threading.RLock()
         self._clients: dict[str, Any] = {}
         self._session: Session | None = None
 
@@ -224,10 +229,16 @@ class AwsClients:
 
     def _make_session(self) -> Session:
         if self._session is None:
-            base = self._new_session()
-            if self.access.sandbox:
-                base.set_credentials("sandbox", "sandbox")  # the sandbox takes anything
-            self._session = self._assume(base) if self.access.role_arn else base
+            role = self.access.role_arn
+            if self._base is not None:
+                caller = self._base._make_session()
+                shared = role is None or role == self._base.access.role_arn
+                self._session = caller if shared else self._assume(self._base, caller)
+            else:
+                caller = self._new_session()
+                if self.access.sandbox:
+                    caller.set_credentials("sandbox", "sandbox")  # the sandbox takes anything
+                self._session = self._assume(self, caller) if role else caller
         return self._session
 
     def _new_session(self) -> Session:
@@ -236,10 +247,11 @@ class AwsClients:
         session.set_config_variable("region", self.access.region)
         return session
 
-    def _assume(self, base: Session) -> Session:
+    def _assume(self, asker: AwsClients, caller_session: Session) -> Session:
+        """A session of the role, asked for in the region of ``asker``: its endpoints are that region's."""
         role = str(self.access.role_arn)
-        sts: STSClient = self._make_client(base, "sts")
-        with translated("GetCallerIdentity", f"account {self.access.account}"):
+        sts: STSClient = asker._make_client(caller_session, "sts")
+        with translated("GetCallerIdentity", f"account {asker.access.account}"):
             caller = sts.get_caller_identity()["Arn"]
         with translated("AssumeRole", role):
             credentials = sts.assume_role(RoleArn=role, RoleSessionName=_session_name(caller))["Credentials"]
@@ -255,7 +267,9 @@ class AwsClients:
         if url and _is_loopback(url):
             settings["proxies"] = {}
         with translated(f"client {service}", self.access.region):
-            client = session.create_client(service, endpoint_url=url, config=Config(**settings))
+            client = session.create_client(
+                service, region_name=self.access.region, endpoint_url=url, config=Config(**settings)
+            )
         self._pacing.attach(client, service, **_BRIEFLY.get(service, {}))
         if url and self._follow:
             client.meta.events.register("after-call", self._read_date)
@@ -353,11 +367,5 @@ def _is_loopback(url: str) -> bool:
 
 def _session_name(caller: str) -> str:
     """The name of a role session that says who assumed it: CloudTrail and the ledger show it (sts:AssumeRole, at most 64 characters)."""
-    return ("pkiops-" + re.sub(r"[^A-Za-z0-9+=,.@_-]", "-", caller.rpartition("/")[2] or caller))[:64]
-
-
-def partition_of(region: str) -> str:
-    """The partition of a region: ``aws``, ``aws-cn`` or ``aws-us-gov``."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    who = (caller.rpartition("/")[2] or caller).removeprefix("pkiops-")  # a role that was assumed by us already
+    return ("pkiops-" + re.sub(r"[^A-Za-z0-9+=,.@_-]", "-", who))[:64]

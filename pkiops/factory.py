@@ -7,26 +7,31 @@ nothing is made before it is used. Use cases never import it; commands do.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkiops.clock import Clock, Randomness, ServerClock, SystemClock, SystemRandomness
 from pkiops.environment.endpoints import endpoint_problem, is_foreign
+from pkiops.environment.homes import Roles, homes_of, persona_of
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InputError
+from pkiops.errors import BackendError, GuardRefused, InputError
 from pkiops.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from pkiops.aws import AwsClients, CallerIdentity
     from pkiops.backends.aws_private_ca import AwsPrivateCa
     from pkiops.backends.prices import Prices
+    from pkiops.backends.routed import RoutedAuthorities
+    from pkiops.homes import Home
     from pkiops.ledger.interface import Entry, Ledger
     from pkiops.stores.interface import Store
     from pkiops.stores.s3_buckets import S3Buckets
 
 SANDBOX_URL = "http://127.0.0.1:4599"
+_AT_ONCE = 8  # homes asked for who we are there
 _SERVICES = ("acm-pca", "s3", "sts", "iam", "resourcegroupstaggingapi")
 # what AWS calls a service in AWS_ENDPOINT_URL_..., where that is not its name in upper case
 _VARIABLES = {"resourcegroupstaggingapi": "RESOURCE_GROUPS_TAGGING_API"}
@@ -71,19 +76,46 @@ class Factory:
         self._server_clock = ServerClock(system) if self._endpoints else None
         self.clock: Clock = self._server_clock or system
         self.randomness: Randomness = randomness or SystemRandomness()
+        self._lock = threading.RLock()
+        self._clients: dict[Home, AwsClients] = {}
+        self._checked: set[Home] = set()
+
+    @cached_property
+    def homes(self) -> tuple[Home, ...]:
+        """Where the environment's authorities are, that of ``backend`` first."""
+        return tuple(self._roles)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts of these homes, that of ``backend`` first."""
+        return tuple(dict.fromkeys(home.account for home in self.homes))
+
+    @cached_property
+    def _roles(self) -> Mapping[Home, Roles]:
+        return homes_of(self.environment)
 
     @cached_property
     def clients(self) -> AwsClients:
-        """AWS clients of the environment's account and region."""
+        """AWS clients of the environment's account and region: its buckets are there, and its authorities unless they say otherwise."""
+        return self._make_clients(self.homes[0], base=None)
+
+    def clients_at(self, home: Home) -> AwsClients:
+        """AWS clients of one of the environment's homes, by its own role."""
+        with self._lock:
+            if home not in self._clients:
+                is_default = home == self.homes[0]
+                self._clients[home] = self.clients if is_default else self._make_clients(home, base=self.clients)
+            return self._clients[home]
+
+    def _make_clients(self, home: Home, base: AwsClients | None) -> AwsClients:
         from pkiops.aws import AwsAccess, AwsClients
 
-        backend = self.environment.backend
         access = AwsAccess(
-            region=backend.region,
-            account=backend.account,
-            role_arn=backend.role_arn,
+            region=home.region,
+            account=home.account,
+            role_arn=self._role_at(home),
             endpoint_urls=self._endpoints,
-            sandbox=backend.sandbox,
+            sandbox=self.environment.backend.sandbox,
         )
         return AwsClients(
             access,
@@ -91,15 +123,33 @@ class Factory:
             clock=self.clock,
             randomness=self.randomness,
             progress=self.progress,
+            base=base,
         )
 
+    def _role_at(self, home: Home) -> str | None:
+        roles = self._roles[home]
+        # who calls is asked for only where it makes a difference
+        return roles.of(persona_of(self.environment, self.identity.arn)) if roles.personas else roles.general
+
     @cached_property
-    def backend(self) -> AwsPrivateCa:
-        """The certificate authorities."""
+    def backend(self) -> AwsPrivateCa | RoutedAuthorities:
+        """The certificate authorities, wherever they are."""
+        if len(self.homes) == 1:
+            return self._backend_at(self.homes[0])
+        from pkiops.backends.routed import RoutedAuthorities
+
+        return RoutedAuthorities({home: partial(self._backend_at, home) for home in self.homes})
+
+    def _backend_at(self, home: Home) -> AwsPrivateCa:
         from pkiops.backends.aws_private_ca import AwsPrivateCa
 
         prices = None if self._prices is None else _prices_of(self._prices)
-        return AwsPrivateCa(self.clients, self.clock, prices)
+        if home == self.homes[0]:
+            writers = {there: roles.keepers for there, roles in self._roles.items()}
+            return AwsPrivateCa(self.clients, self.clock, prices, writers=writers)
+        # before anything is asked or changed there, whatever the command
+        self.check_home(home)
+        return AwsPrivateCa(self.clients_at(home), self.clock, prices, publication=self.clients)
 
     @cached_property
     def buckets(self) -> S3Buckets:
@@ -148,21 +198,54 @@ class Factory:
         """The ARN of the caller."""
         return self.identity.arn
 
-    def check_account(self) -> None:
+    def check_account(self, *, everywhere: bool = True) -> None:
         """Refuse to work against any account but the file's.
+
+        Args:
+            everywhere: look at every home now; False leaves all but the first to their first use.
 
         Raises:
             GuardRefused: the caller belongs to another account.
             BackendError: the caller cannot be asked for.
         """
-        wanted = self.environment.backend.account
-        if self.identity.account != wanted:
+        self.check_home(self.homes[0])
+        others = self.homes[1:] if everywhere else ()
+        if others:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(others))) as pool:
+                list(pool.map(self.check_home, others))
+
+    def check_home(self, home: Home) -> None:
+        """Refuse to work in a home with the credentials of another account; asked once.
+
+        Raises:
+            GuardRefused: the caller there belongs to another account.
+            BackendError: the caller cannot be asked for.
+        """
+        with self._lock:
+            if home in self._checked:
+                return
+        is_default = home == self.homes[0]
+        try:
+            identity = self.identity if is_default else self.clients_at(home).caller_identity()
+        except BackendError as error:
+            if not is_default:
+                error.message = f"{home}: {error.message}"
+                error.details["home"] = {"account": home.account, "region": home.region}
+            raise
+        if identity.account != home.account:
+            where = "belongs to" if is_default else "has authorities in"
+            key = "backend.account" if is_default else "account and role_arn of these authorities' backend"
             raise GuardRefused(
-                f"environment {self.environment.environment} belongs to account {wanted}, "
-                f"but the caller {self.identity.arn} is of account {self.identity.account}",
-                hint="switch to credentials of that account, or correct backend.account in the file",
+                f"environment {self.environment.environment} {where} account {home.account}, "
+                f"but the caller {identity.arn} is of account {identity.account}",
+                hint=f"switch to credentials of that account, or correct {key} in the file",
                 code="guard.account",
+                details={"account": home.account, "region": home.region, "caller": identity.arn},
             )
+        with self._lock:
+            self._checked.add(home)
 
     def notices(self) -> tuple[str, ...]:
         """What the person at the keyboard should know about where calls go."""

@@ -73,18 +73,29 @@ class Unmanaged:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a plan acts; ``role_arn`` is what is assumed for it, ``endpoint_urls`` what the file puts in the place of AWS's own."""
+class Site:
+    """An account and region with the roles that may be assumed there."""
 
     account: str
     region: str
-    role_arn: str | None = None
+    role_arns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        through = f", through role {' or '.join(self.role_arns)}" if self.role_arns else ""
+        return f"account {self.account}, {self.region}{through}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a plan acts: the sites, the default first; ``endpoint_urls`` are what the file puts in the place of AWS's own."""
+
+    sites: tuple[Site, ...]
     endpoint_urls: tuple[tuple[str, str], ...] = ()
     sandbox: bool = False
 
     def __str__(self) -> str:
-        parts = [*(["the sandbox"] if self.sandbox else []), f"account {self.account}", self.region]
-        parts += [f"through role {self.role_arn}"] if self.role_arn else []
+        sites = "; ".join(str(site) for site in self.sites)
+        parts = [*(["the sandbox"] if self.sandbox else []), sites]
         return ", ".join([*parts, *(f"{service} at {url}" for service, url in self.endpoint_urls)])
 
 
@@ -121,7 +132,9 @@ class Plan:
         actions = [_action_json(action) for action in self.actions]
         for action in actions:
             del action["live_certificates"]
-        place = [self.place.account, self.place.region, self.place.sandbox] if self.place else None
+        place = (
+            [*([site.account, site.region] for site in self.place.sites), self.place.sandbox] if self.place else None
+        )
         canonical = json.dumps([self.environment, place, actions], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pkiops.backends.aws_private_ca.backend import AwsPrivateCa
 from pkiops.backends.interface import AuthorityCertificateRequest
+from pkiops.backends.routed import RoutedAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
 from pkiops.clock import ManualClock, SystemClock
 from pkiops.environment.index import AuthorityIndex, IndexedAuthority, encode_index, index_digest, index_key
@@ -90,7 +91,9 @@ class Estate:
         index = encode_index(self._index(environment))
         factory.trust_store.put(index_key(environment.environment), index, content_type="application/json")
 
-    def _make(self, backend: AwsPrivateCa, desired: Desired, wanted: DesiredAuthority) -> tuple[str, tuple[bytes, ...]]:
+    def _make(
+        self, backend: AwsPrivateCa | RoutedAuthorities, desired: Desired, wanted: DesiredAuthority
+    ) -> tuple[str, tuple[bytes, ...]]:
         reference = backend.create_authority(wanted.request)
         issuer, chain = self._made[wanted.issuer] if wanted.issuer else (reference, ())
         signer = next(one for one in desired.authorities if one.label == (wanted.issuer or wanted.label))

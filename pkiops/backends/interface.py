@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from pkiops.homes import Home
 from pkiops.x509.algorithms import KeyAlgorithm, SigningAlgorithm
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class AuthorityRequest:
     """A certificate authority to create. Its CRL configuration is part of the creating call.
 
     ``subject_attributes`` are (OID, value) in the order of the name; empty where the order is the service's, and ``subject`` says it all.
-    ``ocsp`` None leaves the responder as it is (off, when created), ``key_storage_security_standard`` None takes the region's default.
+    ``ocsp`` None leaves the responder as it is (off, when created), ``key_storage_security_standard`` None takes the region's default. ``home`` is
+    where it is made, None where the backend has one home only.
     """
 
     type: AuthorityType
@@ -105,6 +107,7 @@ class AuthorityRequest:
     csr_extensions: CsrExtensions = CsrExtensions()
     key_storage_security_standard: str | None = None
     ocsp: OcspSettings | None = None
+    home: Home | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,6 +239,27 @@ class ConfirmsTags(Protocol):
 
     def confirm_tags(self, authorities: Sequence[ObservedAuthority]) -> tuple[ObservedAuthority, ...]:
         """The same authorities in the same order, their tags confirmed; None where they cannot be read. May raise a BackendError."""
+
+
+@runtime_checkable
+class HasHomes(Protocol):
+    """Has certificate authorities in several accounts and regions."""
+
+    @property
+    def homes(self) -> tuple[Home, ...]:
+        """Where they are, the default first."""
+
+    def at_home(self, home: Home) -> ReadsAuthorities:
+        """The backend of one home alone.
+
+        Raises:
+            NotFound: the environment has no such home.
+        """
+
+
+def reader_at(backend: ReadsAuthorities, home: Home) -> ReadsAuthorities:
+    """The backend that reads the authorities of one home; the backend itself where it has one only."""
+    return backend.at_home(home) if isinstance(backend, HasHomes) else backend
 
 
 @runtime_checkable

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from pkiops.homes import Home
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SigningRight:
@@ -42,6 +44,8 @@ class AuthorityRights:
         crl_bucket: the bucket they publish in; the service wants whoever keeps a CA or revokes to have rights there.
         retires: delete and restore them.
         knows_caller: ask which policies roles of the account have.
+        homes: where the authorities are, all in one account; the backend's own home where none is given.
+        assumes: roles of other accounts that somebody may assume.
     """
 
     environment: str
@@ -59,6 +63,8 @@ class AuthorityRights:
     crl_bucket: str | None = None
     retires: bool = False
     knows_caller: bool = False
+    homes: tuple[Home, ...] = ()
+    assumes: tuple[str, ...] = ()
 
 
 @runtime_checkable

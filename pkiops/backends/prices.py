@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 
@@ -17,7 +17,10 @@ class PriceTier:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prices:
-    """What certificate authorities cost: USD per CA and month by usage mode, and once for each certificate; where the figures are from, and when."""
+    """What certificate authorities cost: USD per CA and month by usage mode, and once for each certificate; where the figures are from, and when.
+
+    ``regions`` are those in which they cost something else.
+    """
 
     source: str
     checked: str
@@ -25,6 +28,11 @@ class Prices:
     certificate_tiers: tuple[PriceTier, ...]
     short_lived_certificate: float
     unverified: tuple[str, ...] = ()
+    regions: Mapping[str, Prices] = field(default_factory=dict)
+
+    def of_region(self, region: str | None) -> Prices:
+        """What things cost in one region: what was said of it, else what holds everywhere."""
+        return self.regions.get(region or "", self)
 
     def certificates(self, count: int) -> float:
         """USD for ``count`` certificates of general purpose CAs in one month."""
@@ -44,5 +52,5 @@ class HasPrices(Protocol):
     def prices(self) -> Prices:
         """What everything costs."""
 
-    def monthly_cost_usd(self, usage_mode: str) -> float:
-        """The price of one CA of this usage mode, USD per month."""
+    def monthly_cost_usd(self, usage_mode: str, region: str | None = None) -> float:
+        """The price of one CA of this usage mode, USD per month; in a region, if one is named."""

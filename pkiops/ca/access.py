@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight, StatesPermissions
 from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
+from pkiops.ca.places import Places
 from pkiops.environment.models import Environment, Persona
 from pkiops.errors import InputError, NotSupported
 from pkiops.stores.interface import BucketRights, Buckets
@@ -46,8 +47,9 @@ def persona_policy(
     buckets: Buckets,
     *,
     may_delete: bool = False,
+    account: str | None = None,
 ) -> PersonaPolicy:
-    """The policy that lets a persona run its commands on one environment.
+    """The policy that lets a persona run its commands on one environment, as far as one account is concerned.
 
     Args:
         environment: the file.
@@ -56,11 +58,13 @@ def persona_policy(
         backend: knows the permissions of its calls.
         buckets: knows those of the publication buckets.
         may_delete: whether the provisioner may delete and restore CAs, too.
+        account: the account whose policy it is: that of ``backend``, or one in which authorities live; None is the former.
 
     Raises:
         NotSupported: the backend knows no permissions.
-        InputError: somebody else was to delete.
+        InputError: somebody else was to delete, or the environment has nothing in that account.
     """
+    places = Places(environment, account or environment.backend.account)
     if may_delete and persona is not Persona.PROVISIONER:
         raise InputError(
             f"the persona {persona.value} deletes no CA",
@@ -72,28 +76,30 @@ def persona_policy(
             f"the backend of environment {environment.environment} ({environment.backend.type}) knows no permissions of IAM",
             code="backend.no-permissions",
         )
-    rights = _authority_rights(environment, desired, persona, may_delete=may_delete)
+    rights = replace(
+        _authority_rights(environment, desired, persona, places, may_delete=may_delete),
+        homes=places.homes_for(persona),
+        assumes=places.assumed_by(persona),
+    )
+    in_buckets = _bucket_rights(environment, persona) if places.is_default else ()
     document = {
         "Version": "2012-10-17",
-        "Statement": [
-            *backend.authority_permissions(rights),
-            *buckets.bucket_permissions(_bucket_rights(environment, persona)),
-        ],
+        "Statement": [*backend.authority_permissions(rights), *buckets.bucket_permissions(in_buckets)],
     }
     made = PersonaPolicy(persona, document, ())
-    return PersonaPolicy(persona, document, tuple(_notes(environment, made)))
+    return PersonaPolicy(persona, document, (*_notes(environment, made, places), *places.notes(persona)))
 
 
 def _authority_rights(
-    environment: Environment, desired: Desired, persona: Persona, *, may_delete: bool
+    environment: Environment, desired: Desired, persona: Persona, places: Places, *, may_delete: bool
 ) -> AuthorityRights:
     name, bucket = environment.environment, environment.publication.crl.bucket
-    declared = environment.authorities.values()
+    declared = [one for label, one in environment.authorities.items() if places.has(label)]
     if persona is Persona.PROVISIONER:
         return AuthorityRights(
             environment=name,
             read_untagged=True,
-            keep=True,
+            keep=bool(declared),
             retag=bool(environment.tags) or any(one.tags for one in declared),
             share=any(one.policy is not None for one in declared),
             serve_acm=any(one.acm_permission is not None for one in declared),
@@ -102,6 +108,7 @@ def _authority_rights(
                     is_root=one.issuer is None, path_length=one.path_length, constrained=bool(one.name_constraints)
                 )
                 for one in desired.authorities
+                if places.has(one.issuer or one.label)
             ),
             crl_bucket=bucket,
             retires=may_delete,
@@ -114,8 +121,10 @@ def _authority_rights(
                 reference=environment.authorities[one.authority].arn,
             )
             for one in environment.profiles.values()
+            if places.has(one.authority)
         )
-        return AuthorityRights(environment=name, issues=issues)
+        is_needed = places.is_needed_by(persona)
+        return AuthorityRights(environment=name, find=is_needed, read=is_needed, issues=issues)
     if persona is Persona.REVOKER:
         return AuthorityRights(environment=name, revokes=True, crl_bucket=bucket)
     if persona is Persona.RELYING_PARTY:
@@ -153,11 +162,11 @@ def _bucket_rights(environment: Environment, persona: Persona) -> tuple[BucketRi
     return ()
 
 
-def _notes(environment: Environment, made: PersonaPolicy) -> Iterable[str]:
-    persona, role = made.persona, environment.access.get(made.persona)
+def _notes(environment: Environment, made: PersonaPolicy, places: Places) -> Iterable[str]:
+    persona, role = made.persona, environment.access.get(made.persona) if places.is_default else None
     if role is not None:
         yield f"for the role {role} (access.{persona.value})"
-    assumed = environment.backend.role_arn
+    assumed = environment.backend.role_arn if places.is_default else None
     if assumed is not None and assumed != role:
         yield (
             f"the file has pkiops assume {assumed} (backend.role_arn): the calls are made by that role, so leave role_arn out, or give "

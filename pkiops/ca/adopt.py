@@ -20,6 +20,7 @@ from pkiops.ca.drift import certificate_changes, immutable_changes
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
 from pkiops.ca.settle import settled
+from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, NotFound
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
@@ -65,7 +66,7 @@ class Adoption:
         where = f"{self.environment.environment}/ca/{self.wanted.label}"
         if found is None:
             raise NotFound(
-                f"there is no CA {reference} in account {self.environment.backend.account}, {self.environment.backend.region}",
+                f"there is no CA {reference} in {home_of(self.environment, self.wanted.label)}",
                 hint="aws acm-pca list-certificate-authorities shows those that exist",
                 code="ca.not-found",
             )

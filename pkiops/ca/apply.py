@@ -42,6 +42,7 @@ from pkiops.ca.plan import plan
 from pkiops.ca.settle import settled
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
+from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, Throttled
 from pkiops.ledger.interface import Entry
@@ -273,8 +274,8 @@ class Hierarchy:
         )
 
     def _digest(self, wanted: DesiredAuthority) -> str:
-        backend = self.environment.backend
-        return inputs_digest({"account": backend.account, "region": backend.region}, wanted)
+        home = home_of(self.environment, wanted.label)
+        return inputs_digest({"account": home.account, "region": home.region}, wanted)
 
     def _exists(self, reference: str) -> bool:
         # what a claim says is hostile: it is looked for among what exists, and never sent anywhere

@@ -14,7 +14,9 @@ from pkiops.backends.identity import Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.backends.prices import Prices
 from pkiops.environment.hierarchy import children, issuers_first
+from pkiops.environment.homes import default_home, home_of
 from pkiops.environment.models import Environment, UsageMode
+from pkiops.homes import Home, home_of_reference
 from pkiops.ledger.interface import Entry, EntryState
 
 _FREE = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
@@ -35,6 +37,8 @@ class CostLine:
     reference: str | None
     usd_month: float
     useless: bool
+    account: str
+    region: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +90,8 @@ def cost(
     issued_usd = None
     if entries is not None:
         recent = [one for one in entries if one.state is EntryState.ISSUED and now - _MONTH < one.created_at <= now]
-        short = sum(_mode(environment, one) == UsageMode.SHORT_LIVED_CERTIFICATE.value for one in recent)
         count = len(recent)
-        issued_usd = prices.certificates(count - short) + short * prices.short_lived_certificate
+        issued_usd = _certificates_usd(environment, recent, prices)
     return Cost(
         environment=environment.environment,
         lines=tuple(_lines(environment, observed, prices)),
@@ -96,6 +99,20 @@ def cost(
         certificates=count,
         certificates_usd=issued_usd,
     )
+
+
+def _certificates_usd(environment: Environment, issued: Sequence[Entry], prices: Prices) -> float:
+    """What certificates of one month cost: the tiers are those of each account and region."""
+    homes: dict[Home, list[Entry]] = {}
+    for one in issued:
+        home = home_of_reference(one.authority_reference or "") or default_home(environment)
+        homes.setdefault(home, []).append(one)
+    usd = 0.0
+    for home, several in homes.items():
+        there = prices.of_region(home.region)
+        short = sum(_mode(environment, one) == UsageMode.SHORT_LIVED_CERTIFICATE.value for one in several)
+        usd += there.certificates(len(several) - short) + short * there.short_lived_certificate
+    return usd
 
 
 def _mode(environment: Environment, entry: Entry) -> str:
@@ -113,34 +130,36 @@ def _lines(environment: Environment, observed: Sequence[ObservedAuthority], pric
                 continue
             mode = one.usage_mode if one else declared.usage_mode.value
             free = one is not None and one.status in _FREE
+            home = (home_of_reference(one.reference) if one else None) or home_of(environment, label)
             yield CostLine(
                 label=label,
                 generation=generation,
                 usage_mode=mode,
                 status=one.status.value if one else None,
                 reference=one.reference if one else None,
-                usd_month=0.0 if free else prices.authority_month[mode],
+                usd_month=0.0 if free else prices.of_region(home.region).authority_month[mode],
                 useless=one is not None and not free and one.status not in _USEFUL,
+                account=home.account,
+                region=home.region,
             )
 
 
 def _what_ifs(environment: Environment, prices: Prices) -> Iterable[WhatIf]:
-    general = prices.authority_month[UsageMode.GENERAL_PURPOSE.value]
-    short = prices.authority_month[UsageMode.SHORT_LIVED_CERTIFICATE.value]
     for label in issuers_first(environment):
         declared = environment.authorities[label]
+        month = prices.of_region(home_of(environment, label).region).authority_month
         if declared.issuer is None:
             yield WhatIf(
                 label=label,
                 change="a root kept offline, outside AWS",
-                saves_usd_month=prices.authority_month[declared.usage_mode.value],
+                saves_usd_month=month[declared.usage_mode.value],
                 needs="somebody who signs the CAs below it by hand, and its CRL (pkiops ca csr, ca install)",
             )
         elif declared.usage_mode is UsageMode.GENERAL_PURPOSE and not children(environment, label):
             yield WhatIf(
                 label=label,
                 change="in short-lived mode (SHORT_LIVED_CERTIFICATE)",
-                saves_usd_month=general - short,
+                saves_usd_month=month[UsageMode.GENERAL_PURPOSE.value] - month[UsageMode.SHORT_LIVED_CERTIFICATE.value],
                 needs=_short_lived_needs(environment, label),
             )
 
@@ -158,11 +177,16 @@ def _short_lived_needs(environment: Environment, label: str) -> str:
 def cost_text(one: Cost, prices: Prices) -> str:
     """The bill as text for people."""
     lines = []
+    homes = {Home(line.account, line.region) for line in one.lines}
     for line in one.lines:
         state = line.status or "not made yet"
         remark = "  billed, but cannot issue" if line.useless else ""
         name = f"{one.environment}/ca/{line.label} generation {line.generation}"
-        lines.append(f"{name}  {line.usage_mode}  {state}  USD {line.usd_month:.2f} a month{remark}")
+        where = f"  {Home(line.account, line.region)}" if len(homes) > 1 else ""
+        lines.append(f"{name}  {line.usage_mode}  {state}{where}  USD {line.usd_month:.2f} a month{remark}")
+    for home in sorted(homes) if len(homes) > 1 else ():
+        usd = sum(line.usd_month for line in one.lines if Home(line.account, line.region) == home)
+        lines.append(f"{one.environment} in {home}: USD {usd:.2f} a month")
     count = len(one.lines)
     lines.append(f"{one.environment}: USD {one.usd_month:.2f} a month for {count} CA{'' if count == 1 else 's'}")
     if one.certificates is not None:

@@ -19,11 +19,13 @@ from pkiops.backends.interface import (
 from pkiops.ca.holdings import crl_holdings, trust_holdings
 from pkiops.environment import models
 from pkiops.environment.hierarchy import effective_path_length, issuers_first
+from pkiops.environment.homes import default_home, home_of
 from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
 from pkiops.environment.name_constraints import name_constraints
 from pkiops.environment.settings_checks import ACCESS_FORMS, ACCESS_METHODS
 from pkiops.environment.sharing_checks import outsiders
 from pkiops.environment.subjects import ordered_attributes, subject_fields
+from pkiops.homes import Home
 from pkiops.stores.interface import Buckets, BucketSettings
 from pkiops.x509.algorithms import default_signing_algorithm
 from pkiops.x509.duration import Duration
@@ -55,11 +57,15 @@ class DesiredAuthority:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desired:
-    """Everything ``ca apply`` keeps: buckets first, then authorities with each issuer before those it signs."""
+    """Everything ``ca apply`` keeps: buckets first, then authorities with each issuer before those it signs.
+
+    ``home`` is that of the buckets, and of authorities unless they say otherwise.
+    """
 
     environment: str
     buckets: tuple[BucketSettings, ...]
     authorities: tuple[DesiredAuthority, ...]
+    home: Home | None = None
 
 
 def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: Buckets) -> Desired:
@@ -108,6 +114,7 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
             ),
         ),
         authorities=tuple(desired_authority(environment, label) for label in issuers_first(environment)),
+        home=default_home(environment),
     )
 
 
@@ -164,6 +171,7 @@ def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
         csr_extensions=csr_extensions(authority),
         key_storage_security_standard=standard.value if standard else None,
         ocsp=OcspSettings(authority.ocsp.enabled, authority.ocsp.host) if authority.ocsp else None,
+        home=home_of(environment, label),
     )
     return DesiredAuthority(
         label=label,

@@ -18,6 +18,7 @@ from pkiops.backends.identity import IDENTITY_TAGS
 from pkiops.backends.interface import ACM_ACTIONS, AuthorityRequest, CrlSettings, CsrExtensions, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.details import Details
+from pkiops.homes import home_of_reference
 from pkiops.plan import Change
 from pkiops.stores.interface import same_statement
 from pkiops.x509.attribute_types import FIELD_OIDS, attribute_name, attribute_oid
@@ -41,6 +42,9 @@ def immutable_changes(wanted: DesiredAuthority, found: ObservedAuthority) -> tup
     if standard is not None:
         pairs.append(("key storage security standard", found.key_storage_security_standard or "unknown", standard))
     changes = [Change(name, before, after) for name, before, after in pairs if before != after]
+    home = home_of_reference(found.reference)
+    if home is not None and request.home is not None and home != request.home:
+        changes.insert(0, Change("home", str(home), str(request.home)))
     if not same_subject(request, found):
         changes.append(Change("subject", subject_text(found), subject_text(request)))
     return tuple(changes)

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from pkiops.environment.homes import homes_of
 from pkiops.environment.models import Environment, Persona
 from pkiops.stores.interface import Holding
 
@@ -33,7 +34,13 @@ def crl_holdings(environment: Environment) -> tuple[Holding, ...]:
     """What the CRL bucket's policy says about writers."""
     writers = [environment.access.get(one) for one in (Persona.PROVISIONER, Persona.REVOKER)]
     named = tuple(one for one in writers if one is not None)
-    return (Holding(name="OnlyTheServiceWritesCrls", keys=("*",), principals=named),) if all(writers) else ()
+    if not all(writers):
+        return ()
+    # the service wants whoever keeps a CA or revokes to be able to write here, and in other accounts these are roles assumed there
+    own = environment.backend.account
+    keepers = [role for home, roles in homes_of(environment).items() if home.account != own for role in roles.keepers]
+    principals = (*named, *dict.fromkeys(keepers))
+    return (Holding(name="OnlyTheServiceWritesCrls", keys=("*",), principals=principals),)
 
 
 def trust_holdings(environment: Environment) -> tuple[Holding, ...]:

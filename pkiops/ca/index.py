@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import desired_authority
+from pkiops.ca.homes import left_behind
 from pkiops.ca.settle import settled
 from pkiops.environment.index import (
     MAX_BYTES,
@@ -83,6 +84,10 @@ class IndexPublisher:
         """The CA certificates (DER) that the published index gives, by reference; makes no call."""
         index = _readable(published)
         return {one.reference: one.chain[0] for one in index.authorities} if index else {}
+
+    def left_behind(self, published: StoredObject | None) -> dict[tuple[str, int], str]:
+        """What the published index names in homes that the file does not: references by label and generation; makes no call."""
+        return left_behind(self.environment, _readable(published))
 
     def publish(self) -> bool:
         """Bring the index to what exists; returns whether it was written.

@@ -19,15 +19,17 @@ from pkiops.stores.interface import Buckets, ObservedBucket
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observed:
-    """The buckets that the file names, and every authority of the account and region.
+    """The buckets that the file names, and every authority of its homes.
 
-    ``details`` holds by reference what the file speaks of and no list tells; ``index_is_current`` is whether the published index names what exists.
+    ``details`` holds by reference what the file speaks of and no list tells; ``index_is_current`` is whether the published index names what exists;
+    ``elsewhere`` are references that it gives, by label and generation, in homes that the file does not name.
     """
 
     buckets: tuple[ObservedBucket, ...]
     authorities: tuple[ObservedAuthority, ...]
     details: Mapping[str, Details] = field(default_factory=dict)
     index_is_current: bool = True
+    elsewhere: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
 
 def observe(
@@ -71,6 +73,7 @@ def observe(
                 count=count,
             ),
             index_is_current=index.is_current(published.result(), authorities),
+            elsewhere=index.left_behind(published.result()),
         )
 
 

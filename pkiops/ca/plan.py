@@ -35,6 +35,7 @@ from pkiops.ca.drift import (
     subject_text,
     tag_changes,
 )
+from pkiops.ca.homes import moved_action, with_home
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
 from pkiops.ca.unmanaged import undeclared, unmanaged
@@ -65,12 +66,18 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
-        planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        moved = moved_action(address(desired.environment, authority.label), authority, observed.elsewhere)
+        planned = (
+            [moved]
+            if moved
+            else _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        )
         if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
             planned = [_after_adoption(address(desired.environment, authority.label), authority)]
             adopted.add(authority.label)
         if any(action.kind is ActionKind.ADOPT for action in planned):
             adopted.add(authority.label)
+        planned = with_home(desired, authority, planned)
         if any(action.kind is ActionKind.BLOCKED for action in planned):
             unusable.add(authority.label)
         if found is not None and found.status is AuthorityStatus.DISABLED and authority.enabled is False:
@@ -240,7 +247,7 @@ def _missing_actions(
 
 def _create(where: str, wanted: DesiredAuthority, prices: HasPrices | None) -> Action:
     request = wanted.request
-    usd = prices.monthly_cost_usd(request.usage_mode) if prices else 0.0
+    usd = prices.monthly_cost_usd(request.usage_mode, request.home.region if request.home else None) if prices else 0.0
     changes = [
         Change("subject", None, subject_text(request)),
         Change("key algorithm", None, request.key_algorithm.value),

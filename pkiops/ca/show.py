@@ -16,6 +16,7 @@ from pkiops.ca.drift import crl_text, subject_text
 from pkiops.ca.fingerprints import fingerprint
 from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError
+from pkiops.homes import Home, home_of_reference
 
 if TYPE_CHECKING:
     from pkiops.ca.details import Count, Details
@@ -28,7 +29,7 @@ class ShownAuthority:
     """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
 
     ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells. ``details`` are None
-    unless somebody looked deep.
+    unless somebody looked deep. ``away`` is where it lives, or will, if that is not where the buckets are.
     """
 
     label: str
@@ -39,6 +40,7 @@ class ShownAuthority:
     sha256: str | None
     is_older: bool = False
     details: Details | None = None
+    away: Home | None = None
 
 
 def shown_authorities(
@@ -69,6 +71,7 @@ def shown_authorities(
                 observed=match,
                 sha256=fingerprints.get(match.reference) if match else None,
                 details=details.get(match.reference) if match else None,
+                away=_away(desired, (home_of_reference(match.reference) if match else None) or wanted.request.home),
             )
         )
     known = {one.label: one for one in desired.authorities}
@@ -88,9 +91,14 @@ def shown_authorities(
                     observed=other,
                     sha256=fingerprints.get(other.reference),
                     is_older=is_older,
+                    away=_away(desired, home_of_reference(other.reference)),
                 )
             )
     return tuple(shown)
+
+
+def _away(desired: Desired, home: Home | None) -> Home | None:
+    return None if home == desired.home else home
 
 
 def read_fingerprints(
@@ -150,7 +158,8 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     observed = one.observed
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
-        return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}"]
+        where = f" (in {one.away})" if one.away else ""
+        return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}{where}"]
     undeclared = "" if one.declared else "  an older generation" if one.is_older else "  not declared in the file"
     why = f": {observed.failure_reason}" if observed.failure_reason else ""
     lines = [one_line(f"{title}  {observed.status.value}{why}{undeclared}")]
@@ -170,6 +179,8 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     if one.details is not None:
         lines.append(_shared_text(one.details))
     lines.append(observed.reference)
+    if one.away is not None or _home_remark(one):
+        lines.append(f"in {home_of_reference(observed.reference)}{_home_remark(one)}")
     return lines
 
 
@@ -178,6 +189,12 @@ def _shared_text(details: Details) -> str:
     count = len(statements) if isinstance(statements, list) else 1
     policy = f"of {count} statements" if details.policy is not None else "none"
     return f"policy {policy}, acm permission {', '.join(details.acm_permission) or 'none'}"
+
+
+def _home_remark(one: ShownAuthority) -> str:
+    declared = one.declared.request.home if one.declared else None
+    home = home_of_reference(one.observed.reference) if one.observed else None
+    return f"  NOT WHERE THE FILE SAYS: {declared}" if home and declared and home != declared else ""
 
 
 def _pin_remark(one: ShownAuthority) -> str:
@@ -192,6 +209,13 @@ def as_json(shown: Sequence[ShownAuthority]) -> list[dict[str, Any]]:
     return [_authority_json(one) for one in shown]
 
 
+def _home_json(one: ShownAuthority) -> dict[str, Any]:
+    """Where the authority is, else where it will be."""
+    home = home_of_reference(one.observed.reference) if one.observed else None
+    home = home or (one.declared.request.home if one.declared else None)
+    return {"account": home.account if home else None, "region": home.region if home else None}
+
+
 def _authority_json(one: ShownAuthority) -> dict[str, Any]:
     observed = one.observed
     body: dict[str, Any] = {
@@ -201,6 +225,7 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "declared": one.declared is not None,
         "older_generation": one.is_older,
         "exists": observed is not None,
+        **_home_json(one),
     }
     if observed is None:
         return body

@@ -15,9 +15,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.backends.identity import confirmed_identity, require_authority
-from pkiops.backends.interface import AuthorityStatus, IssuesCertificates, ObservedAuthority, ReadsAuthorities
+from pkiops.backends.interface import (
+    AuthorityStatus,
+    IssuesCertificates,
+    ObservedAuthority,
+    ReadsAuthorities,
+    reader_at,
+)
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import chain as labels_upwards
+from pkiops.environment.homes import home_of
 from pkiops.environment.models import CrlType, Environment
 from pkiops.errors import GuardRefused, InvalidState, NotSupported, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
@@ -87,7 +94,9 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
     """
     generation = environment.authorities[label].generation
     name = environment.environment
-    listed = confirmed_identity(backend, backend.list_authorities(), name, label, generation)
+    # one home is enough, and all that an issuer needs rights in: what carries its tags elsewhere is not this authority
+    reader = reader_at(backend, home_of(environment, label))
+    listed = confirmed_identity(reader, reader.list_authorities(), name, label, generation)
     observed = require_authority(listed, name, label, generation)
     if observed.status is not AuthorityStatus.ACTIVE:
         hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")

@@ -19,7 +19,7 @@ from pkiops.cli.options import (
 )
 from pkiops.cli.output import ask, emit, emit_json, note, note_plan
 from pkiops.cli.wiring import factory_of, progress_of
-from pkiops.errors import InputError
+from pkiops.errors import BackendError, InputError
 
 if TYPE_CHECKING:
     from pkiops.ca.apply import Hierarchy
@@ -110,11 +110,16 @@ def apply_command(
         note_plan(render_plan(plan))
     refuse_blocked(plan)
     if plan.pending:
-        ask(f"Apply this to account {factory.identity.account}?", yes=yes)
+        accounts = factory.accounts
+        ask(f"Apply this to account{'s' * (len(accounts) > 1)} {' and '.join(accounts)}?", yes=yes)
     done = hierarchy.apply(plan, progress=progress_of(ctx))
     show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
     if plan.pending and format_ is Format.TEXT:
-        for line in _unpinned(factory):
+        try:
+            lines = _unpinned(factory)
+        except BackendError as error:
+            lines = [f"done, but what is there now cannot be looked at: {error.message}"]
+        for line in lines:
             note(line)
 
 

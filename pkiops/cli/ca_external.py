@@ -30,13 +30,14 @@ def adopt_command(
     """Take an existing CA for one that the file declares: check that it is, then tag it."""
     from pkiops.ca.report import render_plan
     from pkiops.cli.ca_plans import show_applied
+    from pkiops.environment.homes import home_of
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     adoption = _adoption(factory, authority)
     plan = adoption.plan(reference)
     if plan.pending:
         note_plan(render_plan(plan))
-        ask(f"Tag this CA of account {factory.identity.account}?", yes=yes)
+        ask(f"Tag this CA of {home_of(factory.environment, authority)}?", yes=yes)
     done = adoption.apply(plan, reference, progress=progress_of(ctx))
     show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
 

@@ -30,13 +30,9 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool
 
     # the sandbox answers for every host that its CAs name
     where = Address.parse(connect_to) if connect_to else _sandbox_address(factory)
-    try:
-        factory.check_account()
-    except GuardRefused as error:
-        return (finding("account.mismatch", factory.environment.backend.account, error.message, error.hint or ""),)
-    except BackendError as error:
-        code = "account.credentials" if isinstance(error, AccessDenied) else "account.unreachable"
-        return (finding(code, factory.environment.backend.account, error.message, error.hint or ""),)
+    unreached = _unreached(factory)
+    if any(one.where == factory.homes[0].account for one in unreached):
+        return unreached
     examination = Examination(
         factory.environment,
         factory.backend,
@@ -49,7 +45,25 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool
         deep=deep,
         progress=factory.progress,
     )
-    return diagnose(examination.read(), factory.clock.now())
+    return (*unreached, *diagnose(examination.read(), factory.clock.now()))
+
+
+def _unreached(factory: Factory) -> tuple[Finding, ...]:
+    """The homes in which nothing can be looked at: the caller is not let in, or another account's, or nobody answers.
+
+    The default home is named by its account alone.
+    """
+    found = []
+    for home in factory.homes:
+        where = home.account if home == factory.homes[0] else str(home)
+        try:
+            factory.check_home(home)
+        except GuardRefused as error:
+            found.append(finding("account.mismatch", where, error.message, error.hint or ""))
+        except BackendError as error:
+            code = "account.credentials" if isinstance(error, AccessDenied) else "account.unreachable"
+            found.append(finding(code, where, error.message, error.hint or ""))
+    return tuple(found)
 
 
 def _sandbox_address(factory: Factory) -> Address | None:

@@ -142,7 +142,8 @@ def issue_command(
         backend=factory.backend,
         ledger=factory.ledger,
         clock=factory.clock,
-        requester=lambda: _caller(factory),
+        # the home of the CA that issues is looked at when it is asked; an issuer needs no rights in the others
+        requester=lambda: _caller(factory, everywhere=False),
         progress=progress_of(ctx),
     )
     order = Order(
@@ -255,8 +256,8 @@ def _duration(text: str | None) -> Any:
         raise InputError(f"--validity {text}: {error}", code="usage.arguments") from error
 
 
-def _caller(factory: Factory) -> str:
-    factory.check_account()
+def _caller(factory: Factory, *, everywhere: bool = True) -> str:
+    factory.check_account(everywhere=everywhere)
     return factory.caller()
 
 

@@ -32,6 +32,12 @@ def iam_policy_command(
     allow_delete: Annotated[
         bool, option("--allow-delete", guard=True, help="The provisioner may delete and restore CAs, too.")
     ] = False,
+    account: Annotated[
+        str | None,
+        option(
+            "--account", metavar="DIGITS", help="The part for this account; that of the file's backend unless given."
+        ),
+    ] = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Print the IAM policy of a persona for exactly this environment. Calls nobody."""
@@ -51,11 +57,19 @@ def iam_policy_command(
         factory.backend,
         factory.buckets,
         may_delete=allow_delete,
+        account=account,
     )
     for line in made.notes:
         note(f"note: {line}")
     if format_ is Format.JSON:
-        body = {"persona": persona.value, "characters": made.size, "notes": list(made.notes), "policy": made.document}
+        where = account or factory.environment.backend.account
+        body = {
+            "persona": persona.value,
+            "account": where,
+            "characters": made.size,
+            "notes": list(made.notes),
+            "policy": made.document,
+        }
         emit_json("iam-policy", environment, SystemClock().now(), body)
     else:
         emit(json.dumps(made.document, indent=2))

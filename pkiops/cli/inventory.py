@@ -137,12 +137,15 @@ def _render(name: str, format_: ExportFormat, environment: Environment, found: I
 
 
 def _sources(environment: Environment) -> dict[str, dict[str, Any]]:
+    from pkiops.environment.homes import homes_of
+
     backend, ledger = environment.backend, environment.ledger
     service = {
         "type": backend.type,
         "account": backend.account,
         "region": backend.region,
         "sandbox": backend.sandbox,
+        "homes": [{"account": home.account, "region": home.region} for home in homes_of(environment)],
     }
     return {
         "authorities": service,

@@ -3,7 +3,8 @@
 What this module decides: that an authority counts when it carries the environment's tags, is declared in the file in
 this generation or was in an earlier one, has a certificate and that has not expired. A DISABLED CA counts: what it
 issued lives on, and the service still writes its CRL. A pin binds the generation of the file alone, so one that says it
-is older must be older: else whoever may make and tag a CA could add an anchor. What does not count is named with the
+is older must be older: else whoever may make and tag a CA could add an anchor. It counts only in the account and region where
+the file says it lives; an older generation in any that the file names. What does not count is named with the
 reason, never dropped in silence.
 """
 
@@ -17,6 +18,7 @@ from cryptography import x509
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
+from pkiops.environment.homes import home_of, is_at_home
 from pkiops.environment.models import Environment
 from pkiops.errors import VerificationFailed
 from pkiops.x509.certificate import load_certificate
@@ -147,6 +149,8 @@ def _reason_to_skip(
         return "not declared in the environment file"
     if generation is None or not 1 <= generation <= declared.generation:
         return f"its generation is not among those of the environment file (1 to {declared.generation})"
+    if not is_at_home(environment, label, generation, observed.reference):
+        return f"is not in {home_of(environment, label)}, where the file says it is: find out who tagged it"
     if observed.status is AuthorityStatus.EXPIRED or (observed.not_after is not None and observed.not_after <= at):
         return _EXPIRED
     if observed.status not in _HAS_CERTIFICATE:

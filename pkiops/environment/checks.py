@@ -14,10 +14,12 @@ from pkiops.environment.authority_checks import check_authorities
 from pkiops.environment.endpoints import endpoint_problem
 from pkiops.environment.finding import Finding, KeyPath, listed
 from pkiops.environment.hierarchy import is_below
+from pkiops.environment.home_checks import check_homes
 from pkiops.environment.models import Bundle, CrlType, Environment, Persona, Revocation, TargetKind
 from pkiops.environment.profile_checks import check_profiles
 from pkiops.environment.settings_checks import check_settings
 from pkiops.environment.unsupported import check_unsupported
+from pkiops.homes import partition_of
 
 # Kinds of later versions: known here so that a file written for one is told the truth.
 FUTURE_KINDS = frozenset({
@@ -38,6 +40,7 @@ def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
         *_check_top(environment, stem),
         *check_authorities(environment),
         *check_settings(environment),
+        *check_homes(environment),
         *check_unsupported(environment),
         *check_profiles(environment),
         *_check_bundles(environment),
@@ -70,9 +73,6 @@ def _check_top(environment: Environment, stem: str) -> Iterator[Finding]:
 
 def _check_backend(environment: Environment) -> Iterator[Finding]:
     backend = environment.backend
-    if backend.role_arn is not None and backend.role_arn.split(":")[4] != backend.account:
-        message = "this role is in another account than backend.account; apply would refuse to run"
-        yield Finding(("backend", "role_arn"), message, "env.account")
     if backend.sandbox and backend.endpoint_urls:
         message = "the sandbox takes every service; remove endpoint_urls, or sandbox: true"
         yield Finding(("backend", "endpoint_urls"), message, "env.sandbox", at_key=True)
@@ -138,8 +138,7 @@ def _check_anchors(
 def _check_access(environment: Environment) -> Iterator[Finding]:
     """A role that can never call would hold the right one out of its own buckets."""
     backend, access = environment.backend, environment.access
-    partition = "aws-cn" if backend.region.startswith("cn-") else "aws"
-    partition = "aws-us-gov" if backend.region.startswith("us-gov-") else partition
+    partition = partition_of(backend.region)
     for persona, arn in access.items():
         parts = arn.split(":", 5)
         if parts[4] != backend.account:

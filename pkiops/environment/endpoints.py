@@ -62,6 +62,12 @@ def _address(host: str) -> str | None:
         return ""
 
 
+def is_of_one_region(service: str, url: str) -> bool:
+    """Whether an endpoint is AWS's own, which answers for one region only."""
+    match = _URL.fullmatch(url)
+    return match is not None and _is_aws(service, match["host"])
+
+
 def _is_aws(service: str, host: str) -> bool:
     name = re.escape(_HOSTS.get(service, service))
     public = rf"{name}(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.{_DOMAIN}"

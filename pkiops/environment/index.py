@@ -19,9 +19,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pkiops.environment.hierarchy import root_of
+from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.environment.subjects import common_name
 from pkiops.errors import VerificationFailed
+from pkiops.homes import home_of_reference
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -31,7 +33,7 @@ _MAX_ENTRIES = 2000
 _MAX_CHAIN = 5
 _MAX_TEXT = 512
 # a pin is set by a commit that follows the apply which printed it, and roles and endpoints are ways to the same CAs: none makes the index a stale one
-_NOT_PART_OF_THE_DIGEST = {"sha256", "role_arn", "endpoint_urls"}
+_NOT_PART_OF_THE_DIGEST = {"sha256", "role_arn", "access", "endpoint_urls"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +149,8 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     if len(found) != 1:
         raise _refused("index.stale", f"the index names {len(found)} CAs for {label} generation {generation}")
     entry = found[0]
-    _require_home(entry.reference, backend.account, backend.region)
+    if home_of_reference(entry.reference) != home_of(environment, label):
+        raise _refused("index.foreign", "the index names a CA of another account or region than the file")
     try:
         chain = [x509.load_der_x509_certificate(der) for der in entry.chain]
         own = chain[0]
@@ -173,12 +176,6 @@ def _common_name(certificate: x509.Certificate) -> str | None:
 
     found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(found[-1].value) if found else None
-
-
-def _require_home(reference: str, account: str, region: str) -> None:
-    parts = reference.split(":")
-    if len(parts) != 6 or (parts[3], parts[4]) != (region, account):
-        raise _refused("index.foreign", "the index names a CA of another account or region")
 
 
 def _refused(code: str, message: str) -> VerificationFailed:

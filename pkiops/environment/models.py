@@ -77,10 +77,24 @@ class UsageMode(StrEnum):
 
 
 @declared
+class AuthorityHome:
+    """Where an authority is, if not where ``backend`` says; what is left out is as there.
+
+    ``access`` names roles of another account by persona: whoever is that persona in the file's own ``access`` assumes it, all others ``role_arn``.
+    """
+
+    region: RegionName | None = None
+    account: AccountId | None = None
+    role_arn: RoleArn | None = None
+    access: Mapping[Persona, RoleArn] | None = None
+
+
+@declared
 class AwsPrivateCaBackend:
     """AWS Private CA in one account and region, or the sandbox in its place.
 
-    With ``sandbox`` every service goes to PKIOPS_SANDBOX_URL, else to http://127.0.0.1:4599, with dummy credentials.
+    With ``sandbox`` every service goes to PKIOPS_SANDBOX_URL, else to http://127.0.0.1:4599, with dummy credentials. ``former_homes`` are where else
+    CAs of older generations are.
     """
 
     type: Literal["aws-private-ca"]
@@ -91,6 +105,7 @@ class AwsPrivateCaBackend:
         Literal["acm-pca", "s3", "sts", "resourcegroupstaggingapi"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
     ] = field(default_factory=dict)
     sandbox: Switch = False
+    former_homes: Annotated[tuple[AuthorityHome, ...], Field(min_length=1, max_length=20)] | None = None
 
 
 @declared
@@ -223,15 +238,6 @@ class OcspSettings:
 
     enabled: Switch
     host: HostName | None = None
-
-
-@declared
-class AuthorityHome:
-    """Where an authority is, if not where ``backend`` says; what is left out is as there."""
-
-    region: RegionName | None = None
-    account: AccountId | None = None
-    role_arn: RoleArn | None = None
 
 
 @declared

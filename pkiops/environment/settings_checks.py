@@ -40,7 +40,6 @@ def check_settings(environment: Environment) -> Iterator[Finding]:
             yield Finding((*path, "tags"), message, "env.tags")
         if authority.policy:
             yield from check_policy(authority.policy, (*path, "policy"))
-        yield from _check_home(authority, environment.backend, path)
         yield from _check_standard(authority, environment.backend, path)
         if authority.renew_from is not None and not _is_date(authority.renew_from):
             yield Finding((*path, "renew_from"), "there is no such day; write 2026-11-25", "env.date")
@@ -137,31 +136,11 @@ def _check_revocation(authority: Authority, path: KeyPath) -> Iterator[Finding]:
 
 def _check_tags(tags: Tags, path: KeyPath) -> Iterator[Finding]:
     for key in tags:
-        if key.lower().startswith(("aws:", "pkiops:")):
-            message = "tags that start with aws: belong to AWS, and those with pkiops: to pkiops; write another key"
+        if key.lower().startswith(("aws:", "rds:", "pkiops:")):
+            message = (
+                "tags that start with aws: or rds: belong to AWS, and those with pkiops: to pkiops; write another key"
+            )
             yield Finding((*path, key), message, "env.tags", at_key=True)
-
-
-def _check_home(authority: Authority, default: AwsPrivateCaBackend, path: KeyPath) -> Iterator[Finding]:
-    home = authority.backend
-    account = (home.account if home else None) or default.account
-    region = (home.region if home else None) or default.region
-    if home is not None:
-        role = home.role_arn
-        if role is None and home.account not in {None, default.account}:
-            message = "another account needs a role to be assumed there; add role_arn"
-            yield Finding((*path, "backend", "role_arn"), message, "env.account")
-        if role is not None and role.split(":")[4] != account:
-            message = "this role is in another account than the authority; apply would refuse to run"
-            yield Finding((*path, "backend", "role_arn"), message, "env.account")
-        if _partition(region) != _partition(default.region):
-            message = "this region is in another partition of AWS, whose accounts cannot be reached from here"
-            yield Finding((*path, "backend", "region"), message, "env.region")
-    if authority.arn is not None:
-        parts = authority.arn.split(":")
-        if (parts[3], parts[4]) != (region, account):
-            message = f"this CA is not in account {account} and region {region}, where the authority should be"
-            yield Finding((*path, "arn"), message, "env.arn")
 
 
 def _check_standard(authority: Authority, default: AwsPrivateCaBackend, path: KeyPath) -> Iterator[Finding]:
@@ -170,10 +149,6 @@ def _check_standard(authority: Authority, default: AwsPrivateCaBackend, path: Ke
     if standard is not None and region.startswith("cn-") and not standard.value.startswith("CCPC"):
         message = "regions in China have CCPC_LEVEL_1_OR_HIGHER only; write that, or leave it out"
         yield Finding((*path, "key_storage_security_standard"), message, "env.key-storage")
-
-
-def _partition(region: str) -> str:
-    return next((prefix for prefix in ("cn-", "us-gov-", "us-iso") if region.startswith(prefix)), "aws")
 
 
 def _is_date(text: str) -> bool:

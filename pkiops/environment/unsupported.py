@@ -9,7 +9,6 @@ from pkiops.environment.models import Environment
 
 # keys of an authority, each with what to do instead
 _INSTEAD = {
-    "backend": "remove it: every authority is in the account and region of backend",
     "renew_from": "remove it, and declare a new generation",
 }
 

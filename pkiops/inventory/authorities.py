@@ -12,6 +12,7 @@ from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION
 from pkiops.backends.interface import AuthorityType, CrlSettings, PublishesOwnCrls
 from pkiops.ca.desired import crl_settings, subject_of
 from pkiops.environment.hierarchy import effective_path_length
+from pkiops.environment.homes import home_of, is_at_home
 from pkiops.environment.models import Environment
 from pkiops.inventory.family import Family
 from pkiops.inventory.members import Member, may_have_certificate
@@ -159,6 +160,8 @@ def _remark(family: Family, member: Member, *, pin: str | None) -> str | None:
         remarks.append("not declared in the environment file")
     elif member.generation != declared.generation:
         remarks.append(f"the file declares generation {declared.generation}")
+    if declared is not None and _is_elsewhere(family, member):
+        remarks.append(f"the file has it in {home_of(family.environment, str(member.label))}")
     if family.is_twin(member):
         remarks.append("another CA carries the same identity tags")
     if pin is not None and member.chain and member.chain[0].sha256 != pin:
@@ -168,6 +171,12 @@ def _remark(family: Family, member: Member, *, pin: str | None) -> str | None:
     if member.unread is not None and may_have_certificate(member.observed):
         remarks.append(f"certificate not read: {member.unread}")
     return "; ".join(remarks) or None
+
+
+def _is_elsewhere(family: Family, member: Member) -> bool:
+    if member.label is None or member.generation is None:
+        return False
+    return not is_at_home(family.environment, member.label, member.generation, member.observed.reference)
 
 
 def _order(record: AuthorityRecord) -> tuple[int, str, int, str]:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from pkiops.aws import AwsClients, partition_of, translated
+from pkiops.aws import AwsClients, translated
 from pkiops.clock import Clock
 from pkiops.errors import AccessDenied, AlreadyExists, BackendError, InProgress, NotFound
+from pkiops.homes import partition_of
 from pkiops.stores import s3_permissions
 from pkiops.stores.interface import (
     BucketRights,

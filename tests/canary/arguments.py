@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.canary.case import Case
 from tests.canary.cases import CASES
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "docs" / "canary.json"
 
 
@@ -61,8 +61,8 @@ def parse(argv: Sequence[str]) -> Wanted:
     )
     given = parser.parse_args(argv)
     if given.limit is None and not given.clean:
-        parser.error("the following arguments are required: --limit")
-    output = given.output or (RESULTS if len(given.cases) == len(CASES) else None)
+        parser.error("say what it may cost, in USD: --limit (LIMIT=10)")
+    output = given.output.resolve() if given.output else (RESULTS if len(given.cases) == len(CASES) else None)
     return Wanted(
         account=given.account,
         limit=given.limit or 0.0,
@@ -77,7 +77,7 @@ def parse(argv: Sequence[str]) -> Wanted:
 
 def _account(text: str) -> str:
     if not re.fullmatch(r"[0-9]{12}", text):
-        raise argparse.ArgumentTypeError("an account has twelve digits")
+        raise argparse.ArgumentTypeError("say which account: twelve digits (ACCOUNT=111122223333)")
     return text
 
 

@@ -148,11 +148,8 @@ class Command:
         made = journal.read()
         assert made is not None, "a run begins its journal"
         cleaner = Cleaner(clients, patience, tell)
-        try:
-            found = cleaner.find([made], made.run)
-            left = [*cleaner.remove(found), *found.doubts]
-        except (ClientError, BotoCoreError) as error:
-            left = [f"it could not be looked for what is left: {error}"]
+        found = cleaner.find([made], made.run)
+        left = [*cleaner.remove(found), *found.doubts]
         for line in left:
             tell(line)
         if left:

@@ -33,6 +33,7 @@ SUBJECT = {
     "Locality": "Example Town",
 }
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
+_JUST_CREATED = frozenset({"ResourceNotFoundException"})
 _JUST_ACTIVATED = frozenset({"InvalidStateException"})
 
 
@@ -128,7 +129,7 @@ class Workspace(Patience):
     def describe(self) -> dict[str, Any]:
         """Describe's answer about the shared CA."""
         answer: dict[str, Any] = self.patiently(
-            lambda: self.pca.describe_certificate_authority(CertificateAuthorityArn=self.arn)
+            lambda: self.pca.describe_certificate_authority(CertificateAuthorityArn=self.arn), _JUST_CREATED
         )["CertificateAuthority"]
         return answer
 

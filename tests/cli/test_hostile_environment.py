@@ -7,6 +7,7 @@ What the file alone can break is ``tests/unit/environment/test_hostile_values.py
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -115,7 +116,9 @@ def test_endpoints_and_roles_of_a_file_are_in_its_plan(pkiops: Any, folder: Path
     )
     assert role.rpartition(":")[2] in pkiops("ca", "plan", "dev", "--format", "markdown", **variables).stdout
     saved = pkiops("ca", "plan", "dev", "--format", "json", **variables).stdout
-    assert f'"role_arn": "{role}"' in saved
+    assert json.loads(saved)["place"]["sites"] == [
+        {"account": "123456789012", "region": "eu-west-1", "role_arns": [role]}
+    ]
 
 
 def test_a_saved_plan_is_not_carried_out_in_another_account_or_region(pkiops: Any, folder: Path) -> None:

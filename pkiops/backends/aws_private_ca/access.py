@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pkiops.aws import partition_of
 from pkiops.backends.aws_private_ca.calls import Calls
 from pkiops.backends.aws_private_ca.templates import end_entity_template, root_template, subordinate_template
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_ENVIRONMENT
+from pkiops.homes import Home
 
 if TYPE_CHECKING:
     from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight
@@ -37,14 +37,15 @@ class Permissions(Calls):
     def authority_permissions(self, rights: AuthorityRights) -> tuple[dict[str, Any], ...]:
         """The statements behind ``rights``."""
         access = self._clients.access
-        return tuple(_Policy(partition_of(access.region), access.region, access.account, rights).statements())
+        return tuple(_Policy(rights.homes or (Home(access.account, access.region),), rights).statements())
 
 
 class _Policy:
-    def __init__(self, partition: str, region: str, account: str, rights: AuthorityRights) -> None:
-        self._partition = partition
-        self._every = f"arn:{partition}:acm-pca:{region}:{account}:certificate-authority/*"
-        self._roles = f"arn:{partition}:iam::{account}:role/*"
+    def __init__(self, homes: Sequence[Home], rights: AuthorityRights) -> None:
+        self._partition = homes[0].partition
+        every = [f"arn:{one.partition}:acm-pca:{one.region}:{one.account}:certificate-authority/*" for one in homes]
+        self._every: str | list[str] = every if len(every) > 1 else every[0]
+        self._roles = f"arn:{self._partition}:iam::{homes[0].account}:role/*"
         self._rights = rights
 
     def statements(self) -> Iterator[dict[str, Any]]:
@@ -74,6 +75,8 @@ class _Policy:
             yield _allow("CrlBucketForTheService", [*_CRL_BUCKET, *_CRL_OBJECTS], [bucket, f"{bucket}/*"])
         if rights.knows_caller:
             yield _allow("KnowOnesPolicies", ["iam:ListAttachedRolePolicies"], self._roles)
+        if rights.assumes:
+            yield _allow("AssumeRolesElsewhere", ["sts:AssumeRole"], list(rights.assumes))
 
     def _keeping(self) -> Iterator[dict[str, Any]]:
         rights = self._rights

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pkiops.aws import partition_of, translated
+from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import certificates_from_api
 from pkiops.backends.aws_private_ca.listing import Listing
@@ -21,6 +21,7 @@ from pkiops.backends.interface import (
     AuthorityStatus,
 )
 from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState, NotFound
+from pkiops.homes import partition_of
 from pkiops.x509 import pem
 from pkiops.x509.name_constraints import encode_name_constraints
 

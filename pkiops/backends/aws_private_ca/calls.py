@@ -28,11 +28,13 @@ class Calls:
     Args:
         clients: the clients of the account and region.
         clock: waits and gives up by it.
+        publication: those of the account and region in which the CRL bucket is, if that is another.
     """
 
-    def __init__(self, clients: AwsClients, clock: Clock) -> None:
+    def __init__(self, clients: AwsClients, clock: Clock, publication: AwsClients | None = None) -> None:
         self._clients = clients
         self._clock = clock
+        self._publication = publication or clients
 
     def _wait_for(self, ask: Callable[[], _T | None], what: str) -> _T:
         """Ask until there is an answer; None, InProgress and Throttled mean not yet, NotFound does while things settle.

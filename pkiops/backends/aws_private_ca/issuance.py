@@ -48,7 +48,7 @@ class Issuance(Configuration):
     def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
         """What the chosen template will make of the request."""
         template = _template_for(request)
-        region = self._clients.access.region
+        region = self._publication.access.region
         return ExpectedCertificate(
             template=template.arn(shapes.partition_of_arn(request.authority)),
             subject=dict(request.subject),
@@ -104,7 +104,10 @@ class Issuance(Configuration):
 
 
 def crl_url(authority: ObservedAuthority, region: str) -> str | None:
-    """The distribution point the service writes into every certificate of this CA (User Guide, planning a CRL); None where there is no one such."""
+    """The distribution point the service writes into every certificate of this CA (User Guide, planning a CRL); None where there is no one such.
+
+    ``region`` is the bucket's.
+    """
     folder = crl_folder(authority, region)
     if folder is None or authority.crl is None or not authority.crl.complete:
         return None

@@ -51,8 +51,8 @@ _Tags = Mapping[str, str]
 class Listing(Calls):
     """What exists, with its tags (the listing half of ReadsAuthorities, and ConfirmsTags)."""
 
-    def __init__(self, clients: AwsClients, clock: Clock) -> None:
-        super().__init__(clients, clock)
+    def __init__(self, clients: AwsClients, clock: Clock, publication: AwsClients | None = None) -> None:
+        super().__init__(clients, clock, publication)
         urls = clients.access.endpoint_urls
         # a service at a place of its own, and an index of the real one: they would speak of two worlds
         self._ask_index = "acm-pca" not in urls or "resourcegroupstaggingapi" in urls

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pkiops.backends.prices import Prices, PriceTier
@@ -26,7 +27,7 @@ LISTED = Prices(
 
 
 def read_prices(data: bytes, source: str) -> Prices:
-    """Prices from a JSON file: the keys of ``Prices``, each optional; what is left out is as listed here.
+    """Prices from a JSON file: the keys of ``Prices``, each optional; what is left out is as listed here, of a region as for all.
 
     Args:
         data: the file.
@@ -41,25 +42,35 @@ def read_prices(data: bytes, source: str) -> Prices:
         body = json.loads(data)
         if not isinstance(body, dict):
             raise TypeError("it is no JSON object")
-        unknown = sorted(set(body) - set(Prices.__dataclass_fields__))
-        if unknown:
-            raise ValueError(f"there is no such key: {unknown[0]!r}")
-        return Prices(
-            source=_text(body, "source", source),
-            checked=_text(body, "checked", "no date given"),
-            authority_month=_amounts(body.get("authority_month", {}), LISTED.authority_month),
-            certificate_tiers=_tiers(body["certificate_tiers"])
-            if "certificate_tiers" in body
-            else LISTED.certificate_tiers,
-            short_lived_certificate=_amount(body.get("short_lived_certificate", LISTED.short_lived_certificate)),
-            unverified=tuple(name for name in LISTED.unverified if name not in body),
-        )
+        regions = body.pop("regions", {})
+        general = _prices(body, LISTED, source)
+        if not isinstance(regions, dict) or not all(isinstance(one, dict) for one in regions.values()):
+            raise TypeError("regions names regions, each with prices of its own")
+        return replace(general, regions={name: _prices(one, general, source) for name, one in regions.items()})
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(
             f"{source} is not a file of prices: {error}",
             hint='write {"checked": "2026-11-23", "authority_month": {"GENERAL_PURPOSE": 400}}',
             code="usage.prices",
         ) from error
+
+
+def _prices(body: Mapping[str, Any], default: Prices, source: str) -> Prices:
+    """The prices that ``body`` gives; what it leaves out is as in ``default``."""
+    unknown = sorted(set(body) - (set(Prices.__dataclass_fields__) - {"regions"}))
+    if unknown:
+        raise ValueError(f"there is no such key: {unknown[0]!r}")
+    is_listed = default is LISTED
+    return Prices(
+        source=_text(body, "source", source if is_listed else default.source),
+        checked=_text(body, "checked", "no date given" if is_listed else default.checked),
+        authority_month=_amounts(body.get("authority_month", {}), default.authority_month),
+        certificate_tiers=_tiers(body["certificate_tiers"])
+        if "certificate_tiers" in body
+        else default.certificate_tiers,
+        short_lived_certificate=_amount(body.get("short_lived_certificate", default.short_lived_certificate)),
+        unverified=tuple(name for name in default.unverified if name not in body),
+    )
 
 
 def _text(body: Mapping[str, Any], key: str, default: str) -> str:

@@ -88,6 +88,13 @@ CHECKS = (
         "authority.duplicate", _E, "two CAs carry one identity", "an apply that cannot go on", "pkiops identity tags"
     ),
     Check(
+        "authority.elsewhere",
+        _E,
+        "a CA carries our tags in another account or region than the file says",
+        "a CA that somebody slipped in, or an authority that was moved",
+        "pkiops identity tags",
+    ),
+    Check(
         "authority.expired",
         _E,
         "its certificate has expired",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,9 @@ from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
 from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.ca.unmanaged import undeclared_sharing, unmanaged
+from pkiops.environment.homes import default_home, home_of, is_at_home
+from pkiops.environment.models import Environment
+from pkiops.homes import home_of_reference
 from pkiops.stores.interface import BucketSettings, ObservedBucket, same_statement
 
 # Private CAs per account and region unless raised (AWS Private CA quotas); deleted ones count while they can be restored
@@ -126,9 +130,10 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             yield finding("authority.duplicate", f"{environment}/ca/{label}", f"generation {generation}: {names}", hint)
         for one in several:
             yield from _authority(_address(world, one), environment, label, one, now)
+            yield from _home(world.environment, label, generation, one)
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
-        if (wanted.label, str(wanted.generation)) not in by_identity and "authorities" not in world.unread:
+        if (wanted.label, str(wanted.generation)) not in by_identity and wanted.request.home not in world.unlisted:
             message = f"generation {wanted.generation} does not exist"
             yield finding("authority.missing", where, message, f"pkiops ca apply {environment}")
         if wanted.issuer is None and wanted.sha256 is None:
@@ -139,6 +144,16 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
     for other in unmanaged(world.desired, world.authorities):
         hint = "adopt it (pkiops ca adopt), or delete it if nobody needs it"
         yield finding("authority.unmanaged", other.reference, f"{other.what}; {other.why}", hint)
+
+
+def _home(environment: Environment, label: str, generation: str, one: ObservedAuthority) -> Iterator[Finding]:
+    """A CA that says it is one of the file's, in an account or region where the file does not have it."""
+    number = int(generation) if generation.isascii() and generation.isdigit() and len(generation) <= 9 else 0
+    if label in environment.authorities and not is_at_home(environment, label, number, one.reference):
+        where = f"{environment.environment}/ca/{label}"
+        message = f"{one.reference} carries its tags, but the file has it in {home_of(environment, label)}"
+        hint = "find out who tagged it; an authority that is to move needs a new generation"
+        yield finding("authority.elsewhere", where, message, hint)
 
 
 def _address(world: World, one: ObservedAuthority) -> str:
@@ -283,18 +298,19 @@ def _crl(where: str, environment: str, crl: CrlHealth, now: datetime, *, speaks:
 def _account(world: World, now: datetime) -> Iterator[Finding]:
     del now
     environment = world.environment
-    count = len(world.authorities)
-    if count >= _MOST * AUTHORITIES_QUOTA:
-        message = f"{count} CAs exist in {environment.backend.region}, {AUTHORITIES_QUOTA} are allowed unless raised"
-        yield finding(
-            "quota.authorities", environment.backend.account, message, "ask Service Quotas for more (L-799883CD)"
-        )
-    if any(name.rpartition("/")[2] == "AWSPrivateCAUser" for name in world.caller_policies or ()):
+    default = default_home(environment)
+    for home, count in Counter(home_of_reference(one.reference) or default for one in world.authorities).items():
+        if count >= _MOST * AUTHORITIES_QUOTA:
+            message = f"{count} CAs exist in {home.region}, {AUTHORITIES_QUOTA} are allowed unless raised"
+            yield finding("quota.authorities", home.account, message, "ask Service Quotas for more (L-799883CD)")
+    for where, policies in world.caller_policies.items():
+        if all(name.rpartition("/")[2] != "AWSPrivateCAUser" for name in policies):
+            continue
         message = "its explicit deny lets only the template EndEntityCertificate/V1 through, and no clientAuth template"
         hint = (
             f"detach it, and attach what this prints: pkiops env iam-policy {environment.environment} --persona issuer"
         )
-        yield finding("caller.user-policy", "the caller", message, hint)
+        yield finding("caller.user-policy", where, message, hint)
     if world.index_is_current is False and of_environment(world.authorities, environment.environment):
         message = "does not name the authorities that exist"
         hint = f"pkiops ca apply {environment.environment}"

@@ -14,11 +14,13 @@ from cryptography import x509
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, of_environment
 from pkiops.backends.interface import (
     ACM_ACTIONS,
+    HasHomes,
     KeepsCrlsInBucket,
     ObservedAuthority,
     PublishesOwnCrls,
     ReadsAuthorities,
     SharesAuthorities,
+    reader_at,
 )
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_state
 from pkiops.ca.details import Details, details_of
@@ -29,8 +31,10 @@ from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
 from pkiops.crl.download import ConnectTo, download
 from pkiops.crl.silent import issuers_in
+from pkiops.environment.homes import default_home
 from pkiops.environment.models import Environment
 from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, VerificationFailed
+from pkiops.homes import Home
 from pkiops.ledger.interface import Entry
 from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, ObservedBucket, Store
@@ -89,8 +93,10 @@ class Examination:
         desired = desired_state(self.environment, self.backend, self.buckets)
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
             looked = [pool.submit(self._bucket, settings.name) for settings in desired.buckets]
-            policies = pool.submit(self._caller_policies)
-            authorities = self._try("authorities", lambda: self._authorities(desired)) or ()
+            policies = {where: pool.submit(self._caller_policies, where, one) for where, one in self._callers()}
+            listed = {home: pool.submit(self._listed, desired, home) for home in self._homes()}
+            unlisted = frozenset(home for home, one in listed.items() if one.result() is None)
+            authorities = tuple(found for one in listed.values() for found in one.result() or ())
             ours = [
                 one
                 for one in of_environment(authorities, self.environment.environment)
@@ -107,14 +113,12 @@ class Examination:
             acm_may_issue=self._acm_may_issue(desired, authorities),
             issuers=issuers_in(self.entries()) if self.entries else frozenset(),
             details=self._details(desired, authorities) if self.deep else {},
-            caller_policies=policies.result(),
-            index_is_current=self._index_is_current(buckets, authorities),
+            caller_policies={where: known for where, one in policies.items() if (known := one.result()) is not None},
+            index_is_current=None if unlisted else self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
             failed=frozenset(self._failed),
+            unlisted=unlisted,
         )
-
-    def _authorities(self, desired: Desired) -> tuple[ObservedAuthority, ...]:
-        return settled(desired.authorities, self.backend, self.backend.list_authorities())
 
     def _details(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, Details]:
         """What was read of each declared CA; two of one identity are a finding of their own."""
@@ -138,6 +142,25 @@ class Examination:
             read_all = list(pool.map(read, found))
         return {one.reference: details for (_, one), details in zip(found, read_all, strict=True) if one and details}
 
+    def _homes(self) -> tuple[Home, ...]:
+        backend: object = self.backend
+        return backend.homes if isinstance(backend, HasHomes) else (default_home(self.environment),)
+
+    def _listed(self, desired: Desired, home: Home) -> tuple[ObservedAuthority, ...] | None:
+        """The authorities of one home; that one is out of reach does not hide the others."""
+        is_alone = not isinstance(self.backend, HasHomes)
+        what = "authorities" if is_alone else f"authorities in {home}"
+        reader = reader_at(self.backend, home)
+        wanted = [one for one in desired.authorities if one.request.home == home]
+        return self._try(what, lambda: settled(wanted, reader, reader.list_authorities()))
+
+    def _callers(self) -> list[tuple[str, Home]]:
+        """Who is asked for policies, by name, and a home where: one for each account, because IAM knows no regions."""
+        homes = self._homes()
+        firsts = {home.account: home for home in reversed(homes)}
+        name = "the caller" if len(firsts) == 1 else "the caller in account {}"
+        return [(name.format(account), home) for account, home in firsts.items()]
+
     def _acm_may_issue(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, bool]:
         """For each CA that declares ``acm_permission``, whether it is there."""
         backend: object = self.backend
@@ -156,15 +179,18 @@ class Examination:
     def _bucket(self, name: str) -> ObservedBucket | None:
         return self._try(f"s3://{name}", lambda: self.buckets.observe_bucket(name))
 
-    def _caller_policies(self) -> tuple[str, ...] | None:
-        backend: object = self.backend
-        return self._try("the caller's policies", backend.caller_policies) if isinstance(backend, KnowsCaller) else None
+    def _caller_policies(self, where: str, home: Home) -> tuple[str, ...] | None:
+        def ask() -> tuple[str, ...] | None:
+            backend: object = reader_at(self.backend, home)
+            return backend.caller_policies() if isinstance(backend, KnowsCaller) else None
+
+        return self._try(f"{where}'s policies", ask)
 
     def _index_is_current(
         self, buckets: tuple[ObservedBucket, ...], authorities: tuple[ObservedAuthority, ...]
     ) -> bool | None:
         trust = self.environment.publication.trust.bucket
-        if not any(bucket.name == trust and bucket.exists for bucket in buckets) or "authorities" in self._unread:
+        if not any(bucket.name == trust and bucket.exists for bucket in buckets):
             return None
         index = IndexPublisher(self.environment, self.backend, self.store)
         published = self._try(f"s3://{trust}/{self.environment.environment}/index.json", lambda: (index.published(),))
@@ -219,8 +245,8 @@ class Examination:
     def _try(self, what: str, read: Callable[[], _T]) -> _T | None:
         try:
             return read()
-        except BackendError as error:
+        except (BackendError, GuardRefused) as error:
             self._unread[what] = error.message
-            if not isinstance(error, AccessDenied):
+            if not isinstance(error, (AccessDenied, GuardRefused)):
                 self._failed.add(what)
             return None

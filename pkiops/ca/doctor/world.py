@@ -10,6 +10,7 @@ from pkiops.backends.interface import ObservedAuthority
 from pkiops.ca.desired import Desired
 from pkiops.ca.details import Details
 from pkiops.environment.models import Environment
+from pkiops.homes import Home
 from pkiops.stores.interface import ObservedBucket
 
 
@@ -39,7 +40,8 @@ class World:
     """Everything that was read; ``unread`` names what could not be, with why, and ``failed`` what of it is no matter of permissions.
 
     ``crls``, ``acm_may_issue`` and ``details`` (of a look in depth, else empty) are by reference; ``issuers`` are the references that the
-    ledger knows certificates of; ``caller_policies`` are the names of the policies attached to the caller, None where unknown.
+    ledger knows certificates of; ``caller_policies`` are the ARNs of the policies attached to the caller, by who that is, if known; ``unlisted``
+    are the homes whose authorities could not be listed.
     """
 
     environment: Environment
@@ -50,7 +52,8 @@ class World:
     acm_may_issue: Mapping[str, bool] = field(default_factory=dict)
     issuers: frozenset[str] = frozenset()
     details: Mapping[str, Details] = field(default_factory=dict)
-    caller_policies: tuple[str, ...] | None = None
+    caller_policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index_is_current: bool | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
+    unlisted: frozenset[Home] = frozenset()

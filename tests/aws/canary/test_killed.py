@@ -104,5 +104,6 @@ def test_a_process_that_gets_a_signal(number: int, moment: Moment, sent: signal.
             assert cleaning.returncode == 0, said
         else:
             assert ready[0].returncode == 130, said
+            assert "interrupted" in {case.get("reason") for case in here.cases().values()}
         assert here.left() == [], said
         assert list((tmp_path / "j").iterdir()) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +85,8 @@ def test_the_plan_is_shown_and_agreed_to(here: Scene, capsys: pytest.CaptureFixt
 def test_what_is_not_aws_never_writes_the_results_of_aws(here: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     before = RESULTS.read_bytes() if RESULTS.exists() else None
     assert here.canary("--account", ACCOUNT, "--limit", "10", "--yes") == 9
-    assert here.canary("--account", ACCOUNT, "--limit", "10", "--yes", "--output", str(RESULTS)) == 9
+    for path in (str(RESULTS), os.path.relpath(RESULTS)):
+        assert here.canary("--account", ACCOUNT, "--limit", "10", "--yes", "--output", path) == 9
     assert "the endpoints are not AWS's" in capsys.readouterr().err
     assert (RESULTS.read_bytes() if RESULTS.exists() else None) == before
     assert left(here.sandbox) == []
@@ -112,36 +113,3 @@ def test_the_running_bill_ends_a_run_before_its_limit(here: Scene) -> None:
     cleaner = Cleaner(clients(here.sandbox), Patience(workspace.clock), tell)
     assert cleaner.remove(cleaner.find(run=workspace.run)) == []
     assert left(here.sandbox) == []
-
-
-def test_cleaning_touches_nothing_else_and_asks(here: Scene) -> None:
-    asked = clients(here.sandbox)
-    asked.s3.create_bucket(Bucket="pkiops-canary-notes", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    workspace, _, journal = workbench(here)
-    mine = workspace.create_authority(token="mine")
-    request = {
-        "CertificateAuthorityType": "ROOT",
-        "CertificateAuthorityConfiguration": {
-            "KeyAlgorithm": "EC_prime256v1",
-            "SigningAlgorithm": "SHA256WITHECDSA",
-            "Subject": {"CommonName": "somebody's"},
-        },
-    }
-    foreign = asked.pca.create_certificate_authority(**request)["CertificateAuthorityArn"]
-    assert here.canary("--account", ACCOUNT, "--clean") == 9
-    assert here.questions == ["Delete all of it? A run that goes on elsewhere in this account loses its CA too."]
-    assert {line.split()[0] for line in here.left()} == {mine, foreign, "pkiops-canary-notes"}
-    journal.write("created", kind="authority", name=foreign)  # a journal is no reason to delete what has no tag
-    assert here.clean() == 6
-    assert [line.split()[0] for line in here.left()] == [foreign, "pkiops-canary-notes"]
-    assert here.journals == [journal.path]
-
-
-def test_a_journal_of_another_account_is_left_alone(here: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = here.folder / "journals"
-    folder.mkdir()
-    line = {"event": "begin", "run": "20260101000000-00000000", "account": "111122223333", "region": "eu-west-1"}
-    (folder / "20260101000000-00000000.jsonl").write_text(json.dumps(line) + "\n{torn")
-    assert here.clean() == 0
-    assert "is of another account: 111122223333" in capsys.readouterr().err
-    assert len(here.journals) == 1

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from pkiops.backends.aws_private_ca import shapes
+from pkiops.backends.aws_private_ca.crl_bucket import crl_bucket_statements
 from pkiops.backends.aws_private_ca.templates import end_entity_template, root_template, subordinate_template
 from pkiops.backends.aws_private_ca.tokens import idempotency_token
 from pkiops.backends.interface import AuthorityRequest, AuthorityStatus, AuthorityType, CrlSettings
 from pkiops.errors import NotSupported
+from pkiops.homes import Home
 from pkiops.x509 import pem
 from pkiops.x509.algorithms import KeyAlgorithm, SigningAlgorithm
 from pkiops.x509.san import SanKind, SubjectAltName
@@ -219,3 +221,23 @@ def test_pem_round_trip_and_damage() -> None:
     for damaged in (b"-----BEGIN CERTIFICATE-----\nb25l", blocks.replace(b"b25l", b"b25!")):
         with pytest.raises(ValueError, match="CERTIFICATE block"):
             pem.decode(damaged, pem.CERTIFICATE)
+
+
+def test_one_crl_bucket_for_several_homes() -> None:
+    own = Home("111122223333", "eu-west-1")
+    role = "arn:aws:iam::444455556666:role/keeper"
+    writers = {
+        own: ["arn:aws:iam::111122223333:role/own"],
+        Home("444455556666", "eu-south-1"): [role],
+        Home("111122223333", "us-east-1"): ["arn:aws:iam::111122223333:role/own"],
+    }
+    service, keepers, tls = crl_bucket_statements("b", own, writers)
+    assert service["Principal"]["Service"] == ["acm-pca.amazonaws.com", "acm-pca.eu-south-1.amazonaws.com"]
+    assert service["Condition"]["StringEquals"]["aws:SourceAccount"] == ["111122223333", "444455556666"]
+    assert len(service["Condition"]["ArnLike"]["aws:SourceArn"]) == 3
+    assert keepers["Principal"] == {"AWS": "arn:aws:iam::444455556666:root"}
+    assert keepers["Condition"] == {"ArnEquals": {"aws:PrincipalArn": role}}
+    assert tls["Effect"] == "Deny"
+    alone = crl_bucket_statements("b", own, {own: []})
+    assert [one["Sid"] for one in alone] == ["PkiopsPrivateCaWritesCrls", "PkiopsWritesNeedTls"]
+    assert alone[0]["Condition"]["StringEquals"] == {"aws:SourceAccount": "111122223333"}

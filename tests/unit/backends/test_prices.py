@@ -30,10 +30,23 @@ def test_a_file_replaces_what_it_names() -> None:
     assert prices.unverified == ("short_lived_certificate",)
 
 
+def test_a_region_may_have_prices_of_its_own() -> None:
+    own = {"authority_month": {"GENERAL_PURPOSE": 100}, "regions": {"us-east-1": {"short_lived_certificate": 0.1}}}
+    prices = read_prices(json.dumps(own).encode(), "own.json")
+    assert prices.of_region("us-east-1").short_lived_certificate == 0.1
+    assert prices.of_region("us-east-1").authority_month["GENERAL_PURPOSE"] == 100.0
+    assert prices.of_region("eu-west-1") is prices
+    assert prices.of_region(None) is prices
+
+
 @pytest.mark.parametrize(
     "body",
     [
         [],
+        {"regions": []},
+        {"regions": {"us-east-1": 1}},
+        {"regions": {"us-east-1": {"price": 1}}},
+        {"regions": {"us-east-1": {"regions": {}}}},
         {"price": 1},
         {"source": 1},
         {"authority_month": {"OTHER": 1}},

@@ -25,7 +25,9 @@ CLIENT_AUTH = [
 ]
 
 
-def made(environment: Environment, persona: Persona, *, may_delete: bool = False) -> PersonaPolicy:
+def made(
+    environment: Environment, persona: Persona, *, may_delete: bool = False, account: str | None = None
+) -> PersonaPolicy:
     backend = environment.backend
     access = AwsAccess(
         region=backend.region, account=backend.account, role_arn=None, endpoint_urls={}, sandbox=backend.sandbox
@@ -33,7 +35,7 @@ def made(environment: Environment, persona: Persona, *, may_delete: bool = False
     clients = AwsClients(access)
     authorities, buckets = AwsPrivateCa(clients, SystemClock()), S3Buckets(clients, SystemClock())
     desired = desired_state(environment, authorities, buckets)
-    return persona_policy(environment, desired, persona, authorities, buckets, may_delete=may_delete)
+    return persona_policy(environment, desired, persona, authorities, buckets, may_delete=may_delete, account=account)
 
 
 def statements(text: str, persona: Persona, **more: Any) -> dict[str, dict[str, Any]]:
@@ -184,3 +186,66 @@ def test_a_backend_that_knows_no_permissions_says_so() -> None:
     authorities, buckets = AwsPrivateCa(clients, SystemClock()), S3Buckets(clients, SystemClock())
     with pytest.raises(NotSupported):
         persona_policy(environment, desired_state(environment, authorities, buckets), Persona.ISSUER, object(), buckets)
+
+
+OTHER = "444455556666"
+ROLE = f"arn:aws:iam::{OTHER}:role/pki-clients"
+ISSUER = "    issuer: root\n"
+
+
+def elsewhere(home: str = f"{{region: eu-central-1, account: '{OTHER}', role_arn: '{ROLE}'}}") -> str:
+    return changed(ISSUER, f"{ISSUER}    backend: {home}\n")
+
+
+def test_an_issuer_of_a_ca_elsewhere_only_assumes_its_role() -> None:
+    assert statements(elsewhere(), Persona.ISSUER) == {
+        "AssumeRolesElsewhere": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [ROLE]}
+    }
+    there = statements(elsewhere(), Persona.ISSUER, account=OTHER)
+    assert set(there) == {"ListAuthorities", "TellAuthorities", "ReadCertificates", "Issue", "Fetch"}
+    assert there["Issue"]["Resource"] == f"arn:aws:acm-pca:eu-central-1:{OTHER}:certificate-authority/*"
+    notes = made(read(elsewhere()), Persona.ISSUER, account=OTHER).notes
+    assert any(ROLE in note and "trust policy" in note for note in notes)
+    assert any(f"--account {OTHER}" in note for note in made(read(elsewhere()), Persona.ISSUER).notes)
+
+
+def test_the_provisioner_signs_in_the_account_of_the_issuer_and_keeps_in_both() -> None:
+    here, there = (statements(elsewhere(), Persona.PROVISIONER, account=one) for one in (None, OTHER))
+    assert len(here["SignAuthorities"]["Condition"]["StringEquals"]["acm-pca:TemplateArn"]) == 2
+    assert "SignAuthorities" not in there
+    assert {"Create", "Keep", "CrlBucketForTheService"} <= set(here) & set(there)
+    assert here["Keep"]["Resource"] == EVERY
+    assert not [sid for sid in there if sid.endswith(("Buckets", "Objects"))]
+
+
+def test_regions_of_one_account_are_in_one_policy() -> None:
+    text = elsewhere("{region: us-east-1}")
+    found = statements(text, Persona.PROVISIONER)
+    assert found["Keep"]["Resource"] == [EVERY, EVERY.replace("eu-west-1", "us-east-1")]
+    assert "AssumeRolesElsewhere" not in found
+    assert statements(text, Persona.ISSUER)["Issue"]["Resource"] == EVERY.replace("eu-west-1", "us-east-1")
+
+
+def test_a_relying_party_has_nothing_to_do_elsewhere() -> None:
+    assert "AssumeRolesElsewhere" not in statements(elsewhere(), Persona.RELYING_PARTY)
+    policy = made(read(elsewhere()), Persona.RELYING_PARTY, account=OTHER)
+    assert policy.document["Statement"] == []
+    assert any("nothing to do in account" in note for note in policy.notes)
+
+
+def test_a_persona_with_a_role_of_its_own_elsewhere_assumes_that_one() -> None:
+    own = f"arn:aws:iam::{OTHER}:role/pki-issuer"
+    home = f"{{region: eu-central-1, account: '{OTHER}', role_arn: '{ROLE}', access: {{issuer: '{own}'}}}}"
+    access = "access: {issuer: 'arn:aws:iam::111122223333:role/issuer'}\nledger:"
+    text = elsewhere(home).replace("ledger:", access, 1)
+    assert statements(text, Persona.ISSUER)["AssumeRolesElsewhere"]["Resource"] == [own]
+    assert statements(text, Persona.REVOKER)["AssumeRolesElsewhere"]["Resource"] == [ROLE]
+    (note,) = made(read(text), Persona.ISSUER, account=OTHER).notes
+    assert note.startswith(f"for {own}: its trust policy lets the issuer of account 111122223333")
+    assert "what all of them need" not in note
+
+
+def test_an_account_that_the_file_does_not_name_is_refused() -> None:
+    with pytest.raises(InputError, match="nothing in account") as caught:
+        made(read(SOUND), Persona.ISSUER, account=OTHER)
+    assert caught.value.code == "usage.account"

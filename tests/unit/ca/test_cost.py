@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from pkiops.backends.aws_private_ca.prices import LISTED
 from pkiops.backends.interface import AuthorityStatus
+from pkiops.backends.prices import PriceTier
 from pkiops.ca.cost import cost, cost_text
 from pkiops.environment.models import UsageMode
 from pkiops.ledger.interface import Entry, EntryState
@@ -67,3 +68,32 @@ def test_certificates_of_the_last_thirty_days_are_counted() -> None:
     bill = cost(dev(), (), LISTED, entries, NOW)
     assert (bill.certificates, bill.certificates_usd) == (2, 1.5)
     assert "unverified" in cost_text(bill, LISTED)
+
+
+def test_certificates_are_counted_by_tiers_in_each_account_and_region() -> None:
+    def issued(number: int, region: str) -> Entry:
+        reference = f"arn:aws:acm-pca:{region}:123456789012:certificate-authority/x"
+        return Entry(
+            id=str(number),
+            state=EntryState.ISSUED,
+            created_at=NOW,
+            updated_at=NOW,
+            environment="dev",
+            profile="p",
+            authority="clients",
+            authority_reference=reference,
+        )
+
+    here = [issued(number, "eu-west-1") for number in range(1_000)]
+    there = [issued(number, "us-east-1") for number in range(1_000)]
+    assert cost(dev(), (), LISTED, [*here, *there], NOW).certificates_usd == 1_500.0
+    assert cost(dev(), (), LISTED, [*here, *here], NOW).certificates_usd == 1_100.0
+    dear = replace(LISTED, regions={"us-east-1": replace(LISTED, certificate_tiers=(PriceTier(None, 2.0),))})
+    assert cost(dev(), (), dear, [*here, *there], NOW).certificates_usd == 2_750.0
+
+
+def test_a_ca_costs_what_its_region_takes() -> None:
+    there = replace(LISTED, authority_month={**LISTED.authority_month, "GENERAL_PURPOSE": 500.0})
+    bill = cost(dev(), (), replace(LISTED, regions={"eu-west-1": there}), None, NOW)
+    assert bill.usd_month == 1_000.0
+    assert {(line.account, line.region) for line in bill.lines} == {("123456789012", "eu-west-1")}

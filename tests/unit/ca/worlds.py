@@ -49,7 +49,8 @@ class Statements:
 class Prices:
     prices = LISTED
 
-    def monthly_cost_usd(self, usage_mode: str) -> float:
+    def monthly_cost_usd(self, usage_mode: str, region: str | None = None) -> float:
+        del region
         return {"GENERAL_PURPOSE": 400.0, "SHORT_LIVED_CERTIFICATE": 50.0}[usage_mode]
 
 

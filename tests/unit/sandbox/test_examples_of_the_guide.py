@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from tests.unit.sandbox.test_passthrough import custom
 from tests.unit.sandbox.world import ACCOUNT, OTHER_ACCOUNT, TEMPLATE, World, csr
@@ -104,3 +105,18 @@ def test_deleted_restored_and_enabled() -> None:
     world.call("RestoreCertificateAuthority", **ca)
     world.call("UpdateCertificateAuthority", Status="ACTIVE", **ca)
     assert world.issued(arn, csr()).serial_number
+
+
+@pytest.mark.parametrize("template", ["RootCACertificate_APIPassthrough", "BlankRootCACertificate_APIPassthrough"])
+def test_a_root_takes_its_authority_key_identifier_from_the_api(template: str) -> None:
+    """Template definitions: passed through from the API, and there is none otherwise."""
+    world = World()
+    arn = world.create()
+    request = x509.load_pem_x509_csr(world.authority_csr(arn).encode())
+    own = x509.SubjectKeyIdentifier.from_public_key(request.public_key()).digest
+    identifier = x509.AuthorityKeyIdentifier(own, None, None)
+    extensions = {"CustomExtensions": [custom("2.5.29.35", identifier.public_bytes())]}
+    for passthrough, expected in (({}, None), ({"Extensions": extensions}, identifier)):
+        certificate = world.issued(arn, world.authority_csr(arn), TEMPLATE.format(template), ApiPassthrough=passthrough)
+        found = {extension.oid: extension.value for extension in certificate.extensions}
+        assert found.get(ExtensionOID.AUTHORITY_KEY_IDENTIFIER) == expected

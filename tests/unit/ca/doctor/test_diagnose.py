@@ -13,6 +13,7 @@ from pkiops.ca.details import Details
 from pkiops.ca.doctor.catalogue import BY_CODE, CHECKS, Severity
 from pkiops.ca.doctor.diagnose import diagnose
 from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.environment.homes import default_home
 from pkiops.environment.models import Environment
 from tests.unit.ca.worlds import NOW, authority_as, bucket_as, desired, dev
 
@@ -47,7 +48,7 @@ def sound() -> World:
         buckets=tuple(bucket_as(one) for one in want.buckets),
         authorities=authorities,
         crls={one.reference: a_crl() for one in authorities},
-        caller_policies=("arn:aws:iam::aws:policy/ReadOnlyAccess",),
+        caller_policies={"the caller": ("arn:aws:iam::aws:policy/ReadOnlyAccess",)},
         index_is_current=True,
     )
 
@@ -103,6 +104,7 @@ SICK: dict[str, Callable[[World], World]] = {
     "authority.creating": with_clients(status=AuthorityStatus.CREATING, not_after=None),
     "authority.disabled": with_clients(status=AuthorityStatus.DISABLED),
     "authority.duplicate": twin,
+    "authority.elsewhere": with_clients(reference=CLIENTS_REFERENCE.replace("eu-west-1", "us-east-1")),
     "authority.expired": with_clients(status=AuthorityStatus.EXPIRED),
     "authority.expiring": with_clients(not_before=NOW - timedelta(days=1700), not_after=NOW + timedelta(days=100)),
     "authority.failed": with_clients(status=AuthorityStatus.FAILED, not_after=None),
@@ -119,7 +121,9 @@ SICK: dict[str, Callable[[World], World]] = {
     "bucket.public-access": with_bucket(public_access_blocked=False),
     "bucket.region": with_bucket(region="us-east-1"),
     "bucket.versioning": with_bucket(versioning=False),
-    "caller.user-policy": lambda world: replace(world, caller_policies=("arn:aws:iam::aws:policy/AWSPrivateCAUser",)),
+    "caller.user-policy": lambda world: replace(
+        world, caller_policies={"the caller": ("arn:aws:iam::aws:policy/AWSPrivateCAUser",)}
+    ),
     "cdp.other": with_crl(served_number=4),
     "cdp.unreachable": with_crl(serving_problem="cannot fetch: no such host", served_number=None),
     "crl.awaited": with_crl(present=False),
@@ -184,7 +188,11 @@ def test_the_worst_comes_first() -> None:
 
 def test_what_could_not_be_listed_is_not_called_missing() -> None:
     world = replace(
-        sound(), authorities=(), crls={}, unread={"authorities": "ListCertificateAuthorities: AccessDenied"}
+        sound(),
+        authorities=(),
+        crls={},
+        unread={"authorities": "ListCertificateAuthorities: AccessDenied"},
+        unlisted=frozenset({default_home(sound().environment)}),
     )
     assert {one.check.code for one in diagnose(world, NOW)} == {"access.denied"}
 
