@@ -115,5 +115,5 @@ def test_trouble_that_passes_is_not_the_user_s(stage: Stage) -> None:
         world = stage.reset()
         ran = world.run(*stage.arguments, trouble=StrikesEachOnce(fault))
         assert ran.code == 0, (fault, ran.said)
-        assert len(ran.calls) > len({one.identity for one in ran.calls})
+        assert len(ran.calls) > len({one.identity for one in ran.calls}) or not ran.calls
         stage.verb.converged(world)

@@ -133,5 +133,6 @@ VERBS = (
     Verb("plan", words("ca plan dev"), _read, applied, reads=True),
     Verb("show", words("ca show dev"), _read, applied, reads=True, tolerates=_FINGERPRINT),
     Verb("cost", words("ca cost dev"), _read, applied, reads=True),
+    Verb("env iam-policy", words("env iam-policy dev --persona provisioner"), _nothing, reads=True),
     Verb("doctor", words("ca doctor dev --no-probe"), _read, applied, reads=True, tolerates=EVERYTHING),
 )
