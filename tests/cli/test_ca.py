@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pkiops.cli.app import app
+from pkiops.sandbox.faults import fault
+from pkiops.sandbox.traffic import Hindrances
 from tests.faults.hierarchy import assert_one_hierarchy
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
@@ -181,6 +183,15 @@ def test_a_new_generation_is_a_second_ca_beside_the_first(pkiops: Any, folder: P
         ("clients", 2, True),
         ("clients", 1, False),
     ]
+
+
+def test_a_last_look_that_fails_does_not_make_a_failure_of_what_was_done(pkiops: Any, sandbox: RunningSandbox) -> None:
+    # the index reads both certificates, and then apply reads the root's, to say how it is pinned
+    sandbox.hinder(Hindrances(faults=(fault("GetCertificateAuthorityCertificate:3:before:AccessDeniedException"),)))
+    result = pkiops("ca", "apply", "dev", "--yes")
+    assert result.exit_code == 0
+    assert "done, but what is there now cannot be looked at: GetCertificateAuthorityCertificate" in result.stderr
+    assert_one_hierarchy(sandbox)
 
 
 def test_a_public_bucket_of_ours_is_closed_again(pkiops: Any, sandbox: RunningSandbox) -> None:
