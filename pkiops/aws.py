@@ -342,9 +342,16 @@ def _from_client_error(error: ClientError, operation: str, subject: str) -> Back
         hint = "a quota of the account is used up; see Service Quotas for AWS Private CA"
         own_code = "backend.quota"
     elif code == "RequestFailedException":
+        hint = "the service gives no reason: wait five minutes, until it forgets the request, then run the same command again"
         own_code = "backend.request-failed"
     elif code in {"ValidationException", "InvalidArgsException", "InvalidRequestException"}:
         own_code = "backend.invalid-request"
+    elif kind is Throttled:
+        hint = "the service goes on asking to slow down: wait a minute, then run the same command again; it continues"
+    elif kind is Unreachable:
+        hint = "the fault is on the service's side, and lasts: run the same command again later; it continues"
+    elif kind is InProgress:
+        hint = "another change is under way: run the same command again; it continues"
     details: dict[str, Any] = {"aws_error": code, "aws_operation": operation, "http_status": status}
     if retries := int(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0) or 0):
         details["retries"] = retries

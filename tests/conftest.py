@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+from tests.faults.summary import pytest_terminal_summary
+
+__all__ = ["pytest_make_parametrize_id", "pytest_terminal_summary"]
+
 os.environ.update(
     AWS_ACCESS_KEY_ID="testing",
     AWS_SECRET_ACCESS_KEY="testing",

@@ -32,13 +32,14 @@ from pkiops.backends.interface import (
 )
 from pkiops.backends.prices import HasPrices
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
-from pkiops.ca.claims import Claims, inputs_digest, shown_caller
+from pkiops.ca.claims import Claims, inputs_digest, shown_caller, untagged
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_authority, desired_state
 from pkiops.ca.drift import same_subject, subject_text
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.observe import observe
 from pkiops.ca.place import place_of
 from pkiops.ca.plan import plan
+from pkiops.ca.renewal import renew_authority
 from pkiops.ca.settle import settled
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
@@ -125,8 +126,21 @@ class Hierarchy:
         """The publisher of the environment's index."""
         return IndexPublisher(self.environment, self.backend, self.store)
 
-    def apply(self, shown: Plan, *, progress: Progress) -> tuple[Action, ...]:
+    def apply(
+        self,
+        shown: Plan,
+        *,
+        progress: Progress,
+        narrow: Callable[[Plan], Plan] | None = None,
+        resume: str | None = None,
+    ) -> tuple[Action, ...]:
         """Carry out a plan that was shown; return the actions that changed something.
+
+        Args:
+            shown: the plan.
+            progress: is told of each step.
+            narrow: the part of the whole plan that was shown; all of it unless given.
+            resume: the command that continues after a failure; ``ca apply`` unless given.
 
         Raises:
             GuardRefused: parts of it wait for a decision of a person, or what exists is no longer what it was computed from.
@@ -136,7 +150,7 @@ class Hierarchy:
         refuse_blocked(shown)
         if not shown.pending:
             return ()
-        current = self.plan()
+        current = self.plan() if narrow is None else narrow(self.plan())
         desired = self.desired()
         self._refuse_other_makers(shown, current, desired)
         refuse_moved(shown, current)
@@ -152,6 +166,8 @@ class Hierarchy:
                 return self._create(wanted)
             if action.kind is ActionKind.ACTIVATE:
                 return self._activate(wanted)
+            if action.kind is ActionKind.RENEW:
+                return self._renew(wanted)
             if action.kind is ActionKind.ADOPT:
                 return self._adopt(wanted, progress)
             if action.kind in {ActionKind.ENABLE, ActionKind.DISABLE}:
@@ -162,7 +178,7 @@ class Hierarchy:
             current,
             {"bucket": apply_bucket, "ca": apply_authority, "index": lambda _: self.index().publish()},
             progress=progress,
-            resume=f"pkiops ca apply {desired.environment}",
+            resume=resume or f"pkiops ca apply {desired.environment}",
         )
 
     def _adopt(self, wanted: DesiredAuthority, progress: Progress) -> bool:
@@ -178,7 +194,7 @@ class Hierarchy:
         began = self.clock.monotonic()
         hold = claims.take(wanted, self._digest(wanted))
         # somebody may have been faster; and looking may have taken longer than the claim holds
-        while self._find(wanted, hold.made) is None:
+        while self._identified(existing := self._look(wanted, hold.made), wanted) is None:
             if not claims.is_held(hold):
                 hold = claims.take(wanted, self._digest(wanted))
                 continue
@@ -193,6 +209,9 @@ class Hierarchy:
             break
         else:
             return False
+        if any(one.reference == reference for one in existing):
+            # within five minutes the service answers the same call with the same CA, whatever has been done to it since
+            raise untagged(self.environment.environment, wanted, hold.claim, reference)
         claims.fulfil(hold, reference)
         created = self.backend.describe_authority(reference)
         if not same_subject(wanted.request, created):
@@ -204,7 +223,7 @@ class Hierarchy:
         return True
 
     def _activate(self, wanted: DesiredAuthority) -> bool:
-        authority = self._require(wanted)
+        authority = self._made(wanted)
         if authority.status is AuthorityStatus.ACTIVE:
             return False
         csr_der = self.backend.authority_csr(authority.reference)
@@ -235,6 +254,10 @@ class Hierarchy:
             return False
         self.backend.install_authority(authority.reference, chain)
         return True
+
+    def _renew(self, wanted: DesiredAuthority) -> bool:
+        authority = self._require(wanted)
+        return renew_authority(self.backend, wanted, authority, self._issuer_of(wanted, authority), at=self.clock.now())
 
     def _switch(self, wanted: DesiredAuthority, *, enabled: bool) -> bool:
         authority = self._require(wanted)
@@ -295,14 +318,31 @@ class Hierarchy:
                     details={"caller": claim.caller, "reference": claim.reference},
                 )
 
-    def _find(self, wanted: DesiredAuthority, made: str | None) -> ObservedAuthority | None:
-        """The CA of an authority that is about to be created; ``made`` is one that its claim names."""
+    def _look(self, wanted: DesiredAuthority, made: str | None) -> tuple[ObservedAuthority, ...]:
+        """What exists, for an authority that is about to be created; ``made`` is one that its claim names."""
         index = self.index()
         named = index.named(index.published())
         if made:
             named[wanted.label, wanted.generation] = made
-        observed = settled([wanted], self.backend, self.backend.list_authorities(), named=named, exact=True)
+        return settled([wanted], self.backend, self.backend.list_authorities(), named=named, exact=True)
+
+    def _identified(self, observed: Sequence[ObservedAuthority], wanted: DesiredAuthority) -> ObservedAuthority | None:
         return find_authority(observed, self.environment.environment, wanted.label, wanted.generation)
+
+    def _made(self, wanted: DesiredAuthority) -> ObservedAuthority:
+        """The authority that was created; one whose creation failed cannot be asked for its tags any more."""
+        observed = settled([wanted], self.backend, self.backend.list_authorities(), exact=True)
+        environment = self.environment.environment
+        if self._identified(observed, wanted) is None:
+            for one in observed:
+                if one.status is AuthorityStatus.FAILED and not one.tags and same_subject(wanted.request, one):
+                    raise InvalidState(
+                        f"{wanted.label} was created, but the service could not complete it: {one.reference} is FAILED",
+                        hint=f"delete it (aws acm-pca delete-certificate-authority), then run pkiops ca apply {environment}",
+                        code="ca.failed",
+                        details={"reference": one.reference},
+                    )
+        return require_authority(observed, environment, wanted.label, wanted.generation)
 
     def _require(self, wanted: DesiredAuthority) -> ObservedAuthority:
         observed = settled([wanted], self.backend, self.backend.list_authorities(), exact=True)

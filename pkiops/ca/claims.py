@@ -125,7 +125,7 @@ class Claims:
             elif found.age_s < (_ONE_CALL_S if made else _JOINED_S):
                 return Hold(key, claim, found.version, _after(self._clock, HELD_S - found.age_s), made)
             elif made:
-                raise _lost(self._environment, wanted, claim, made)
+                raise untagged(self._environment, wanted, claim, made)
             condition = Condition(version=found.version)
         raise InProgress(
             f"{self._environment}/ca/{wanted.label}: too many runs claim it at once",
@@ -186,7 +186,8 @@ def shown_caller(claim: Claim | None) -> str:
     return ascii(claim.caller)[1:-1] if claim else "somebody"
 
 
-def _lost(environment: str, wanted: DesiredAuthority, claim: Claim, made: str) -> GuardRefused:
+def untagged(environment: str, wanted: DesiredAuthority, claim: Claim, made: str) -> GuardRefused:
+    """The refusal to make an authority again whose CA exists, but was taken its tags."""
     return GuardRefused(
         f"{environment}/ca/{wanted.label} generation {wanted.generation}: {shown_caller(claim)} made {made}, "
         "which does not carry the tags of that authority any more",

@@ -63,11 +63,11 @@ def subject_text(named: AuthorityRequest | ObservedAuthority) -> str:
         return _named(named.subject_attributes)
     fields = [name for name in FIELD_OIDS if name in named.subject]
     others = sorted(named.subject.keys() - set(fields))
-    return ", ".join(f"{name}={named.subject[name]}" for name in (*fields, *others)) or "none"
+    return ", ".join(f"{name}={_quoted(named.subject[name])}" for name in (*fields, *others)) or "none"
 
 
 def _named(attributes: Iterable[tuple[str, str]]) -> str:
-    return ", ".join(f"{attribute_name(oid)}={value}" for oid, value in attributes)
+    return ", ".join(f"{attribute_name(oid)}={_quoted(value)}" for oid, value in attributes)
 
 
 def revocation_changes(request: AuthorityRequest, found: ObservedAuthority) -> tuple[Change, ...]:
@@ -181,6 +181,11 @@ def subject_attributes(named: AuthorityRequest | ObservedAuthority) -> list[tupl
     if named.subject_attributes:
         return list(named.subject_attributes)
     return [(FIELD_OIDS.get(name) or attribute_oid(name) or name, value) for name, value in named.subject.items()]
+
+
+def _quoted(value: str) -> str:
+    """A value that cannot be taken for more than one."""
+    return json.dumps(value, ensure_ascii=False) if any(c in value for c in ',="') else value
 
 
 def _crl_changes(wanted: CrlSettings, found: CrlSettings | None) -> tuple[Change, ...]:

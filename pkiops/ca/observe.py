@@ -59,11 +59,13 @@ def observe(
         published = pool.submit(index.published)
         looked = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
         listed = reader.list_authorities()
+        # whose bucket it is explains more than why the index in it cannot be read
+        found = tuple(one.result() for one in looked)
         authorities = settled(desired.authorities, reader, listed, named=index.named(published.result()))
         identities = Identities(authorities, desired.environment)
         wanted = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
         return Observed(
-            buckets=tuple(one.result() for one in looked),
+            buckets=found,
             authorities=authorities,
             details=read_details(
                 reader,

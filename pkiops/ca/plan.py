@@ -39,15 +39,16 @@ from pkiops.ca.drift import (
 from pkiops.ca.homes import moved_action, with_home
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
+from pkiops.ca.renewal import renewal_action, renewal_state
 from pkiops.ca.unmanaged import undeclared, unmanaged
 from pkiops.ca.waiting import another_certificate, waits_below, waits_for_signature
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
 _WAITS_FOR_PERSON = {
-    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it; write enabled: true or false",
-    AuthorityStatus.EXPIRED: "is EXPIRED: its certificate must be renewed, or a new generation declared",
-    AuthorityStatus.FAILED: "is FAILED and never recovers: delete it, then apply again",
+    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it; write enabled: true or false (or: pkiops ca enable {words})",
+    AuthorityStatus.EXPIRED: "is EXPIRED: renew its certificate (renew_from: a day, then pkiops ca renew {words}), or declare a new generation",
+    AuthorityStatus.FAILED: "is FAILED and never recovers: delete it (pkiops ca delete {words}), then apply again",
 }
 
 
@@ -152,14 +153,6 @@ def _authority_actions(
     if found is None:
         return _missing_actions(desired.environment, wanted, observed, prices)
     not_after[wanted.label] = found.not_after or ends
-    return _found_actions(desired.environment, wanted, found, observed)
-
-
-def _found_actions(
-    environment: str, wanted: DesiredAuthority, found: ObservedAuthority, observed: Observed
-) -> list[Action]:
-    """What an authority that exists needs, or waits for."""
-    where = address(environment, wanted.label)
     fixed = immutable_changes(wanted, found)
     if fixed:
         reason = (
@@ -167,28 +160,44 @@ def _found_actions(
             f"(generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, fixed)]
-    if found.status in _WAITS_FOR_PERSON and not (
-        found.status is AuthorityStatus.DISABLED and wanted.enabled is not None
-    ):
-        why = _WAITS_FOR_PERSON[found.status]
-        if found.status is AuthorityStatus.EXPIRED and wanted.outside:
-            why = f"is EXPIRED: {another_certificate(environment, wanted)}"
+    return _found_actions(where, wanted, found, observed, not_after, now)
+
+
+def _found_actions(
+    where: str,
+    wanted: DesiredAuthority,
+    found: ObservedAuthority,
+    observed: Observed,
+    not_after: dict[str, datetime],
+    now: datetime,
+) -> list[Action]:
+    """What is to be done with a CA that is what the file declares in all that never changes."""
+    details = observed.details.get(found.reference, NO_DETAILS)
+    signed = certificate_changes(wanted, details)
+    renewal = renewal_action(where, wanted, found, signed, not_after.get(wanted.issuer or ""), now)
+    decided = {AuthorityStatus.DISABLED: wanted.enabled is not None, AuthorityStatus.EXPIRED: renewal is not None}
+    another = another_certificate(where.split("/", maxsplit=1)[0], wanted)
+    if found.status in _WAITS_FOR_PERSON and not decided.get(found.status):
+        is_over = found.status is AuthorityStatus.EXPIRED and another is not None
+        why = f"is EXPIRED: {another}" if is_over else _waits(where, found.status)
         return [Action(ActionKind.BLOCKED, where, f"{found.reference} {why}")]
     if wanted.outside and found.status in _WITHOUT_CERTIFICATE:
-        return [waits_for_signature(environment, where, wanted)]
-    details = observed.details.get(found.reference, NO_DETAILS)
+        return [waits_for_signature(where.split("/", maxsplit=1)[0], where, wanted)]
     fingerprint = details.certificate.sha256 if details.certificate else None
     if wanted.sha256 is not None and wanted.sha256 != fingerprint:
         return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
-    signed = certificate_changes(wanted, details)
-    if signed:
-        mend = another_certificate(environment, wanted) or (
-            f"needs a new generation (generation: {wanted.generation + 1} and a new common name)"
+    if renewal is not None and renewal.kind is ActionKind.BLOCKED:
+        return [renewal]
+    if renewal is not None and wanted.renew_from is not None:
+        not_after[wanted.label] = wanted.validity.after(wanted.renew_from)
+    elif signed:
+        mend = another or f"renew it (renew_from: a day, then pkiops ca renew {_words(where)})"
+        reason = (
+            f"the certificate of {found.reference} says otherwise: {mend}, "
+            f"or declare a new generation (generation: {wanted.generation + 1} and a new common name)"
         )
-        return [
-            Action(ActionKind.BLOCKED, where, f"the certificate of {found.reference} says otherwise: {mend}", signed)
-        ]
-    return _existing_actions(where, wanted, found, details)
+        return [Action(ActionKind.BLOCKED, where, reason, signed)]
+    return _existing_actions(where, wanted, found, details, renewal, now)
 
 
 def _after_adoption(where: str, wanted: DesiredAuthority) -> Action:
@@ -197,13 +206,22 @@ def _after_adoption(where: str, wanted: DesiredAuthority) -> Action:
     return Action(ActionKind.NO_OP, where, reason)
 
 
-def _existing_actions(where: str, wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> list[Action]:
+def _existing_actions(
+    where: str,
+    wanted: DesiredAuthority,
+    found: ObservedAuthority,
+    details: Details,
+    renewal: Action | None,
+    now: datetime,
+) -> list[Action]:
     """What brings a sound authority to what the file says."""
     actions = []
     if found.status in _WITHOUT_CERTIFICATE:
         actions.append(_activate(where, wanted))
     if found.status is AuthorityStatus.DISABLED and wanted.enabled:
         actions.append(Action(ActionKind.ENABLE, where, f"{found.reference} is DISABLED, and the file enables it"))
+    if renewal is not None:
+        actions.append(renewal)
     actions += _update(where, wanted, found, details)
     if found.status is not AuthorityStatus.DISABLED and wanted.enabled is False:
         actions.append(_disable(where, wanted))
@@ -211,7 +229,9 @@ def _existing_actions(where: str, wanted: DesiredAuthority, found: ObservedAutho
         return actions
     return [
         Action(
-            ActionKind.NO_OP, where, f"{found.reference} is {found.status.value}, as declared{_later(wanted, found)}"
+            ActionKind.NO_OP,
+            where,
+            f"{found.reference} is {found.status.value}, as declared{_later(wanted, found, now)}",
         )
     ]
 
@@ -242,7 +262,9 @@ def _disable(where: str, wanted: DesiredAuthority) -> Action:
     return Action(ActionKind.DISABLE, where, f"{wanted.label} is enabled: false in the file", warnings=warnings)
 
 
-def _later(wanted: DesiredAuthority, found: ObservedAuthority) -> str:
+def _later(wanted: DesiredAuthority, found: ObservedAuthority, now: datetime) -> str:
+    if wanted.renew_from is not None and found.not_before is not None and found.not_before < wanted.renew_from:
+        return f"; {renewal_state(wanted, found, now)}"
     if lasts_as_declared(wanted, found) or found.not_after is None:
         return ""
     return f"; its certificate ends {found.not_after:%Y-%m-%d}, and the next one lasts {wanted.validity}"
@@ -313,14 +335,25 @@ def _deleted_twin(wanted: DesiredAuthority, observed: Observed) -> ObservedAutho
     return None
 
 
+def _waits(where: str, status: AuthorityStatus) -> str:
+    """Why a CA of this status waits for a person, and for what."""
+    return _WAITS_FOR_PERSON[status].format(words=_words(where))
+
+
+def _words(where: str) -> str:
+    """What names an authority after a verb on the command line."""
+    environment, _, label = where.split("/")
+    return f"{environment} {label}"
+
+
 def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
     if deleted.status is AuthorityStatus.FAILED:
         return Action(
-            ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_WAITS_FOR_PERSON[deleted.status]}"
+            ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_waits(where, deleted.status)}"
         )
     until = f" until {deleted.restorable_until:%Y-%m-%d}" if deleted.restorable_until else ""
     reason = (
-        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it, "
+        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it (pkiops ca restore {_words(where)}), "
         "or declare a new generation with a new common name"
     )
     return Action(ActionKind.BLOCKED, where, reason)
@@ -329,7 +362,10 @@ def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
 def _blocked_by_pin(where: str, pin: str, found: ObservedAuthority | None, fingerprint: str | None) -> Action:
     change = Change("sha256", fingerprint, pin)
     if found is not None and fingerprint is not None:
-        reason = f"{found.reference} does not have the certificate that the file pins: find out which one is right"
+        reason = (
+            f"{found.reference} does not have the certificate that the file pins: find out which one is right; "
+            "if it was renewed, pin the new one"
+        )
     else:
         what = f"{found.reference} has no certificate" if found else "does not exist"
         reason = f"{what}, but the file pins one: is this the right account and region? For a new CA remove sha256"

@@ -48,7 +48,8 @@ def _consequences(action: Action) -> list[str]:
     if action.live_certificates is not None:
         lines.append(f"live certificates below it: {action.live_certificates}")
     if action.monthly_cost_usd > 0:
-        lines.append(f"costs USD {action.monthly_cost_usd:.0f} a month from creation on (nothing on the sandbox)")
+        since = "again" if action.kind is ActionKind.RESTORE else "from creation on"
+        lines.append(f"costs USD {action.monthly_cost_usd:.0f} a month {since} (nothing on the sandbox)")
     if action.monthly_cost_usd < 0:
         lines.append(f"saves USD {-action.monthly_cost_usd:.0f} a month")
     if action.irreversible:

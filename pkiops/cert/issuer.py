@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pkiops.backends.identity import confirmed_identity, require_authority
+from pkiops.backends.identity import Identities, confirmed_identity, require_authority
 from pkiops.backends.interface import (
     AuthorityStatus,
     IssuesCertificates,
@@ -30,6 +30,7 @@ from pkiops.environment.models import CrlType, Environment
 from pkiops.errors import GuardRefused, InvalidState, NotSupported, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
+from pkiops.x509.present import present_chains
 
 _WHAT_TO_DO = {
     AuthorityStatus.CREATING: "wait until it is created, then run pkiops ca apply {environment}",
@@ -146,10 +147,34 @@ def with_chain(
         InvalidState: it has no certificate yet.
     """
     source = f"the chain of {environment.environment}/ca/{label}"
-    chain = tuple(load_certificate(der, source) for der in backend.authority_chain(observed.reference))
+    encoded = backend.authority_chain(observed.reference)
+    chain = tuple(load_certificate(der, source) for der in encoded)
+    if _pins_another(environment, label, chain):
+        chain = tuple(load_certificate(der, source) for der in _present_chain(environment, backend, label, encoded))
     verify_ca_chain(chain, at=at)
     check_pins(environment, label, chain)
     return Issuer(label, environment.authorities[label].generation, observed, chain)
+
+
+def _pins_another(environment: Environment, label: str, chain: tuple[x509.Certificate, ...]) -> bool:
+    try:
+        check_pins(environment, label, chain)
+    except VerificationFailed:
+        return True
+    return False
+
+
+def _present_chain(
+    environment: Environment, backend: ReadsAuthorities, label: str, encoded: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """The chain over the certificates that the CAs above have now: the service keeps the one of when this CA's was installed."""
+    identities = Identities(backend.list_authorities(), environment.environment)
+    chains = [encoded]
+    for name in labels_upwards(environment, label)[1:]:
+        above = identities.find(name, environment.authorities[name].generation)
+        if above is not None and above.not_after is not None:
+            chains.append(backend.authority_chain(above.reference))
+    return present_chains(chains)[0]
 
 
 def check_pins(environment: Environment, label: str, chain: tuple[x509.Certificate, ...]) -> None:

@@ -12,7 +12,7 @@ from pkiops.ca.doctor.examine import Examination
 from pkiops.cli.output import emit, emit_json, table
 from pkiops.clock import SystemClock
 from pkiops.environment.finding import one_line
-from pkiops.errors import BackendError, ChangesPending, GuardRefused
+from pkiops.errors import AccessDenied, BackendError, ChangesPending, GuardRefused
 
 if TYPE_CHECKING:
     from pkiops.factory import Factory
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool = False) -> tuple[Finding, ...]:
-    """Look at an environment; that nobody may look at all is a finding too.
+    """Look at an environment; that nobody may look at all is a finding too, and that nobody answers.
 
     Raises:
         InputError: ``connect_to`` is no address.
@@ -58,7 +58,8 @@ def _unreached(factory: Factory) -> tuple[Finding, ...]:
         except GuardRefused as error:
             found.append(finding("account.mismatch", where, error.message, error.hint or ""))
         except BackendError as error:
-            found.append(finding("account.credentials", where, error.message, error.hint or ""))
+            code = "account.credentials" if isinstance(error, AccessDenied) else "account.unreachable"
+            found.append(finding(code, where, error.message, error.hint or ""))
     return tuple(found)
 
 

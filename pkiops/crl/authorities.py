@@ -26,6 +26,7 @@ from pkiops.x509.certificate import load_certificate
 from pkiops.x509.chain import verify_ca_chain
 from pkiops.x509.keys import spki_sha256
 from pkiops.x509.names import rfc4514
+from pkiops.x509.present import present_chains
 
 _HAS_CERTIFICATE = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
 _LONGEST_CHAIN = 10
@@ -96,7 +97,7 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
         BackendError: the backend failed.
     """
     observed = of_environment(backend.list_authorities(), environment.environment)
-    known: list[KnownAuthority] = []
+    found: list[tuple[str, int, ObservedAuthority]] = []
     skipped: list[SkippedAuthority] = []
     expired: set[str] = set()
     for one in observed:
@@ -110,7 +111,13 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
             skipped.append(SkippedAuthority(f"{label} ({one.reference})", reason or "no generation"))
             continue
         find_authority(observed, environment.environment, label, generation)
-        known.append(KnownAuthority(label, generation, one, _chain(environment, backend, one, label, at)))
+        found.append((label, generation, one))
+    # a CA above may have been renewed since a chain was installed
+    chains = present_chains([_encoded_chain(environment, backend, one, label) for label, _, one in found])
+    known = [
+        KnownAuthority(label, generation, one, _chain(environment, encoded, label, at))
+        for (label, generation, one), encoded in zip(found, chains, strict=True)
+    ]
     skipped.extend(_missing(environment, observed))
     order = list(environment.authorities)
     known.sort(key=lambda a: (len(a.chain), order.index(a.label), -a.generation))
@@ -188,13 +195,20 @@ def _missing(environment: Environment, observed: Sequence[ObservedAuthority]) ->
     ]
 
 
-def _chain(
-    environment: Environment, backend: ReadsAuthorities, observed: ObservedAuthority, label: str, at: datetime
-) -> tuple[x509.Certificate, ...]:
-    source = f"the chain of {environment.environment}/ca/{label}"
+def _encoded_chain(
+    environment: Environment, backend: ReadsAuthorities, observed: ObservedAuthority, label: str
+) -> tuple[bytes, ...]:
     encoded = backend.authority_chain(observed.reference)
     if not 1 <= len(encoded) <= _LONGEST_CHAIN:
+        source = f"the chain of {environment.environment}/ca/{label}"
         raise VerificationFailed(f"{source} has {len(encoded)} certificates", code="chain.length")
+    return encoded
+
+
+def _chain(
+    environment: Environment, encoded: tuple[bytes, ...], label: str, at: datetime
+) -> tuple[x509.Certificate, ...]:
+    source = f"the chain of {environment.environment}/ca/{label}"
     chain = tuple(load_certificate(der, source) for der in encoded)
     verify_ca_chain(chain, at=at)
     return chain

@@ -18,7 +18,6 @@ from pkiops.environment.home_checks import check_homes
 from pkiops.environment.models import Bundle, CrlType, Environment, Persona, Revocation, TargetKind
 from pkiops.environment.profile_checks import check_profiles
 from pkiops.environment.settings_checks import check_settings
-from pkiops.environment.unsupported import check_unsupported
 from pkiops.homes import partition_of
 
 # Kinds of later versions: known here so that a file written for one is told the truth.
@@ -41,7 +40,6 @@ def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
         *check_authorities(environment),
         *check_settings(environment),
         *check_homes(environment),
-        *check_unsupported(environment),
         *check_profiles(environment),
         *_check_bundles(environment),
         *_check_crls(environment),

@@ -121,3 +121,17 @@ def effective_path_length(environment: Environment, label: str) -> int | None:
         return None
     below = (effective_path_length(environment, child) for child in children(environment, label))
     return max((length + 1 for length in below if length is not None), default=0)
+
+
+def effective_path_lengths(environment: Environment) -> dict[str, int | None]:
+    """``effective_path_length`` of every authority, in one pass."""
+    found: dict[str, int | None] = {}
+    least: dict[str | None, int] = {}
+    for label in reversed(issuers_first(environment)):  # what is below comes first
+        authority = environment.authorities[label]
+        given = authority.path_length
+        length = given if given is not None or authority.issuer is None else least.get(label, 0)
+        found[label] = length
+        if length is not None:
+            least[authority.issuer] = max(least.get(authority.issuer, 0), length + 1)
+    return found

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pkiops.environment.hierarchy import declaration, root_of
@@ -204,11 +205,21 @@ def _text(body: Mapping[str, Any], key: str) -> str:
     return value
 
 
+@cache
+def _digested(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a model that count; None for everything else."""
+    if not is_dataclass(kind):
+        return None
+    return tuple(one.name for one in fields(kind) if one.name not in _NOT_PART_OF_THE_DIGEST)
+
+
 def _plain(value: Any) -> Any:
     """A model as JSON-ready data; fields that say nothing are left out, so that a new version's new keys change no digest."""
-    if is_dataclass(value):
-        pairs = ((one.name, getattr(value, one.name)) for one in fields(value))
-        return {name: _plain(item) for name, item in pairs if item is not None and name not in _NOT_PART_OF_THE_DIGEST}
+    kind: Any = type(value)
+    names = _digested(kind)
+    if names is not None:
+        pairs = ((name, getattr(value, name)) for name in names)
+        return {name: _plain(item) for name, item in pairs if item is not None}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

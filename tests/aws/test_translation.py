@@ -65,6 +65,7 @@ def test_error_codes(code: str, status: int, kind: type[errors.BackendError], ow
         "retryable": retryable,
     }
     assert error.message == f"IssueCertificate for arn:x: {code}: text"
+    assert not retryable or "run the same command again" in str(error.hint)
 
 
 def test_a_denial_names_the_permission() -> None:
@@ -160,6 +161,7 @@ def test_clients_are_made_once_and_explicit_about_retries_and_timeouts() -> None
 
 
 def test_the_shell_changes_nothing_about_the_sandbox(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.client("sts").get_caller_identity()  # the sandbox of this process reads the profile too, the first time
     monkeypatch.setenv("AWS_PROFILE", "one-that-does-not-exist")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

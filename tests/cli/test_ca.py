@@ -60,7 +60,7 @@ def test_plan_apply_plan_show(pkiops: Any, sandbox: RunningSandbox) -> None:
     assert applied.exit_code == 0, applied.stderr
     assert applied.stdout.endswith("dev: applied\n")
     assert "sha256:" in applied.stderr
-    assert_one_hierarchy(sandbox)
+    assert_one_hierarchy(sandbox.client("acm-pca"), sandbox.client("s3"))
 
     again = pkiops("ca", "plan", "dev", "--detailed-exitcode")
     assert (again.exit_code, again.stderr) == (0, "")
@@ -188,7 +188,7 @@ def test_a_public_bucket_of_ours_is_closed_again(pkiops: Any, sandbox: RunningSa
     sandbox.client("s3").delete_public_access_block(Bucket="example-pki-dev-trust")
     assert pkiops("ca", "plan", "dev", "--detailed-exitcode").exit_code == 5
     assert pkiops("ca", "apply", "dev", "--yes").exit_code == 0
-    assert_one_hierarchy(sandbox)
+    assert_one_hierarchy(sandbox.client("acm-pca"), sandbox.client("s3"))
 
 
 def test_a_statement_of_others_in_a_bucket_policy_stays(pkiops: Any, sandbox: RunningSandbox) -> None:

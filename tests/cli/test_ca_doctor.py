@@ -91,7 +91,7 @@ def test_nobody_may_look(pkiops: Any, folder: Path) -> None:
 def test_no_answer_at_all_is_a_finding(pkiops: Any) -> None:
     result = pkiops("ca", "doctor", "dev", PKIOPS_SANDBOX_URL="http://127.0.0.1:9")
     assert result.exit_code == 0
-    assert "error account.credentials" in result.stdout
+    assert "error account.unreachable" in result.stdout
 
 
 def test_the_catalogue_needs_no_environment(pkiops: Any) -> None:

@@ -39,6 +39,10 @@ class Pkiops:
     process: ForkServerProcess
     output: Path
 
+    def begin(self) -> None:
+        """Start a process that was only prepared."""
+        self.process.start()
+
     def kill(self) -> None:
         self.process.kill()
 
@@ -55,12 +59,18 @@ class Pkiops:
         return self.output.read_text(errors="replace") if self.output.exists() else ""
 
 
-def start(arguments: list[str], *, folder: Path, environment: Mapping[str, str], name: str = "pkiops") -> Pkiops:
-    """Start ``pkiops ARGUMENTS`` in ``folder`` with these environment variables added."""
+def prepared(arguments: list[str], *, folder: Path, environment: Mapping[str, str], name: str = "pkiops") -> Pkiops:
+    """A process that will run ``pkiops ARGUMENTS`` in ``folder`` with these environment variables added."""
     output = folder / f"{name}.log"
     process = _CONTEXT.Process(target=_run, args=(arguments, str(folder), dict(environment), str(output)), daemon=True)
-    process.start()
     return Pkiops(process, output)
+
+
+def start(arguments: list[str], *, folder: Path, environment: Mapping[str, str], name: str = "pkiops") -> Pkiops:
+    """``prepared``, and begun."""
+    made = prepared(arguments, folder=folder, environment=environment, name=name)
+    made.begin()
+    return made
 
 
 def _run(arguments: list[str], folder: str, environment: dict[str, str], output: str) -> None:

@@ -1,8 +1,8 @@
-"""An HTTP proxy between pkiops and the sandbox that counts calls and can do something right before or right after one of them.
+"""An HTTP proxy between pkiops and the sandbox that counts calls, and makes trouble or does something else right before or after one.
 
-It changes nothing in either: pkiops is pointed at it as at any endpoint. ``before`` means the request never reached the
-service, ``after`` that the service carried it out and the answer never reached pkiops. Told to, it puts other words into the mouth of
-either: ``request`` and ``answer`` make of the sandbox a service that behaves differently.
+It changes nothing in either: pkiops is pointed at it as at any endpoint. ``before``, and of a lost request, means that it never reached the
+service; ``after``, and of a lost answer or a kill, that the service carried it out and the answer never reached pkiops. Told to, it puts other
+words into the mouth of either: ``request`` and ``answer`` make of the sandbox a service that behaves differently.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
+
+from pkiops.sandbox.calls import Call, identify
+from tests.faults.trouble import Arrived, Fault, Trouble, answer_of
 
 _OF_THE_REQUEST = frozenset({"expect", "content-length"})
 _OF_THE_ANSWER = frozenset({"connection", "transfer-encoding"})
@@ -33,7 +36,7 @@ class Trigger:
 
 @dataclass
 class FaultyProxy:
-    """The proxy as a test sees it: its URL, the calls so far, an optional trigger.
+    """The proxy as a test sees it: its URL, the calls so far and which of them changed something, an optional trigger, the trouble it makes.
 
     ``request`` says what becomes of the body of a call, ``answer`` what becomes of status and body of its answer; both are told its name.
     """
@@ -44,12 +47,28 @@ class FaultyProxy:
     request: Callable[[str, bytes], bytes] = lambda _, body: body
     answer: Callable[[str, int, bytes], tuple[int, bytes]] = lambda _, status, body: (status, body)
     calls: list[str] = field(default_factory=list)
+    trouble: Trouble | None = None
+    arrived: list[Arrived] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def arrive(self, name: str) -> int:
+    def begin(self, trouble: Trouble | None = None) -> None:
+        """Forget what has arrived, and make this trouble from now on."""
+        with self.lock:
+            self.trouble = trouble
+            self.calls, self.arrived, self.effects = [], [], []
+
+    def arrive(self, name: str, call: Call, body: bytes) -> Arrived:
         with self.lock:
             self.calls.append(name)
-            return len(self.calls)
+            arrived = Arrived(len(self.calls), call, (name, body.hex()))
+            self.arrived.append(arrived)
+            return arrived
+
+    def carried_out(self, arrived: Arrived, status: int) -> None:
+        if arrived.changes and status < 300:
+            with self.lock:
+                self.effects.append(arrived.name)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -67,10 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         name = self.headers.get("X-Amz-Target") or f"{self.command} {self.path}"
-        number = proxy.arrive(name)
-        trigger = proxy.trigger if proxy.trigger and proxy.trigger.call == number else None
+        arrived = proxy.arrive(name, self._call(body), body)
+        trigger = proxy.trigger if proxy.trigger and proxy.trigger.call == arrived.number else None
         if trigger and trigger.moment == "before":
             self._fire(trigger)
+            return
+        fault = proxy.trouble.strikes(arrived) if proxy.trouble else None
+        if fault and self._is_kept_out(fault, arrived.call):
             return
         parts = urlsplit(proxy.target)
         body = proxy.request(name, body)
@@ -79,6 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body=body or None, headers=headers)
             answer = connection.getresponse()
             data = answer.read()
+        proxy.carried_out(arrived, answer.status)
+        if fault is not None:
+            self.close_connection = True
+            if proxy.trouble:
+                proxy.trouble.after(fault)
+            return
         if trigger:
             self._fire(trigger)
             return
@@ -93,6 +121,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(changed)
         self.wfile.flush()
+
+    def _call(self, body: bytes) -> Call:
+        parts = urlsplit(self.path)
+        host = self.headers.get("Host", "")
+        return identify(self.command, host, parts.path, parts.query, lambda name: self.headers.get(name) or "", body)
+
+    def _is_kept_out(self, fault: Fault, call: Call) -> bool:
+        """Whether the fault keeps the call from the service; then it is answered as the fault says, or not at all."""
+        refusal = answer_of(fault, call)
+        if refusal is None:
+            self.close_connection = fault is Fault.LOST_REQUEST
+            return fault is Fault.LOST_REQUEST
+        self.send_response_only(refusal.status)
+        for header, value in refusal.headers.items():
+            self.send_header(header, value)
+        self.send_header("Content-Length", str(len(refusal.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(refusal.body)
+        self.wfile.flush()
+        return True
 
     def _fire(self, trigger: Trigger) -> None:
         self.close_connection = True

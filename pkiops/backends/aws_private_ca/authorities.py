@@ -20,13 +20,15 @@ from pkiops.backends.interface import (
     AuthorityRequest,
     AuthorityStatus,
 )
-from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState
+from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState, NotFound
 from pkiops.homes import partition_of
 from pkiops.x509 import pem
 from pkiops.x509.name_constraints import encode_name_constraints
 
 _T = TypeVar("_T")
 
+# how often a CA certificate is asked for when the service accepts the request and then fails it for no reason given (RequestFailedException)
+_SIGNINGS = 3
 # a bucket policy written, or a CA activated, a moment ago may not be seen by the service yet
 _SETTLING_S = 60.0
 _SETTLING_PAUSE_S = 2.0
@@ -53,8 +55,17 @@ class Authorities(Listing):
 
         # soon: its token is forgotten after five minutes, and then it would be another CA
         reference = self._while_settling(create, is_bucket_permission, all_told=True)
-        # the next call may not know it yet
-        self._wait_for(lambda: self.describe_authority(reference), f"{reference} to be known")
+        try:
+            # the next call may not know it yet
+            self._wait_for(lambda: self.describe_authority(reference), f"{reference} to be known")
+        except NotFound as error:
+            # deleted before it had a certificate, a CA is gone at once, but the call that made it is answered as before for five minutes
+            raise InProgress(
+                f"CreateCertificateAuthority answers with {reference}, which does not exist (any more)",
+                hint="if it was deleted a moment ago, wait five minutes, then run the same command again",
+                code="ca.gone",
+                details={"reference": reference},
+            ) from error
         return reference
 
     def authority_csr(self, reference: str) -> bytes:
@@ -92,15 +103,34 @@ class Authorities(Listing):
             not_after=request.not_after,
             api_passthrough=shapes.authority_passthrough(template, constraints),
         )
+        failed = ""
+        for _ in range(_SIGNINGS - 1):
+            certificate = self._sign(request, parameters, after=failed)
+            try:
+                return self._fetch(request.issuer, certificate)
+            except BackendError as error:
+                if error.code != "backend.request-failed":
+                    raise
+            failed = certificate
+        return self._fetch(request.issuer, self._sign(request, parameters, after=failed))
+
+    def _sign(self, request: AuthorityCertificateRequest, parameters: Mapping[str, Any], *, after: str) -> str:
+        """Ask for a CA certificate; ``after`` one that the service accepted and then failed to issue, whose token would only name it again.
+
+        Its ARN is in the next token, so that several runs, which all see the same failure, still make one call.
+        """
+        is_root = request.authority == request.issuer
         # an issuer that became ACTIVE a moment ago may not issue yet (terraform-provider-aws retries for a minute too)
-        certificate = self._while_settling(
-            lambda: self._issue(parameters, salt=""),
+        return self._while_settling(
+            lambda: self._issue(parameters, salt=after or request.replaces),
             lambda error: isinstance(error, InvalidState) and not is_root and self._is_active(request.issuer),
         )
-        return self._fetch(request.issuer, certificate)
 
     def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
-        """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE."""
+        """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE.
+
+        An EXPIRED one that had been disabled before is DISABLED afterwards (User Guide, private CA lifecycle).
+        """
         parameters: dict[str, Any] = {
             "CertificateAuthorityArn": reference,
             "Certificate": pem.encode(chain[0], pem.CERTIFICATE),
@@ -116,14 +146,16 @@ class Authorities(Listing):
             self._when_free(install)
         except (InProgress, InvalidState):
             # another run may be installing, or have installed, the same certificate at this moment
-            if not self._is_active(reference):
-                self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+            self._wait_for(self._installed(reference), f"{reference} to become ACTIVE")
+            if self.authority_chain(reference)[0] != chain[0]:
+                raise
             return
-        self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+        self._wait_for(self._installed(reference), f"{reference} to become ACTIVE")
 
-    def _active(self, reference: str) -> Callable[[], bool | None]:
+    def _installed(self, reference: str) -> Callable[[], bool | None]:
         def ask() -> bool | None:
-            return self._is_active(reference) or None
+            status = self.describe_authority(reference).status
+            return status in {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED} or None
 
         return ask
 

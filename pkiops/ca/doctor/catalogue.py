@@ -47,6 +47,13 @@ CHECKS = (
         "Service Authorization Reference",
     ),
     Check(
+        "access.failed",
+        _W,
+        "a read failed, though nobody refused it",
+        "a health check that sees nothing",
+        "ThrottlingException and InternalFailure (Common Errors)",
+    ),
+    Check(
         "account.credentials",
         _E,
         "AWS does not take the credentials",
@@ -59,6 +66,13 @@ CHECKS = (
         "the credentials are of another account",
         "CAs made in the wrong account",
         "STS GetCallerIdentity",
+    ),
+    Check(
+        "account.unreachable",
+        _E,
+        "AWS does not answer",
+        "EndpointConnectionError, InternalFailure",
+        "STS API Reference",
     ),
     Check(
         "authority.creating", _I, "the CA is still being created", "RequestInProgressException", _GUIDE + ", CA states"

@@ -34,15 +34,15 @@ _STATES = {
     AuthorityStatus.PENDING_CERTIFICATE: ("authority.pending", "pkiops ca apply {environment} gives it one"),
     AuthorityStatus.DISABLED: (
         "authority.disabled",
-        "write enabled: true at {label} and run pkiops ca apply {environment}, or delete it if nobody needs it",
+        "pkiops ca enable {environment} {label}, or pkiops ca delete {environment} {label} if nobody needs it",
     ),
     AuthorityStatus.EXPIRED: (
         "authority.expired",
-        "declare a new generation of {label} and run pkiops ca apply {environment}",
+        "write renew_from at {label} and run pkiops ca renew {environment} {label}, or declare a new generation",
     ),
     AuthorityStatus.FAILED: (
         "authority.failed",
-        "delete it (aws acm-pca delete-certificate-authority), then run pkiops ca apply {environment}",
+        "pkiops ca delete {environment} {label}, then pkiops ca apply {environment}",
     ),
 }
 
@@ -70,7 +70,10 @@ def _access(world: World, now: datetime) -> Iterator[Finding]:
     del now
     hint = f"pkiops env iam-policy {world.environment.environment} --persona auditor prints what it takes to look at everything"
     for where, why in world.unread.items():
-        yield finding("access.denied", where, why, hint)
+        if where in world.failed:
+            yield finding("access.failed", where, why, "run it again, and see what the service's status page says")
+        else:
+            yield finding("access.denied", where, why, hint)
 
 
 def _buckets(world: World, now: datetime) -> Iterator[Finding]:
@@ -198,7 +201,9 @@ def _authority(
             "authority.expiring",
             where,
             message,
-            renew if signer is not None else "declare a new generation now, so that its anchor is everywhere in time",
+            renew
+            if signer is not None
+            else f"declare a new generation now, so that its anchor is everywhere in time; with the same key: pkiops ca renew {environment} {label}",
         )
 
 
@@ -216,7 +221,8 @@ def _issuing(world: World, now: datetime) -> Iterator[Finding]:
                 f"from {last:%Y-%m-%d} on, certificates of profile {name} get less than their {profile.validity.max}"
             )
             hint = (
-                f"declare generation {environment.authorities[profile.authority].generation + 1} of {profile.authority}"
+                f"declare generation {environment.authorities[profile.authority].generation + 1} of {profile.authority}, "
+                f"or renew it: pkiops ca renew {environment.environment} {profile.authority}"
             )
             yield finding(
                 "authority.leaf-no-longer-fits", f"{environment.environment}/ca/{profile.authority}", message, hint

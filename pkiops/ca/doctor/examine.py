@@ -33,7 +33,7 @@ from pkiops.crl.download import ConnectTo, download
 from pkiops.crl.silent import issuers_in
 from pkiops.environment.homes import default_home
 from pkiops.environment.models import Environment
-from pkiops.errors import BackendError, GuardRefused, InputError, VerificationFailed
+from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, VerificationFailed
 from pkiops.homes import Home
 from pkiops.ledger.interface import Entry
 from pkiops.progress import Counted, NoProgress, Progress
@@ -86,6 +86,7 @@ class Examination:
     deep: bool = False
     progress: Progress = field(default_factory=NoProgress)
     _unread: dict[str, str] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set)
 
     def read(self) -> World:
         """Look at everything; never raises for what cannot be read."""
@@ -116,6 +117,7 @@ class Examination:
             index_is_current=None if unlisted else self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
             unlisted=unlisted,
+            failed=frozenset(self._failed),
         )
 
     def _details(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, Details]:
@@ -245,4 +247,6 @@ class Examination:
             return read()
         except (BackendError, GuardRefused) as error:
             self._unread[what] = error.message
+            if not isinstance(error, (AccessDenied, GuardRefused)):
+                self._failed.add(what)
             return None

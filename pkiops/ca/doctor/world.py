@@ -37,7 +37,7 @@ class CrlHealth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
-    """Everything that was read; ``unread`` names what could not be, with why.
+    """Everything that was read; ``unread`` names what could not be, with why, and ``failed`` what of it is no matter of permissions.
 
     ``crls``, ``acm_may_issue`` and ``details`` (of a look in depth, else empty) are by reference; ``issuers`` are the references that the
     ledger knows certificates of; ``caller_policies`` are the ARNs of the policies attached to the caller, by who that is, if known; ``unlisted``
@@ -56,3 +56,4 @@ class World:
     index_is_current: bool | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
     unlisted: frozenset[Home] = frozenset()
+    failed: frozenset[str] = frozenset()

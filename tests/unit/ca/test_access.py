@@ -142,7 +142,12 @@ def test_the_provisioner_gets_what_the_file_speaks_of() -> None:
 
 def test_deleting_is_apart() -> None:
     retire = statements(SOUND, Persona.PROVISIONER, may_delete=True)["Retire"]
-    assert retire["Action"] == ["acm-pca:DeleteCertificateAuthority", "acm-pca:RestoreCertificateAuthority"]
+    assert retire["Action"] == [
+        "acm-pca:DeleteCertificateAuthority",
+        "acm-pca:RestoreCertificateAuthority",
+        "acm-pca:CreateCertificateAuthorityAuditReport",
+        "acm-pca:DescribeCertificateAuthorityAuditReport",
+    ]
     assert retire["Condition"] == {"StringEquals": {"aws:ResourceTag/pkiops:environment": "dev"}}
     with pytest.raises(InputError):
         made(read(SOUND), Persona.ISSUER, may_delete=True)

@@ -99,6 +99,9 @@ def unpinned(world: World) -> World:
 
 
 SICK: dict[str, Callable[[World], World]] = {
+    "access.failed": lambda world: replace(
+        world, unread={"s3://x": "GetBucketPolicy: SlowDown"}, failed=frozenset({"s3://x"})
+    ),
     "access.denied": lambda world: replace(world, unread={"s3://x": "GetBucketPolicy: AccessDenied"}),
     "authority.creating": with_clients(status=AuthorityStatus.CREATING, not_after=None),
     "authority.disabled": with_clients(status=AuthorityStatus.DISABLED),
@@ -141,7 +144,7 @@ SICK: dict[str, Callable[[World], World]] = {
     "quota.authorities": many,
 }
 # decided where the account is asked, before anything else can be
-ELSEWHERE = {"account.credentials", "account.mismatch"}
+ELSEWHERE = {"account.credentials", "account.mismatch", "account.unreachable"}
 
 
 def test_a_sound_world_has_no_finding() -> None:
