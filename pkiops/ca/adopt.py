@@ -148,8 +148,8 @@ class Adoption:
         changes = [*certificate_changes(self.wanted, Details(own))]
         if self.wanted.sha256 is not None and own.sha256 != self.wanted.sha256:
             changes.append(Change("sha256", own.sha256, self.wanted.sha256))
-        if self.wanted.outside and len(chain) > 1:
-            return changes
+        if self.wanted.outside:
+            return changes if len(chain) > 1 else [*changes, Change("issuer", "itself", self.wanted.issuer)]
         issuer = self._issuer_certificate(observed)
         above = chain[1] if len(chain) > 1 else None
         # an issuer that was renewed since has another certificate, for the same name and key

@@ -153,19 +153,6 @@ def _authority_actions(
     if found is None:
         return _missing_actions(desired.environment, wanted, observed, prices)
     not_after[wanted.label] = found.not_after or ends
-    return _found_actions(desired.environment, wanted, found, observed, not_after, now)
-
-
-def _found_actions(
-    environment: str,
-    wanted: DesiredAuthority,
-    found: ObservedAuthority,
-    observed: Observed,
-    not_after: dict[str, datetime],
-    now: datetime,
-) -> list[Action]:
-    """What an authority that exists needs, or waits for."""
-    where = address(environment, wanted.label)
     fixed = immutable_changes(wanted, found)
     if fixed:
         reason = (
@@ -173,17 +160,29 @@ def _found_actions(
             f"(generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, fixed)]
+    return _found_actions(where, wanted, found, observed, not_after, now)
+
+
+def _found_actions(
+    where: str,
+    wanted: DesiredAuthority,
+    found: ObservedAuthority,
+    observed: Observed,
+    not_after: dict[str, datetime],
+    now: datetime,
+) -> list[Action]:
+    """What is to be done with a CA that is what the file declares in all that never changes."""
     details = observed.details.get(found.reference, NO_DETAILS)
     signed = certificate_changes(wanted, details)
     renewal = renewal_action(where, wanted, found, signed, not_after.get(wanted.issuer or ""), now)
     decided = {AuthorityStatus.DISABLED: wanted.enabled is not None, AuthorityStatus.EXPIRED: renewal is not None}
+    another = another_certificate(where.split("/", maxsplit=1)[0], wanted)
     if found.status in _WAITS_FOR_PERSON and not decided.get(found.status):
-        why = _waits(where, found.status)
-        if found.status is AuthorityStatus.EXPIRED and wanted.outside:
-            why = f"is EXPIRED: {another_certificate(environment, wanted)}"
+        is_over = found.status is AuthorityStatus.EXPIRED and another is not None
+        why = f"is EXPIRED: {another}" if is_over else _waits(where, found.status)
         return [Action(ActionKind.BLOCKED, where, f"{found.reference} {why}")]
     if wanted.outside and found.status in _WITHOUT_CERTIFICATE:
-        return [waits_for_signature(environment, where, wanted)]
+        return [waits_for_signature(where.split("/", maxsplit=1)[0], where, wanted)]
     fingerprint = details.certificate.sha256 if details.certificate else None
     if wanted.sha256 is not None and wanted.sha256 != fingerprint:
         return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
@@ -192,11 +191,11 @@ def _found_actions(
     if renewal is not None and wanted.renew_from is not None:
         not_after[wanted.label] = wanted.validity.after(wanted.renew_from)
     elif signed:
-        mend = another_certificate(environment, wanted) or (
-            f"renew it (renew_from: a day, then pkiops ca renew {_words(where)}), "
+        mend = another or f"renew it (renew_from: a day, then pkiops ca renew {_words(where)})"
+        reason = (
+            f"the certificate of {found.reference} says otherwise: {mend}, "
             f"or declare a new generation (generation: {wanted.generation + 1} and a new common name)"
         )
-        reason = f"the certificate of {found.reference} says otherwise: {mend}"
         return [Action(ActionKind.BLOCKED, where, reason, signed)]
     return _existing_actions(where, wanted, found, details, renewal, now)
 

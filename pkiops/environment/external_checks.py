@@ -16,6 +16,10 @@ from pkiops.environment.subjects import common_name
 
 def check_external_authorities(environment: Environment, levels: Mapping[str, int | None]) -> Iterator[Finding]:
     """Every finding about them; ``levels`` tells which have a sound chain, as ``authority_checks`` counts."""
+    for label, ours in environment.authorities.items():
+        if ours.renew_from is not None and ours.issuer in environment.external_authorities:
+            message = f"{ours.issuer} is kept elsewhere and signs when it likes: remove this; pkiops ca install brings the new certificate"
+            yield Finding(("authorities", label, "renew_from"), message, "env.external", at_key=True)
     pins: dict[str, str] = {}
     names = {common_name(one.subject): label for label, one in environment.authorities.items()}
     for label, authority in environment.external_authorities.items():

@@ -43,9 +43,6 @@ def check_settings(environment: Environment) -> Iterator[Finding]:
         yield from _check_standard(authority, environment.backend, path)
         if authority.renew_from is not None and not _is_date(authority.renew_from):
             yield Finding((*path, "renew_from"), "there is no such day; write 2026-11-25", "env.date")
-        if authority.renew_from is not None and authority.issuer in environment.external_authorities:
-            message = f"{authority.issuer} is kept elsewhere and signs when its people do: remove this; pkiops ca csr, then ca install"
-            yield Finding((*path, "renew_from"), message, "env.renew-from", at_key=True)
 
 
 def check_subject(subject: AuthoritySubject, path: KeyPath) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ LEDGER_NOTE = (
 )
 SERVICE_NOTE = (
     "as the service lists them: tagged with this environment, or DELETED with the subject of a declared one; "
-    "EXTERNAL ones stand above these"
+    "those that are EXTERNAL stand above these"
 )
 
 

@@ -73,8 +73,8 @@ WRONG = [
     ("issuer: company-issuing", "issuer: company-isuing", "authorities.clients.issuer", "env.issuer", "company-issuing?"),
     ("    issuer: company-issuing\n", "    issuer: company-issuing\n    external: true\n", "authorities.clients.external",
      "env.unknown-key", "external_authorities"),
-    ("    issuer: company-issuing\n", "    issuer: company-issuing\n    renew_from: '2027-01-01'\n", "authorities.clients.renew_from",
-     "env.renew-from", "kept elsewhere"),
+    ("    issuer: company-issuing\n", "    issuer: company-issuing\n    renew_from: '2030-01-01'\n", "authorities.clients.renew_from",
+     "env.external", "signs when it likes"),
     ("anchors: [root]", "anchors: [company-issuing]", "trust.bundles.services.anchors[0]", "env.anchor", "must be a root"),
 ]  # fmt: skip
 
