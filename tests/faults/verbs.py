@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.faults.hierarchy import IDENTITY, assert_buckets_closed, assert_one_hierarchy
+from tests.faults.retiring import RETIRING
 from tests.faults.world import EVERYTHING, Verb, World
 
 ACM = "acm.amazonaws.com"
@@ -134,4 +135,5 @@ VERBS = (
     Verb("show", words("ca show dev"), _read, applied, reads=True, tolerates=_FINGERPRINT),
     Verb("cost", words("ca cost dev"), _read, applied, reads=True),
     Verb("doctor", words("ca doctor dev --no-probe"), _read, applied, reads=True, tolerates=EVERYTHING),
+    *RETIRING,
 )
