@@ -97,7 +97,7 @@ def test_a_failure_of_any_call_is_clear_and_a_second_run_completes(
             ran = disturbed(stage, arrived, fault)
             where = f"{stage.verb.name}, call {arrived.number} ({arrived.name}): {fault}"
             try:
-                counts[fault] += assert_clear(ran, arrived.number, fault, stage.verb)
+                counts[str(fault)] += assert_clear(ran, arrived.number, fault, stage.verb)
                 if ran.code == 0:
                     stage.verb.converged(stage.world)
                 if stage.verb.reads:
