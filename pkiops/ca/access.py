@@ -110,7 +110,7 @@ def _authority_rights(
                     is_root=one.issuer is None, path_length=one.path_length, constrained=bool(one.name_constraints)
                 )
                 for one in desired.authorities
-                if places.has(one.issuer or one.label)
+                if not one.outside and places.has(one.issuer or one.label)
             ),
             crl_bucket=bucket,
             retires=may_delete,

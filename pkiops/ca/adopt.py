@@ -144,10 +144,12 @@ class Adoption:
         source = f"the chain of {found.reference}"
         chain = [load_certificate(der, source) for der in self.backend.authority_chain(found.reference)]
         verify_ca_chain(chain, at=found.not_before)
-        own = certificate_facts(chain[0].public_bytes(Encoding.DER))
+        own = certificate_facts(*(one.public_bytes(Encoding.DER) for one in chain))
         changes = [*certificate_changes(self.wanted, Details(own))]
         if self.wanted.sha256 is not None and own.sha256 != self.wanted.sha256:
             changes.append(Change("sha256", own.sha256, self.wanted.sha256))
+        if self.wanted.outside:
+            return changes if len(chain) > 1 else [*changes, Change("issuer", "itself", self.wanted.issuer)]
         issuer = self._issuer_certificate(observed)
         above = chain[1] if len(chain) > 1 else None
         # an issuer that was renewed since has another certificate, for the same name and key

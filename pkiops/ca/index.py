@@ -82,17 +82,17 @@ class IndexPublisher:
         index = _readable(published)
         return {(one.label, one.generation): one.reference for one in index.authorities} if index else {}
 
-    def certificates(self, published: StoredObject | None) -> dict[str, bytes]:
-        """The CA certificates (DER) that the published index gives, by reference; makes no call."""
+    def chains(self, published: StoredObject | None) -> dict[str, tuple[bytes, ...]]:
+        """The CA certificates (DER) with those above them that the published index gives, by reference; makes no call."""
         index = _readable(published)
-        return {one.reference: one.chain[0] for one in index.authorities} if index else {}
+        return {one.reference: one.chain for one in index.authorities} if index else {}
 
     def left_behind(self, published: StoredObject | None) -> dict[tuple[str, int], str]:
         """What the published index names in homes that the file does not: references by label and generation; makes no call."""
         return left_behind(self.environment, _readable(published))
 
-    def publish(self) -> bool:
-        """Bring the index to what exists; returns whether it was written.
+    def publish(self, *, anew: bool = False) -> bool:
+        """Bring the index to what exists; returns whether it was written. ``anew`` writes it though it names what exists: a chain may have changed.
 
         Raises:
             GuardRefused: an identity exists twice.
@@ -106,7 +106,7 @@ class IndexPublisher:
                 self.backend.list_authorities(),
                 named=self.named(published),
             )
-            if self.is_current(published, observed):
+            if not anew and self.is_current(published, observed):
                 return False
             condition = Condition(version=published.version) if published else IF_ABSENT
             try:

@@ -70,7 +70,7 @@ def observe(
             details=read_details(
                 reader,
                 wanted,
-                doubtful=_doubtful(wanted, index.certificates(published.result())),
+                doubtful=_doubtful(wanted, index.chains(published.result())),
                 deep=deep,
                 count=count,
             ),
@@ -80,7 +80,7 @@ def observe(
 
 
 def _doubtful(
-    pairs: Iterable[tuple[DesiredAuthority, ObservedAuthority | None]], indexed: Mapping[str, bytes]
+    pairs: Iterable[tuple[DesiredAuthority, ObservedAuthority | None]], indexed: Mapping[str, tuple[bytes, ...]]
 ) -> frozenset[str]:
     return frozenset(
         found.reference
@@ -89,11 +89,11 @@ def _doubtful(
     )
 
 
-def _is_doubtful(wanted: DesiredAuthority, indexed: bytes | None) -> bool:
+def _is_doubtful(wanted: DesiredAuthority, indexed: tuple[bytes, ...] | None) -> bool:
     """Whether a certificate may say otherwise than the file: the index is not believed, but it tells where a look is worth a call."""
     if indexed is None:
         return True
     try:
-        return bool(certificate_changes(wanted, Details(certificate_facts(indexed))))
+        return bool(certificate_changes(wanted, Details(certificate_facts(*indexed))))
     except InputError:
         return True

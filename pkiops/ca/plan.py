@@ -5,6 +5,7 @@ Rules:
 - identity is the tags; two matches are an error (``pkiops.backends.identity``), never a guess;
 - what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation", or, of a certificate, a new one;
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
+- a CA that is signed elsewhere is made, and then waits for its certificate; so does what it would sign, and the rest goes on;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant, and a DISABLED one until the file does;
 - nothing is signed by a CA in the plan that adopts it: its CRL is configured by the next one;
 - resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
@@ -40,6 +41,7 @@ from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
 from pkiops.ca.renewal import renewal_action, renewal_state
 from pkiops.ca.unmanaged import undeclared, unmanaged
+from pkiops.ca.waiting import another_certificate, waits_below, waits_for_signature
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
@@ -63,16 +65,21 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     disabled: list[Action] = []
     unusable: set[str] = set()
     silent: set[str] = set()
+    waiting: set[str | None] = set()
     adopted: set[str | None] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
-        moved = moved_action(address(desired.environment, authority.label), authority, observed.elsewhere)
-        planned = (
-            [moved]
-            if moved
-            else _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
-        )
+        where = address(desired.environment, authority.label)
+        moved = moved_action(where, authority, observed.elsewhere)
+        if moved:
+            planned = [moved]
+        elif authority.issuer in waiting and (found is None or found.status in _WITHOUT_CERTIFICATE):
+            planned = [waits_below(where, authority)]
+        else:
+            planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if any(action.kind is ActionKind.WAITING for action in planned):
+            waiting.add(authority.label)
         if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
             planned = [_after_adoption(address(desired.environment, authority.label), authority)]
             adopted.add(authority.label)
@@ -144,7 +151,7 @@ def _authority_actions(
             return [Action(ActionKind.BLOCKED, where, reason)]
         not_after[wanted.label] = ends
     if found is None:
-        return _missing_actions(where, wanted, observed, prices)
+        return _missing_actions(desired.environment, wanted, observed, prices)
     not_after[wanted.label] = found.not_after or ends
     fixed = immutable_changes(wanted, found)
     if fixed:
@@ -169,8 +176,13 @@ def _found_actions(
     signed = certificate_changes(wanted, details)
     renewal = renewal_action(where, wanted, found, signed, not_after.get(wanted.issuer or ""), now)
     decided = {AuthorityStatus.DISABLED: wanted.enabled is not None, AuthorityStatus.EXPIRED: renewal is not None}
+    another = another_certificate(where.split("/", maxsplit=1)[0], wanted)
     if found.status in _WAITS_FOR_PERSON and not decided.get(found.status):
-        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {_waits(where, found.status)}")]
+        is_over = found.status is AuthorityStatus.EXPIRED and another is not None
+        why = f"is EXPIRED: {another}" if is_over else _waits(where, found.status)
+        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {why}")]
+    if wanted.outside and found.status in _WITHOUT_CERTIFICATE:
+        return [waits_for_signature(where.split("/", maxsplit=1)[0], where, wanted)]
     fingerprint = details.certificate.sha256 if details.certificate else None
     if wanted.sha256 is not None and wanted.sha256 != fingerprint:
         return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
@@ -179,8 +191,9 @@ def _found_actions(
     if renewal is not None and wanted.renew_from is not None:
         not_after[wanted.label] = wanted.validity.after(wanted.renew_from)
     elif signed:
+        mend = another or f"renew it (renew_from: a day, then pkiops ca renew {_words(where)})"
         reason = (
-            f"the certificate of {found.reference} says otherwise: renew it (renew_from: a day, then pkiops ca renew {_words(where)}), "
+            f"the certificate of {found.reference} says otherwise: {mend}, "
             f"or declare a new generation (generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, signed)]
@@ -258,13 +271,16 @@ def _later(wanted: DesiredAuthority, found: ObservedAuthority, now: datetime) ->
 
 
 def _missing_actions(
-    where: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
+    environment: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
 ) -> list[Action]:
+    where = address(environment, wanted.label)
     deleted = _deleted_twin(wanted, observed)
     if deleted is not None:
         return [_blocked_by_deleted(where, deleted)]
     if wanted.sha256 is not None:
         return [_blocked_by_pin(where, wanted.sha256, None, None)]
+    if wanted.outside:
+        return [_create(where, wanted, prices), waits_for_signature(environment, where, wanted)]
     actions = [_create(where, wanted, prices), _activate(where, wanted)]
     changes = sharing_changes(wanted, None, NO_DETAILS)
     if changes:

@@ -232,6 +232,13 @@ class Renewal:
                 hint=f"it declares {', '.join(one.label for one in declared)}",
                 code="usage.authority",
             )
+        if wanted.outside:
+            name = self.hierarchy.environment.environment
+            raise InputError(
+                f"{name}/ca/{self.label} is signed by {wanted.issuer}, which is kept elsewhere",
+                hint=f"have another certificate signed: pkiops ca csr {name} {self.label}, then pkiops ca install",
+                code="ca.signed-elsewhere",
+            )
         if wanted.renew_from is None:
             raise InputError(
                 f"the file does not say from when on {self.label} is to be renewed",

@@ -24,6 +24,7 @@ from pkiops.backends.interface import (
 )
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import chain as labels_upwards
+from pkiops.environment.hierarchy import declaration, is_external
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import CrlType, Environment
 from pkiops.errors import BackendError, GuardRefused, InvalidState, NotSupported, VerificationFailed
@@ -38,6 +39,8 @@ _WHAT_TO_DO = {
     AuthorityStatus.EXPIRED: "raise its generation in the environment file and run pkiops ca apply {environment}",
     AuthorityStatus.FAILED: "it was never created ({reason}); delete it and run pkiops ca apply {environment}",
 }
+
+_WITHOUT_VALID = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
     observed = require_authority(listed, name, label, generation)
     if observed.status is not AuthorityStatus.ACTIVE:
         hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")
+        if observed.status in _WITHOUT_VALID and is_external(environment, environment.authorities[label].issuer):
+            hint = f"have its certificate signed: pkiops ca csr {{environment}} {label}, then pkiops ca install"
         raise InvalidState(
             f"{environment.environment}/ca/{label} ({observed.reference}) is {observed.status.value}, and only an ACTIVE CA issues",
             hint=hint.format(environment=environment.environment, reason=observed.failure_reason or "no reason given"),
@@ -187,7 +192,7 @@ def check_pins(environment: Environment, label: str, chain: tuple[x509.Certifica
     # the root is the last of the chain, however many CAs are between
     by_label = {**dict(zip(labels, chain, strict=False)), labels[-1]: chain[-1]}
     for name, certificate in by_label.items():
-        pin = environment.authorities[name].sha256
+        pin = declaration(environment, name).sha256
         if pin is not None and pin != fingerprint(certificate):
             raise VerificationFailed(
                 f"{environment.environment}/ca/{name}: the file pins the certificate {pin}, "

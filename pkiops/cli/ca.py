@@ -19,7 +19,7 @@ from pkiops.cli.options import (
 )
 from pkiops.cli.output import ask, emit, emit_json, note, note_plan
 from pkiops.cli.wiring import factory_of, progress_of
-from pkiops.errors import InputError
+from pkiops.errors import BackendError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,11 @@ def apply_command(
     done = hierarchy.apply(plan, progress=progress_of(ctx))
     show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
     if plan.pending and format_ is Format.TEXT:
-        for line in _unpinned(factory, done):
+        try:
+            lines = _unpinned(factory, done)
+        except BackendError as error:
+            lines = [f"done, but what is there now cannot be looked at: {error.message}"]
+        for line in lines:
             note(line)
 
 

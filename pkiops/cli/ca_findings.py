@@ -49,7 +49,10 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool
 
 
 def _unreached(factory: Factory) -> tuple[Finding, ...]:
-    """The homes in which nothing can be looked at, because the caller is not let in or another account's; the default by its account alone."""
+    """The homes in which nothing can be looked at: the caller is not let in, or another account's, or nobody answers.
+
+    The default home is named by its account alone.
+    """
     found = []
     for home in factory.homes:
         where = home.account if home == factory.homes[0] else str(home)

@@ -18,6 +18,7 @@ from cryptography import x509
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
+from pkiops.environment.hierarchy import external_places
 from pkiops.environment.homes import home_of, is_at_home
 from pkiops.environment.models import Environment
 from pkiops.errors import VerificationFailed
@@ -123,20 +124,25 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
     return Authorities(tuple(known), tuple(sorted(skipped, key=lambda s: s.name)), frozenset(expired))
 
 
-def require_whole_chains(environment: str, known: Sequence[KnownAuthority]) -> None:
-    """Check that every CA above a known one is known too: without its CRL, servers that check whole chains refuse every client below it.
+def require_whole_chains(environment: Environment, known: Sequence[KnownAuthority]) -> None:
+    """Check that every CA of ours above a known one is known too: without its CRL, servers that check whole chains refuse every client below it.
+
+    Those that are kept elsewhere have a CRL here only if somebody brings it (``outside_crls.py``); a bundle that needs one is refused without.
 
     Raises:
         VerificationFailed: code ``crl.chain-incomplete``.
     """
     keys = {(one.certificate.subject, spki_sha256(one.certificate.public_key())) for one in known}
     for one in known:
-        for above in one.chain[1:]:
+        elsewhere = external_places(environment, one.label, len(one.chain)).values()
+        for place, above in enumerate(one.chain[1:], 1):
+            if place in elsewhere:
+                continue
             if (above.subject, spki_sha256(above.public_key())) not in keys:
                 raise VerificationFailed(
-                    f"{one.name} is below {rfc4514(above.subject)}, and {environment} has no such CA any more that publishes a CRL",
+                    f"{one.name} is below {rfc4514(above.subject)}, and {environment.environment} has no such CA any more that publishes a CRL",
                     hint="servers that check the whole chain would refuse every client below it; restore that CA, or bring "
-                    f"{one.label} below another: pkiops ca plan {environment}",
+                    f"{one.label} below another: pkiops ca plan {environment.environment}",
                     code="crl.chain-incomplete",
                     details={"authority": one.name, "missing": rfc4514(above.subject)},
                 )

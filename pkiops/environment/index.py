@@ -19,7 +19,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pkiops.environment.hierarchy import root_of
+from pkiops.environment.hierarchy import declaration, root_of
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.environment.subjects import common_name
@@ -64,10 +64,11 @@ def index_key(environment: str) -> str:
 
 
 def index_digest(environment: Environment) -> str:
-    """SHA-256 (hex) of the file's ``backend`` and ``authorities``; pins, roles and endpoints left out."""
-    canonical = json.dumps(
-        [_plain(environment.backend), _plain(environment.authorities)], sort_keys=True, separators=(",", ":")
-    )
+    """SHA-256 (hex) of the file's ``backend`` and ``authorities``, those kept elsewhere too; pins, roles and endpoints left out."""
+    parts = [_plain(environment.backend), _plain(environment.authorities)]
+    if environment.external_authorities:
+        parts.append(_plain(environment.external_authorities))
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -136,7 +137,7 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     from pkiops.x509.chain import verify_ca_chain
 
     root = root_of(environment, label)
-    pin = environment.authorities[root].sha256
+    pin = declaration(environment, root).sha256
     if pin is None:
         raise _refused("index.no-pin", f"the file does not pin the root {root}, so nothing vouches for the index")
     backend = environment.backend

@@ -295,3 +295,25 @@ def test_rendered_files_go_where_the_command_line_says_and_hold_no_line_of_the_f
                 line.strip().startswith(("-----BEGIN CERTIFICATE----- ", "ssl_crl off", "49"))
                 for line in text.splitlines()
             )
+
+
+def test_the_homes_and_roles_of_authorities_are_in_the_plan(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> None:
+    role = "arn:aws:iam::999999999999:role/mallory"
+    home = f"{{account: '999999999999', region: us-east-1, role_arn: '{role}'}}"
+    edit(folder, "    issuer: root", f"    issuer: root\n    backend: {home}")
+    text = pkiops("ca", "plan", "dev").stdout
+    first = f"dev: the sandbox, account 123456789012, eu-west-1; account 999999999999, us-east-1, through role {role}"
+    assert text.splitlines()[0] == first
+    assert "home: account 999999999999, us-east-1" in text
+    assert pkiops("ca", "plan", "dev", "--out", "plan.json").exit_code == 0
+    edit(folder, "us-east-1", "us-west-2")
+    assert pkiops("ca", "apply", "dev", "--plan", "plan.json", "--yes").exit_code == 9
+    assert sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"] == []
+
+
+def test_a_role_of_another_account_than_the_authority_s_is_refused(pkiops: Any, folder: Path) -> None:
+    home = "{account: '222233334444', role_arn: 'arn:aws:iam::999999999999:role/mallory'}"
+    edit(folder, "    issuer: root", f"    issuer: root\n    backend: {home}")
+    result = pkiops("ca", "plan", "dev", **SHELL)
+    assert result.exit_code == 3
+    assert "this role is in another account" in result.stderr

@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pkiops.environment.index import decode_index
+from tests.sandbox_server import RunningSandbox
 
 REPOSITORY = Path(__file__).parents[2]
 CRL_BUCKET, TRUST_BUCKET = "example-pki-dev-crl", "example-pki-dev-trust"
@@ -25,7 +26,12 @@ def dev_folder(folder: Path) -> Path:
     return folder
 
 
-def assert_one_hierarchy(client: Any, s3: Any) -> None:
+def assert_one_hierarchy(sandbox: RunningSandbox) -> None:
+    """``assert_whole_dev``, with clients of its own."""
+    assert_whole_dev(sandbox.client("acm-pca"), sandbox.client("s3"))
+
+
+def assert_whole_dev(client: Any, s3: Any) -> None:
     """One root and one subordinate, both ACTIVE, nothing else; the index names them; the buckets are closed."""
     authorities: list[dict[str, Any]] = client.list_certificate_authorities()["CertificateAuthorities"]
     found = sorted((one["Type"], one["Status"]) for one in authorities)

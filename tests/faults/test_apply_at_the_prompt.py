@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pkiops.clock import ManualClock, SystemClock
-from tests.faults.hierarchy import assert_harmless, assert_one_hierarchy, dev_folder
+from tests.faults.hierarchy import assert_harmless, assert_whole_dev, dev_folder
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
 QUESTION = b"Apply this to account"
@@ -118,5 +118,5 @@ def test_who_waited_at_the_prompt_is_told_who_was_first(tmp_path: Path, other: s
         assert code == 9, waiting.said.decode()
         assert b":assumed-role/alice/" in waiting.said
         assert_harmless(pca, s3)
-        assert_one_hierarchy(pca, s3)
+        assert_whole_dev(pca, s3)
         assert "nothing to do" in alice.apply().stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.hierarchy import assert_harmless, assert_one_hierarchy, dev_folder
+from tests.faults.hierarchy import assert_harmless, assert_whole_dev, dev_folder
 from tests.faults.processes import prepared, start
 from tests.faults.proxy import faulty_proxy
 from tests.faults.trouble import Fault, StrikesOne
@@ -32,7 +32,7 @@ def test_ten_at_once_make_one_hierarchy(tmp_path: Path, round_: int) -> None:
         ]
         codes = [process.wait() for process in processes]
         assert codes == [0] * PROCESSES, "\n".join(process.said() for process in processes)
-        assert_one_hierarchy(sandbox.client("acm-pca"), sandbox.client("s3"))
+        assert_whole_dev(sandbox.client("acm-pca"), sandbox.client("s3"))
 
 
 @pytest.mark.parametrize("round_", range(50 if SOAK else 5))
@@ -48,7 +48,7 @@ def test_ten_at_once_that_are_killed_at_random_leave_what_one_more_run_completes
         assert_harmless(pca, s3)
         last = start(ARGUMENTS, folder=folder, environment={"PKIOPS_SANDBOX_URL": sandbox.url}, name="last")
         assert last.wait() == 0, f"killed at {at}: {codes}\n{last.said()}"
-        assert_one_hierarchy(pca, s3)
+        assert_whole_dev(pca, s3)
 
 
 def killed_together(folder: Path, sandbox: RunningSandbox, at: list[int]) -> list[int]:

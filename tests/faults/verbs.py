@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.faults.hierarchy import IDENTITY, assert_buckets_closed, assert_one_hierarchy
+from tests.faults.hierarchy import IDENTITY, assert_buckets_closed, assert_whole_dev
 from tests.faults.retiring import RETIRING
+from tests.faults.signing_verbs import SIGNING_VERBS
 from tests.faults.world import EVERYTHING, Verb, World
 
 ACM = "acm.amazonaws.com"
@@ -23,7 +24,7 @@ def applied(world: World) -> None:
 
 def whole(world: World) -> None:
     """The hierarchy of the file exists, and nothing is left to do."""
-    assert_one_hierarchy(world.client("acm-pca"), world.client("s3"))
+    assert_whole_dev(world.client("acm-pca"), world.client("s3"))
     world.done("ca", "plan", "dev", "--detailed-exitcode")
 
 
@@ -101,7 +102,7 @@ def _buckets_gone(world: World) -> None:
 
 
 def _read(world: World) -> None:
-    assert_one_hierarchy(world.client("acm-pca"), world.client("s3"))
+    assert_whole_dev(world.client("acm-pca"), world.client("s3"))
 
 
 def _nothing(world: World) -> None:
@@ -134,6 +135,8 @@ VERBS = (
     Verb("plan", words("ca plan dev"), _read, applied, reads=True),
     Verb("show", words("ca show dev"), _read, applied, reads=True, tolerates=_FINGERPRINT),
     Verb("cost", words("ca cost dev"), _read, applied, reads=True),
+    Verb("env iam-policy", words("env iam-policy dev --persona provisioner"), _nothing, reads=True),
     Verb("doctor", words("ca doctor dev --no-probe"), _read, applied, reads=True, tolerates=EVERYTHING),
+    *SIGNING_VERBS,
     *RETIRING,
 )

@@ -116,8 +116,8 @@ class Examination:
             caller_policies={where: known for where, one in policies.items() if (known := one.result()) is not None},
             index_is_current=None if unlisted else self._index_is_current(buckets, authorities),
             unread=dict(self._unread),
-            unlisted=unlisted,
             failed=frozenset(self._failed),
+            unlisted=unlisted,
         )
 
     def _details(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, Details]:

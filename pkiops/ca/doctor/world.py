@@ -55,5 +55,5 @@ class World:
     caller_policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index_is_current: bool | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
-    unlisted: frozenset[Home] = frozenset()
     failed: frozenset[str] = frozenset()
+    unlisted: frozenset[Home] = frozenset()

@@ -243,8 +243,6 @@ def test_one_home_alone_can_be_read() -> None:
     with pytest.raises(Throttled) as caught:
         reader_at(broken, B).list_authorities()
     assert caught.value.message == f"{B}: too fast"
-    single = AwsPrivateCa(
-        AwsClients(AwsAccess(region=A.region, account=A.account, role_arn=None, endpoint_urls={}, sandbox=True)),
-        ManualClock(NOW),
-    )
+    access = AwsAccess(region=A.region, account=A.account, role_arn=None, endpoint_urls={}, sandbox=True)
+    single = AwsPrivateCa(AwsClients(access), ManualClock(NOW))
     assert reader_at(single, A) is single

@@ -193,6 +193,22 @@ def test_a_backend_that_knows_no_permissions_says_so() -> None:
         persona_policy(environment, desired_state(environment, authorities, buckets), Persona.ISSUER, object(), buckets)
 
 
+def test_what_is_signed_elsewhere_needs_no_right_to_sign() -> None:
+    outside = "external_authorities: {offline-root: {subject: {common_name: Offline Root}}}\nauthorities:\n"
+    text = SOUND.replace("authorities:\n", outside).replace("issuer: root", "issuer: offline-root")
+    (template,) = statements(text, Persona.PROVISIONER)["SignAuthorities"]["Condition"]["StringEquals"][
+        "acm-pca:TemplateArn"
+    ]
+    assert "Root" in template
+    start, end = text.index("  root:\n"), text.index("  clients:\n")
+    alone = (text[:start] + text[end:]).split("trust:\n  bundles")[0]
+    policy = statements(alone, Persona.PROVISIONER)
+    assert not {"SignAuthorities", "Fetch"} & set(policy)
+    assert {"acm-pca:GetCertificateAuthorityCsr", "acm-pca:ImportCertificateAuthorityCertificate"} <= set(
+        policy["Keep"]["Action"]
+    )
+
+
 OTHER = "444455556666"
 ROLE = f"arn:aws:iam::{OTHER}:role/pki-clients"
 ISSUER = "    issuer: root\n"

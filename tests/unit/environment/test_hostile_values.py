@@ -41,13 +41,25 @@ POLICY = {
 }
 # every key that a file may hold today, as far as one authority can have them all
 FULL: dict[str, Any] = yaml.safe_load(SOUND)
-FULL["backend"] |= {"role_arn": "arn:aws:iam::111122223333:role/pki", "endpoint_urls": {"s3": "http://127.0.0.1:1"}}
+FULL["backend"] |= {
+    "role_arn": "arn:aws:iam::111122223333:role/pki",
+    "endpoint_urls": {"s3": "http://127.0.0.1:1"},
+    "former_homes": [
+        {
+            "region": "us-east-1",
+            "account": "444455556666",
+            "role_arn": "arn:aws:iam::444455556666:role/pki",
+            "access": {"issuer": "arn:aws:iam::444455556666:role/issuer"},
+        }
+    ],
+}
 FULL["access"] = {"issuer": "arn:aws:iam::111122223333:role/issuer"}
 FULL["tags"] = {"team": "pki"}
 FULL["authorities"]["clients"] |= {
     "generation": 2,
     "sha256": "0" * 64,
     "arn": "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/11111111-2222-3333-4444-555555555555",
+    "backend": {"region": "eu-west-1", "account": "111122223333"},
     "enabled": True,
     "usage_mode": "GENERAL_PURPOSE",
     "signing_algorithm": "SHA256WITHECDSA",
