@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pkiops.clock import ManualClock
 from pkiops.environment.models import Persona
 from pkiops.sandbox.iam_record import ask_permissions
 from tests import builders
@@ -77,3 +79,25 @@ def test_the_publisher_brings_the_crl_of_the_root(tmp_path: Path) -> None:
             result = account.run(role, "crl", "publish", "dev", *more)
             assert result.exit_code == 0, result.output
             assert "root-g1" in result.stdout
+        doctored(account)
+
+
+def doctored(account: World) -> None:
+    """The auditor is told of the root's CRL in time, by exactly the policy of the auditor; without the right to the set, that it cannot be seen."""
+    policy = account.policy(Persona.AUDITOR)
+    less = json.loads(json.dumps(policy).replace('"arn:aws:s3:::persona-dev-trust/dev/crl/*"', '"arn:aws:s3:::x/y"'))
+    assert less != policy
+
+    def findings(given: dict[str, Any]) -> list[tuple[str, str]]:
+        words = ("ca", "doctor", "dev", "--no-probe", "--format", "json")
+        document = json.loads(account.run(account.role("auditor", given), *words).stdout)
+        return [(one["code"], one["where"]) for one in document["findings"]]
+
+    early, expiring = findings(policy), ("crl.external-expiring", "dev/ca/root")
+    assert not {code for code, _ in early} & {"access.denied", "access.failed", expiring[0]}
+    assert isinstance(account.sandbox.clock, ManualClock)
+    account.sandbox.clock.advance(timedelta(days=70))
+    assert expiring in findings(policy)
+    blind = findings(less)
+    assert expiring not in blind
+    assert ("access.denied", "s3://persona-dev-trust/dev/crl") in blind

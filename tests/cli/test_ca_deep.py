@@ -84,6 +84,24 @@ def test_doctor_warns_of_them(shared: Estate) -> None:
     ]
 
 
+def test_a_ca_of_another_generation_does_not_hide_who_shares_this_one(shared: Estate) -> None:
+    tags = {"pkiops:environment": "dev", "pkiops:authority": "clients", "pkiops:generation": "7"}
+    shared.sandbox.client("acm-pca").create_certificate_authority(
+        CertificateAuthorityType="SUBORDINATE",
+        CertificateAuthorityConfiguration={
+            "KeyAlgorithm": "EC_prime256v1",
+            "SigningAlgorithm": "SHA256WITHECDSA",
+            "Subject": {"CommonName": "Somebody's"},
+        },
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
+    document = json.loads(shared.done("ca", "doctor", "dev", "--no-probe", "--deep", "--format", "json").stdout)
+    assert [one["where"] for one in document["findings"] if one["code"] == "permission.undeclared"] == [
+        "dev/ca/clients",
+        "dev/ca/clients",
+    ]
+
+
 def test_what_is_looked_at_is_told_to_people_and_not_to_programs(shared: Estate) -> None:
     quiet = shared.done("ca", "plan", "dev")
     assert quiet.stderr == ""

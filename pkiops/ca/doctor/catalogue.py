@@ -224,6 +224,27 @@ CHECKS = (
         "crl.expired", _E, "the CRL has expired", "relying parties that refuse every client", "RFC 5280 section 5.1.2.5"
     ),
     Check(
+        "crl.external-expired",
+        _E,
+        "the published CRL of a CA that is kept elsewhere has expired",
+        "relying parties that check whole chains and refuse every client",
+        "RFC 5280 section 5.1.2.5",
+    ),
+    Check(
+        "crl.external-expiring",
+        _W,
+        "the published CRL of a CA that is kept elsewhere runs out soon",
+        "a new one that comes too late from those who keep its key",
+        "RFC 5280 section 5.1.2.5",
+    ),
+    Check(
+        "crl.external-missing",
+        _W,
+        "no CRL of a CA that is kept elsewhere is published",
+        "bundles with revocation: chain that cannot be rendered",
+        "RFC 5280 section 6.3",
+    ),
+    Check(
         "crl.large",
         _W,
         "the CRL comes close to the service's limit",

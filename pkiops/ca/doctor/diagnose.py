@@ -12,6 +12,7 @@ from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.bucket_drift import covers
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
+from pkiops.ca.doctor.outside import outside_crls
 from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.ca.unmanaged import undeclared_sharing, unmanaged
 from pkiops.environment.homes import default_home, home_of, is_at_home
@@ -59,6 +60,7 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
         _authorities,
         _issuing,
         _crls,
+        outside_crls,
         _sharing,
         _account,
     )

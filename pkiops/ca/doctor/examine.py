@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from cryptography import x509
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, of_environment
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, identity_of, identity_values, of_environment
 from pkiops.backends.interface import (
     ACM_ACTIONS,
     HasHomes,
@@ -30,6 +30,8 @@ from pkiops.ca.settle import settled
 from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
 from pkiops.crl.download import ConnectTo, download
+from pkiops.crl.manifest import CrlRecord
+from pkiops.crl.read import read_pointer, read_records
 from pkiops.crl.silent import issuers_in
 from pkiops.environment.homes import default_home
 from pkiops.environment.models import Environment
@@ -115,6 +117,7 @@ class Examination:
             details=self._details(desired, authorities) if self.deep else {},
             caller_policies={where: known for where, one in policies.items() if (known := one.result()) is not None},
             index_is_current=None if unlisted else self._index_is_current(buckets, authorities),
+            published_crls=self._published_crls(buckets),
             unread=dict(self._unread),
             failed=frozenset(self._failed),
             unlisted=unlisted,
@@ -123,14 +126,14 @@ class Examination:
     def _details(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, Details]:
         """What was read of each declared CA; two of one identity are a finding of their own."""
         environment = self.environment.environment
-        tagged = {(one.tags or {}).get(TAG_AUTHORITY): one for one in of_environment(authorities, environment)}
-        found = [(one, tagged.get(one.label)) for one in desired.authorities]
+        tagged = {identity_of(one): one for one in of_environment(authorities, environment)}
+        found = [(one, tagged.get(identity_values(one.request.tags))) for one in desired.authorities]
         counted = Counted(self.progress, self.clock, "reading policies and permissions", len(found))
 
         def read(pair: tuple[DesiredAuthority, ObservedAuthority | None]) -> Details | None:
             wanted, one = pair
             try:
-                if one is None or (one.tags or {}).get(TAG_GENERATION) != str(wanted.generation):
+                if one is None:
                     return None
                 shared = replace(wanted, sha256=None, name_constraints=NO_CONSTRAINTS)
                 what = f"the policy and permissions of {one.reference}"
@@ -186,11 +189,35 @@ class Examination:
 
         return self._try(f"{where}'s policies", ask)
 
+    def _has_trust_bucket(self, buckets: tuple[ObservedBucket, ...]) -> bool:
+        trust = self.environment.publication.trust.bucket
+        return any(bucket.name == trust and bucket.exists for bucket in buckets)
+
+    def _published_crls(self, buckets: tuple[ObservedBucket, ...]) -> dict[str, CrlRecord] | None:
+        """The records of the published set; looked for only where a CA is kept elsewhere, because ours are looked at themselves."""
+        name = self.environment.environment
+        if not self.environment.external_authorities or not self._has_trust_bucket(buckets):
+            return None
+        where = f"s3://{self.environment.publication.trust.bucket}/{name}/crl"
+
+        def read() -> dict[str, CrlRecord] | None:
+            pointer = read_pointer(self.store, name)
+            if pointer is None:
+                return None
+            return {one.name: one for one in read_records(self.store, name, pointer.manifest_sha256)}
+
+        try:
+            return self._try(where, read)
+        except VerificationFailed as error:
+            self._unread[where] = error.message
+            self._failed.add(where)
+            return None
+
     def _index_is_current(
         self, buckets: tuple[ObservedBucket, ...], authorities: tuple[ObservedAuthority, ...]
     ) -> bool | None:
         trust = self.environment.publication.trust.bucket
-        if not any(bucket.name == trust and bucket.exists for bucket in buckets):
+        if not self._has_trust_bucket(buckets):
             return None
         index = IndexPublisher(self.environment, self.backend, self.store)
         published = self._try(f"s3://{trust}/{self.environment.environment}/index.json", lambda: (index.published(),))

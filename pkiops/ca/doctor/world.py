@@ -9,6 +9,7 @@ from datetime import datetime
 from pkiops.backends.interface import ObservedAuthority
 from pkiops.ca.desired import Desired
 from pkiops.ca.details import Details
+from pkiops.crl.manifest import CrlRecord
 from pkiops.environment.models import Environment
 from pkiops.homes import Home
 from pkiops.stores.interface import ObservedBucket
@@ -41,7 +42,8 @@ class World:
 
     ``crls``, ``acm_may_issue`` and ``details`` (of a look in depth, else empty) are by reference; ``issuers`` are the references that the
     ledger knows certificates of; ``caller_policies`` are the ARNs of the policies attached to the caller, by who that is, if known; ``unlisted``
-    are the homes whose authorities could not be listed.
+    are the homes whose authorities could not be listed; ``published_crls`` are the records of the published set by name (``clients-g1``), None where
+    none was published, or nobody needs to know.
     """
 
     environment: Environment
@@ -54,6 +56,7 @@ class World:
     details: Mapping[str, Details] = field(default_factory=dict)
     caller_policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index_is_current: bool | None = None
+    published_crls: Mapping[str, CrlRecord] | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
     unlisted: frozenset[Home] = frozenset()

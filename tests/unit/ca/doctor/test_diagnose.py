@@ -13,9 +13,10 @@ from pkiops.ca.details import Details
 from pkiops.ca.doctor.catalogue import BY_CODE, CHECKS, Severity
 from pkiops.ca.doctor.diagnose import diagnose
 from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.crl.manifest import CrlRecord
 from pkiops.environment.homes import default_home
 from pkiops.environment.load import load_file
-from pkiops.environment.models import Environment
+from pkiops.environment.models import Bundle, Environment, Revocation, Target, Trust
 from tests.offline_root import SAMPLE
 from tests.unit.ca.worlds import NOW, authority_as, bucket_as, desired, dev
 
@@ -169,7 +170,7 @@ def test_the_key_of_s3_itself_is_of_no_use_to_the_service(key: str | None) -> No
 
 
 def test_every_check_is_tested() -> None:
-    assert SICK.keys() | ELSEWHERE == BY_CODE.keys()
+    assert SICK.keys() | OUTSIDE.keys() | ELSEWHERE == BY_CODE.keys()
     assert len(BY_CODE) == len(CHECKS)
     assert [check.code for check in CHECKS] == sorted(check.code for check in CHECKS)
 
@@ -263,3 +264,63 @@ def test_a_root_that_is_kept_elsewhere_is_pinned_like_any_other() -> None:
     unpinned = ("authority.unpinned", "offline/ca/offline-root")
     assert unpinned in [(code, where) for code, where, _ in outside(AuthorityStatus.ACTIVE)]
     assert unpinned not in [(code, where) for code, where, _ in outside(AuthorityStatus.ACTIVE, PIN)]
+
+
+def offline(**life: timedelta) -> World:
+    """``clients`` below a root that is kept elsewhere, in a set that holds its CRL unless no life is given; a bundle wants all CRLs."""
+    environment = load_file(SAMPLE)
+    root = replace(environment.external_authorities["offline-root"], sha256=PIN)
+    bundle = Bundle(anchors=("offline-root",), targets={"pem": Target()})
+    environment = replace(
+        environment, external_authorities={"offline-root": root}, trust=Trust(bundles={"services": bundle})
+    )
+    want = desired(environment)
+    record = CrlRecord(
+        authority="offline-root",
+        generation=1,
+        issuer="CN=Example Offline Root CA G1",
+        aki="ab" * 20,
+        number=1,
+        this_update=NOW - life.get("old", timedelta(0)),
+        next_update=NOW + life.get("left", timedelta(0)),
+        entries=0,
+        sha256=PIN,
+    )
+    one = authority_as(want.authorities[0], "offline")
+    return World(
+        environment=environment,
+        desired=want,
+        buckets=tuple(bucket_as(bucket) for bucket in want.buckets),
+        authorities=(one,),
+        crls={one.reference: a_crl()},
+        index_is_current=True,
+        published_crls={record.name: record} if life else {},
+    )
+
+
+OUTSIDE: dict[str, Callable[[], World]] = {
+    "crl.external-expired": lambda: offline(old=timedelta(days=90), left=timedelta(0)),
+    "crl.external-expiring": lambda: offline(old=timedelta(days=150), left=timedelta(days=29)),
+    "crl.external-missing": offline,
+}
+
+
+@pytest.mark.parametrize("code", OUTSIDE)
+def test_the_crl_of_a_ca_that_is_kept_elsewhere_is_watched(code: str) -> None:
+    (found,) = diagnose(OUTSIDE[code](), NOW)
+    assert (found.check.code, found.where) == (code, "offline/ca/offline-root")
+    assert "pkiops crl publish offline --external-crl FILE" in found.hint
+
+
+def test_a_crl_from_elsewhere_is_not_near_its_end_for_half_of_its_life_and_missed_only_where_it_is_wanted() -> None:
+    assert diagnose(offline(old=timedelta(days=1), left=timedelta(days=29)), NOW) == ()
+    missing = offline()
+    assert diagnose(replace(missing, published_crls=None), NOW) == ()  # nothing was published yet
+    leaf_only = replace(missing.environment.trust.bundles["services"], revocation=Revocation.LEAF)
+    relaxed = replace(missing.environment, trust=Trust(bundles={"services": leaf_only}))
+    assert diagnose(replace(missing, environment=relaxed), NOW) == ()
+    without = tuple(
+        replace(one, status=AuthorityStatus.PENDING_CERTIFICATE, not_after=None) for one in missing.authorities
+    )
+    waiting = diagnose(replace(missing, authorities=without), NOW)
+    assert [one.check.code for one in waiting] == ["authority.pending"]
