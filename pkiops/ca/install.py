@@ -144,8 +144,7 @@ class Installation:
         before = self._installed(found)
         if before == signed.der:
             same = Action(ActionKind.NO_OP, where, f"{found.reference} has this certificate already", warnings=remarks)
-            observed = self.backend.list_authorities()
-            if self.index.is_current(self.index.published(), observed):
+            if self._is_published(found, signed):
                 return [same]
             return [same, Action(ActionKind.UPDATE, index, "does not name the authorities that exist")]
         changes = _changes(_parsed(before, found.reference), signed)
@@ -156,6 +155,12 @@ class Installation:
             warnings = (*remarks, *_renewal(_parsed(before, found.reference), signed))
             action = Action(ActionKind.RENEW, where, reason, changes, warnings=warnings)
         return [action, Action(ActionKind.UPDATE, index, "written anew, because authorities change")]
+
+    def _is_published(self, found: ObservedAuthority, signed: Signed) -> bool:
+        """Whether the index names what exists, and this chain: one above may have changed alone, in a run that was stopped before it published."""
+        published = self.index.published()
+        indexed = self.index.chains(published).get(found.reference)
+        return indexed == signed.der and self.index.is_current(published, self.backend.list_authorities())
 
     def _installed(self, found: ObservedAuthority) -> tuple[bytes, ...]:
         none_yet = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}

@@ -2,12 +2,12 @@
 
 What this module decides: that a chain leads as well over the certificate that a CA has now as over the one it had when the chain was made, because
 what is below it names and verifies under the same name and key (RFC 5280 section 6.1.3). Services keep a chain as it was when a certificate was
-installed.
+installed: of a root that is kept elsewhere and was renewed, the chains of the CAs that were installed since then alone tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -21,12 +21,25 @@ def is_same_authority(one: bytes, other: bytes) -> bool:
 
 
 def present_chains(chains: Sequence[Sequence[bytes]]) -> list[tuple[bytes, ...]]:
-    """Chains (DER, own certificate first) in which each CA above has the certificate that it has now.
+    """Chains (DER, own certificate first) in which each CA above has the certificate that it has now, and above it what is above that one now.
 
-    What a CA has now is what its own chain among these begins with; a CA that has none here stays as it is.
+    What a CA has now, and whose signature it has it by, is what its own chain among these says; a CA that has none here stays as it is.
     """
-    present = {_name_and_key(chain[0]): chain[0] for chain in chains if chain}
-    return [(*chain[:1], *(present.get(_name_and_key(der), der) for der in chain[1:])) for chain in chains]
+    own = {_name_and_key(chain[0]): tuple(chain) for chain in chains if chain}
+    return [_present(tuple(chain), own) for chain in chains]
+
+
+def _present(chain: tuple[bytes, ...], own: Mapping[tuple[bytes, bytes], tuple[bytes, ...]]) -> tuple[bytes, ...]:
+    found, rest = chain[:1], chain[1:]
+    seen = {_name_and_key(one) for one in found}
+    while rest:
+        who = _name_and_key(rest[0])
+        # chains that lead in a circle are no chains, and what cannot be read is nobody's: both are left to those who verify
+        if who not in seen and who[1]:
+            rest = own.get(who, rest)
+        seen.add(who)
+        found, rest = (*found, rest[0]), rest[1:]
+    return found
 
 
 def _name_and_key(der: bytes) -> tuple[bytes, bytes]:

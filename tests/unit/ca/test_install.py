@@ -196,6 +196,21 @@ def test_a_chain_that_changes_alone_is_published_anew(desk: Desk) -> None:
     assert before.data != after.data
 
 
+def test_a_chain_that_changed_alone_is_published_by_the_run_after_the_one_that_could_not(desk: Desk) -> None:
+    signed = desk.signed()
+    desk.install(signed)
+    renewed = builders.root_ca(desk.root.issued.name, private_key=desk.root.issued.key, at=NOW, path_length=2)
+    again = Signed(signed.certificate, (renewed.certificate,))
+    desk.bucket.closed = AccessDenied("no right to write")
+    with pytest.raises(PartialApply):
+        desk.install(again)
+    desk.bucket.closed = None
+    assert desk.install(again) == ["update"]
+    published = desk.installation.index.chains(desk.bucket.index())
+    assert published == {desk.backend.observed.reference: again.der}
+    assert desk.install(again) == []
+
+
 def test_an_installation_that_somebody_else_replaced_is_no_success(desk: Desk) -> None:
     signed = desk.signed()
     other = desk.signed().der

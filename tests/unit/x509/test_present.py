@@ -34,6 +34,21 @@ def test_a_renewed_root_takes_the_place_of_the_one_before() -> None:
     verify_ca_chain(chain, at=builders.AT + timedelta(days=2))
 
 
+def test_what_is_above_a_ca_now_is_above_those_below_it() -> None:
+    lowest = builders.subordinate_ca(BELOW, at=builders.AT)
+    # the root is none of ours, and was renewed; the CA below it has been installed again since, the lowest one has not
+    kept = [
+        (der(lowest.certificate), der(BELOW.certificate), der(OLD.certificate)),
+        (der(BELOW.certificate), der(NEW.certificate)),
+    ]
+    assert present_chains(kept) == [(der(lowest.certificate), *kept[1]), kept[1]]
+
+
+def test_chains_in_a_circle_come_to_an_end() -> None:
+    one, other = der(OLD.certificate), der(OTHER.certificate)
+    assert present_chains([(one, other), (other, one)]) == [(one, other, one), (other, one, other)]
+
+
 def test_the_same_name_with_another_key_is_another_ca() -> None:
     assert is_same_authority(der(OLD.certificate), der(NEW.certificate))
     assert not is_same_authority(der(OLD.certificate), der(OTHER.certificate))
