@@ -119,12 +119,7 @@ class Adoption:
         done = run_plan(
             current, {"ca": adopt}, progress=progress, resume=f"pkiops ca adopt {name} {self.wanted.label} {reference}"
         )
-        try:
-            self.index.publish()
-        except NotFound as error:
-            # nothing was applied yet: the bucket is made by the first apply, and the index with it
-            if error.code != "store.no-bucket":
-                raise
+        self.index.publish_if_applied()
         return done
 
     def _refuse_others_tags(self, found: ObservedAuthority) -> None:

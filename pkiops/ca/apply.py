@@ -176,7 +176,7 @@ class Hierarchy:
 
         return run_plan(
             current,
-            {"bucket": apply_bucket, "ca": apply_authority, "index": lambda _: self.index().publish()},
+            {"bucket": apply_bucket, "ca": apply_authority, "index": lambda _: self.index().publish_if_applied()},
             progress=progress,
             resume=resume or f"pkiops ca apply {desired.environment}",
         )

@@ -119,7 +119,7 @@ class Deletion:
         reference = shown.target.authority.reference
         current = self._target()
         if current.authority.reference == reference and current.authority.status is AuthorityStatus.DELETED:
-            self.estate.publish()
+            self.estate.index.publish_if_applied()
             return ()
         self._require_unchanged(shown.target, current.authority)
 
@@ -127,7 +127,8 @@ class Deletion:
             del action
             if shown.target.authority.status in WAS_IN_USE:
                 self._keep(shown, progress)
-                self._require_unchanged(shown.target, self.backend.describe_authority(reference))
+                # archiving may have taken hours: its tags too
+                self._require_unchanged(shown.target, self._target().authority)
             self.backend.delete_authority(reference, days=self.days)
             return True
 

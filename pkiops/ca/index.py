@@ -126,6 +126,20 @@ class IndexPublisher:
             code="ca.index",
         )
 
+    def publish_if_applied(self, *, anew: bool = False) -> bool:
+        """The same; where there is no bucket yet nothing was applied: the first apply makes it, and the index with it.
+
+        Raises:
+            GuardRefused: an identity exists twice.
+            BackendError: something could not be read or written.
+        """
+        try:
+            return self.publish(anew=anew)
+        except NotFound as error:
+            if error.code != "store.no-bucket":
+                raise
+            return False
+
     def _index(self, observed: Sequence[ObservedAuthority]) -> AuthorityIndex:
         members = self._members(observed)
         with ThreadPoolExecutor(max_workers=_READERS) as pool:

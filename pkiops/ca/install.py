@@ -26,7 +26,7 @@ from pkiops.ca.signing import (
 )
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InProgress, InputError, NotFound, VerificationFailed
+from pkiops.errors import GuardRefused, InProgress, InputError, VerificationFailed
 from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
 from pkiops.progress import Progress
 from pkiops.x509.certificate import fingerprint, load_certificate, load_certificates, serial_hex
@@ -133,7 +133,7 @@ class Installation:
 
         return run_plan(
             current,
-            {"ca": install, "index": self._publish},
+            {"ca": install, "index": lambda _: self.index.publish_if_applied(anew=True)},
             progress=progress,
             resume=f"pkiops ca install {self.environment.environment} {self.wanted.label}",
         )
@@ -174,16 +174,6 @@ class Installation:
                 hint="somebody else may be installing one: look at it (pkiops ca show), then run the same command again",
                 code="ca.read-back",
             )
-
-    def _publish(self, action: Action) -> bool:
-        del action
-        try:
-            return self.index.publish(anew=True)
-        except NotFound as error:
-            # adopted before the first apply: the bucket is made by that, and the index with it
-            if error.code != "store.no-bucket":
-                raise
-            return False
 
 
 def pin_line(wanted: DesiredAuthority, signed: Signed) -> str | None:

@@ -22,6 +22,7 @@ from pkiops.backends.interface import (
     ReadsAuthorities,
 )
 from pkiops.ca.desired import DesiredAuthority
+from pkiops.ca.settle import settled
 from pkiops.errors import InProgress, InputError, InvalidState, VerificationFailed
 from pkiops.plan import Action, ActionKind, Change, Plan
 from pkiops.x509.algorithms import SigningAlgorithm
@@ -208,7 +209,7 @@ class Renewal:
             BackendError: the service refused.
         """
         if not shown.pending and not shown.blocked:
-            self.hierarchy.index().publish()
+            self.hierarchy.index().publish_if_applied()
             return ()
         resume = f"pkiops ca renew {self.hierarchy.environment.environment} {self.label}"
         return self.hierarchy.apply(shown, progress=progress, narrow=self._narrow, resume=resume)
@@ -248,7 +249,8 @@ class Renewal:
         return wanted
 
     def _found(self, wanted: DesiredAuthority) -> ObservedAuthority:
-        observed = self.hierarchy.backend.list_authorities()
+        backend = self.hierarchy.backend
+        observed = settled([wanted], backend, backend.list_authorities(), exact=True)
         environment = self.hierarchy.environment.environment
         return require_authority(observed, environment, wanted.label, wanted.generation)
 

@@ -27,7 +27,7 @@ from pkiops.ca.place import place_of
 from pkiops.ca.target import Target, Wish, find_deleted, find_target, in_doubt, is_tagged_as
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, NotFound, VerificationFailed
+from pkiops.errors import GuardRefused, VerificationFailed
 from pkiops.ledger.interface import Entry
 from pkiops.plan import Action, Plan, run_plan
 from pkiops.progress import Progress
@@ -70,15 +70,6 @@ class Estate:
         """A plan that says where it acts."""
         return replace(plan, place=place_of(self.environment))
 
-    def publish(self) -> bool:
-        """Bring the index to what exists; where there is no bucket yet, nothing was applied and nothing is published."""
-        try:
-            return self.index.publish()
-        except NotFound as error:
-            if error.code != "store.no-bucket":
-                raise
-            return False
-
     def run(
         self, shown: Plan, current: Plan, perform: Callable[[Action], bool], *, progress: Progress, resume: str
     ) -> tuple[Action, ...]:
@@ -90,7 +81,7 @@ class Estate:
             PartialApply: a later step failed; a re-run continues.
         """
         if not current.pending:
-            self.publish()
+            self.index.publish_if_applied()
             return ()
         if current.digest() != shown.digest():
             raise GuardRefused(
@@ -98,7 +89,12 @@ class Estate:
                 hint="run the same command again and look at what it says now",
                 code="plan.moved",
             )
-        return run_plan(current, {"ca": perform, "index": lambda _: self.publish()}, progress=progress, resume=resume)
+        return run_plan(
+            current,
+            {"ca": perform, "index": lambda _: self.index.publish_if_applied()},
+            progress=progress,
+            resume=resume,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.drift import same_subject, subject_text
 from pkiops.errors import GuardRefused, InputError, NotFound
+from pkiops.homes import home_of_reference
 
 _UNTAGGED = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
 
@@ -202,7 +203,7 @@ def _named(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish, 
 def _twins(
     observed: Sequence[ObservedAuthority], declared: DesiredAuthority, statuses: set[AuthorityStatus]
 ) -> list[ObservedAuthority]:
-    return [
+    found = [
         one
         for one in observed
         if one.status in statuses
@@ -210,6 +211,9 @@ def _twins(
         and one.type is declared.request.type
         and same_subject(declared.request, one)
     ]
+    # what was left in another home is thought of only where the file's own has none
+    at_home = [one for one in found if home_of_reference(one.reference) in {None, declared.request.home}]
+    return at_home or found
 
 
 def _twin(twins: Sequence[ObservedAuthority], environment: str, label: str) -> ObservedAuthority | None:

@@ -19,7 +19,7 @@ from pkiops.ca.retirement import Estate, Restoration, Switch
 from pkiops.ca.target import Wish
 from pkiops.clock import ManualClock
 from pkiops.environment.load import load_file
-from pkiops.errors import GuardRefused, PartialApply, VerificationFailed
+from pkiops.errors import GuardRefused, NotFound, PartialApply, VerificationFailed
 from pkiops.factory import Factory
 from pkiops.plan import ActionKind
 from pkiops.progress import NoProgress
@@ -130,6 +130,18 @@ def test_a_ca_that_is_enabled_while_it_is_archived_is_kept(scene: Scene) -> None
     with pytest.raises(GuardRefused, match="nothing was deleted"):
         deletion.apply(look, progress=QUIET)
     assert scene.status() == "ACTIVE"
+
+
+def test_a_ca_that_changes_hands_while_it_is_archived_is_kept(scene: Scene) -> None:
+    scene.shell.done("ca", "disable", "dev", "clients", "--yes")
+    deletion = scene.deletion()
+    look = deletion.look()
+    pca, reference = scene.shell.sandbox.client("acm-pca"), scene.reference()
+    tags = [{"Key": "pkiops:environment", "Value": "somebody-else"}]
+    scene.backend.when_crl_is_read = lambda: pca.tag_certificate_authority(CertificateAuthorityArn=reference, Tags=tags)
+    with pytest.raises(NotFound, match="dev/ca/clients generation 1 does not exist"):
+        deletion.apply(look, progress=QUIET)
+    assert scene.status() == "DISABLED"
 
 
 def test_one_that_was_used_again_in_between_needs_another_report(scene: Scene) -> None:

@@ -206,7 +206,7 @@ def _audited(row: Mapping[str, Any], reference: str) -> AuditedCertificate:
             own=name.startswith(("RootCACertificate", "BlankRootCACertificate")),
             is_authority=name.startswith(("SubordinateCACertificate", "BlankSubordinateCACertificate")),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:  # a moment that no calendar has is the last
         raise _unreadable(reference, str(error)) from error
 
 

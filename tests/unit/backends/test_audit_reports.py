@@ -118,6 +118,7 @@ def test_pieces_of_any_size_give_the_same_rows(subjects: list[str], size: int, i
         report({**ROW, "serial": "../../x"}),
         report({**ROW, "serial": "00" * 200}),
         report({**ROW, "notAfter": "tomorrow"}),
+        report({**ROW, "notAfter": "9999-12-31T23:59:59-1200"}),
         report({key: value for key, value in ROW.items() if key != "notAfter"}),
         report({**ROW, "subject": "x" * 70_000}),
         report({**ROW, "revokedAt": "yes"}),

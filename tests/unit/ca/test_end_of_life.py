@@ -209,6 +209,14 @@ def test_of_two_none_is_chosen_but_by_name() -> None:
     assert find_target(tagged, WANT, Wish("clients", reference="arn:twin")).authority is tagged[1]
 
 
+def test_one_that_was_left_in_another_region_does_not_stand_in_the_way_of_the_one_at_home() -> None:
+    arn = "arn:aws:acm-pca:{}:123456789012:certificate-authority/gone"
+    home, left = deleted(arn.format("eu-west-1")), deleted(arn.format("us-east-1"))
+    for find in (find_target, find_deleted):
+        assert find([left, home], WANT, Wish("clients")).authority is home
+        assert find([left], WANT, Wish("clients")).authority is left
+
+
 def test_a_restored_ca_never_makes_a_second() -> None:
     with pytest.raises(GuardRefused, match="would make two"):
         find_deleted([authority_as(CLIENTS), deleted("arn:one")], WANT, Wish("clients", reference="arn:one"))
