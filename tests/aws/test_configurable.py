@@ -211,7 +211,7 @@ def test_what_is_fixed_at_creation(world: World) -> None:
         "csr extensions",
         "key storage security standard",
     ]
-    assert "pkiops ca renew dev clients" in changed.blocked[0].reason
+    assert "needs a new generation" in changed.blocked[0].reason
 
 
 def test_crl_settings_and_their_drift(world: World) -> None:
