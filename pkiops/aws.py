@@ -5,7 +5,8 @@ What this module decides:
 - one session per account and role, one lazily made client per service, shared by threads; the session is botocore's own, because boto3's
   loads the S3 transfer manager, a tenth of the start-up of ``ca show``;
 - timeouts are explicit (botocore's defaults have changed between releases), and every creating call of ours carries a token, so that a
-  repeated request is never a second one; how fast calls are made and how often repeated is ``pacing.py``;
+  repeated request is never a second one; how fast calls are made and how often repeated is ``pacing.py``,
+  how long a role's credentials last ``role_credentials.py``;
 - which AWS error code becomes which of our errors; no caller sees a ClientError;
 - where calls go is said by ``AwsAccess`` alone: endpoints in botocore's own variables and files count for nothing here, so that none gets past the
   guard against foreign ones; the sandbox needs no profile, and nothing that is on this machine is asked through a proxy;
@@ -56,6 +57,7 @@ from pkiops.errors import (
 )
 from pkiops.pacing import THROTTLES, Pacing
 from pkiops.progress import NoProgress, Progress
+from pkiops.role_credentials import LIFE, Given, use_role
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -183,7 +185,8 @@ class AwsClients:
         self.access = access
         self._follow = follow
         self.progress: Progress = progress or NoProgress()
-        self._pacing = Pacing(clock or SystemClock(), randomness or SystemRandomness(), self.progress)
+        self._clock = clock or SystemClock()
+        self._pacing = Pacing(self._clock, randomness or SystemRandomness(), self.progress)
         self._base = base
         # sessions are shared with the base's clients, and only one thread at a time makes clients of a session
         self._lock: AbstractContextManager[Any] = base._lock if base else threading.RLock()
@@ -253,10 +256,18 @@ class AwsClients:
         sts: STSClient = asker._make_client(caller_session, "sts")
         with translated("GetCallerIdentity", f"account {asker.access.account}"):
             caller = sts.get_caller_identity()["Arn"]
-        with translated("AssumeRole", role):
-            credentials = sts.assume_role(RoleArn=role, RoleSessionName=_session_name(caller))["Credentials"]
+
+        def ask() -> Given:
+            with translated("AssumeRole", role):
+                answer = sts.assume_role(
+                    RoleArn=role, RoleSessionName=_session_name(caller), DurationSeconds=int(LIFE.total_seconds())
+                )
+            given = answer["Credentials"]
+            return Given(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
         session = self._new_session()
-        session.set_credentials(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
+        use_role(session, ask, self._clock)
+        session.get_credentials()  # a role that may not be assumed is said now
         return session
 
     def _make_client(self, session: Session, service: str) -> Any:

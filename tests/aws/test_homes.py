@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pkiops.aws import AwsAccess, AwsClients, CallerIdentity
 from pkiops.clock import ManualClock
 from pkiops.environment.index import decode_index, trusted_entry
 from pkiops.environment.load import load_file
-from pkiops.errors import GuardRefused, NotFound, VerificationFailed
+from pkiops.errors import AccessDenied, GuardRefused, NotFound, VerificationFailed
 from pkiops.factory import Factory
 from pkiops.sandbox.faults import fault
 from pkiops.sandbox.status import ask
@@ -346,11 +347,17 @@ def test_errors_name_the_home(applied: Spread) -> None:
     assert caught.value.code == "ca.elsewhere"
 
 
-def clients(sandbox: RunningSandbox, role: str | None, base: AwsClients | None, account: str = ACCOUNT) -> AwsClients:
+def clients(
+    sandbox: RunningSandbox,
+    role: str | None,
+    base: AwsClients | None,
+    account: str = ACCOUNT,
+    clock: ManualClock | None = None,
+) -> AwsClients:
     urls = dict.fromkeys(("acm-pca", "s3", "sts"), sandbox.url)
     region = "us-east-1" if base else REGION
     access = AwsAccess(region=region, account=account, role_arn=role, endpoint_urls=urls, sandbox=True)
-    return AwsClients(access, base=base)
+    return AwsClients(access, base=base, clock=clock)
 
 
 def test_a_role_elsewhere_is_assumed_by_whoever_works_at_home(spread: Spread) -> None:
@@ -368,3 +375,28 @@ def test_a_role_elsewhere_is_assumed_by_whoever_works_at_home(spread: Spread) ->
     status = ask(spread.sandbox.port)
     assert status is not None
     assert [one.count for one in status.calls if one.operation == "AssumeRole"] == [2]
+
+
+def test_the_credentials_of_a_role_are_asked_for_again_before_they_end(tmp_path: Path) -> None:
+    # AssumeRole may be called four times: both roles now, and both again when their hour is over
+    with spread_on(tmp_path, hindrances=denying_roles(5)) as spread:
+        clock = ManualClock(START)
+        home = clients(spread.sandbox, f"arn:aws:iam::{ACCOUNT}:role/own", None, clock=clock)
+        there = clients(spread.sandbox, ROLE, home, OTHER, clock=clock)
+
+        def asked() -> int:
+            """How often a role was assumed, after a call by each."""
+            there.caller_identity()
+            home.caller_identity()
+            status = ask(spread.sandbox.port)
+            assert status is not None
+            return sum(one.count for one in status.calls if one.operation == "AssumeRole")
+
+        assert asked() == 2
+        clock.advance(timedelta(minutes=40))
+        assert asked() == 2
+        clock.advance(timedelta(minutes=19))
+        assert asked() == 4
+        clock.advance(timedelta(minutes=59))
+        with pytest.raises(AccessDenied, match="AssumeRole for arn:aws:iam::"):
+            asked()
