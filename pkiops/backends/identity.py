@@ -6,7 +6,7 @@ match nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pkiops.backends.interface import AuthorityStatus, ConfirmsTags, ObservedAuthority
 from pkiops.errors import GuardRefused, NotFound
@@ -82,7 +82,23 @@ def confirmed_identity(
     For those who are about to use it: a listing may be minutes behind.
     """
     wanted = identity_values(identity_tags(environment, authority, generation))
-    doubtful = [one for one in observed if not one.tags_confirmed and identity_of(one) == wanted]
+    return _confirmed(reader, observed, lambda one: identity_of(one) == wanted)
+
+
+def confirmed_members(
+    reader: object, observed: Sequence[ObservedAuthority], environment: str
+) -> tuple[ObservedAuthority, ...]:
+    """A listing of ``reader`` in which every CA that is tagged as one of an environment was asked itself whether it still is.
+
+    For those who hand out what these CAs vouch for. One that was tagged a moment ago may be missing still.
+    """
+    return _confirmed(reader, observed, lambda one: (one.tags or {}).get(TAG_ENVIRONMENT) == environment)
+
+
+def _confirmed(
+    reader: object, observed: Sequence[ObservedAuthority], counts: Callable[[ObservedAuthority], bool]
+) -> tuple[ObservedAuthority, ...]:
+    doubtful = [one for one in observed if not one.tags_confirmed and counts(one)]
     if not doubtful or not isinstance(reader, ConfirmsTags):
         return tuple(observed)
     answers = {one.reference: one for one in reader.confirm_tags(doubtful)}

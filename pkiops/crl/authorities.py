@@ -16,7 +16,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, confirmed_members, find_authority, of_environment
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
 from pkiops.environment.hierarchy import external_places
 from pkiops.environment.homes import home_of, is_at_home
@@ -96,7 +96,9 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
         VerificationFailed: a chain does not verify.
         BackendError: the backend failed.
     """
-    observed = of_environment(backend.list_authorities(), environment.environment)
+    # an index of tags may be minutes behind, and who was taken them a moment ago must be no anchor
+    listed = confirmed_members(backend, backend.list_authorities(), environment.environment)
+    observed = of_environment(listed, environment.environment)
     found: list[tuple[str, int, ObservedAuthority]] = []
     skipped: list[SkippedAuthority] = []
     expired: set[str] = set()

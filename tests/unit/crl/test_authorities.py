@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -40,3 +41,32 @@ def test_an_older_generation_is_older(tmp_path: Path, later: timedelta, counts: 
     assert [one.reason for one in found.skipped] == (
         [] if counts else ["it says it is generation 1, but was made after generation 2: find out who made it"]
     )
+
+
+class Late(CrlAuthorities):
+    """Lists tags out of an index: ``clients`` has lost its own a moment ago."""
+
+    asked: tuple[str, ...] = ()
+
+    def list_authorities(self) -> tuple[ObservedAuthority, ...]:
+        stranger = replace(super().list_authorities()[0], reference="arn:stranger", tags={"pkiops:environment": "x"})
+        listed = (*super().list_authorities(), stranger)
+        return tuple(replace(one, tags_confirmed=False) for one in listed)
+
+    def confirm_tags(self, authorities: Sequence[ObservedAuthority]) -> tuple[ObservedAuthority, ...]:
+        self.asked = tuple(one.reference for one in authorities)
+        return tuple(
+            replace(
+                one, tags={} if (one.tags or {})["pkiops:authority"] == "clients" else one.tags, tags_confirmed=True
+            )
+            for one in authorities
+        )
+
+
+def test_who_lost_its_tags_a_moment_ago_vouches_for_nobody(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    backend = Late(world.environment, world.clock)
+    found = observe_authorities(world.environment, backend, world.clock.now())
+    assert [one.label for one in found.known] == ["root"]
+    assert [(one.name, one.reason) for one in found.skipped] == [("clients-g1", "does not exist yet")]
+    assert "arn:stranger" not in backend.asked
