@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.backends.prices import Prices
+from pkiops.ca.desired import desired_authority
+from pkiops.ca.gone import keeps_place
 from pkiops.environment.hierarchy import children, issuers_first
 from pkiops.environment.homes import default_home, home_of
 from pkiops.environment.models import Environment, UsageMode
@@ -67,7 +69,7 @@ class Cost:
 
     @property
     def usd_month(self) -> float:
-        """What the CAs cost a month, those that do not exist yet included."""
+        """What the CAs cost a month, those that do not exist yet included; not those that are DELETED, which are billed if they are restored."""
         return sum(line.usd_month for line in self.lines)
 
 
@@ -143,6 +145,8 @@ def _lines(environment: Environment, observed: Sequence[ObservedAuthority], pric
         declared = environment.authorities[label]
         for generation in range(1, declared.generation + 1):
             one = identities.find(label, generation)
+            if one is None and generation == declared.generation:
+                one = keeps_place(desired_authority(environment, label), observed)
             if one is None and generation < declared.generation:
                 continue
             mode = one.usage_mode if one else declared.usage_mode.value
@@ -201,6 +205,8 @@ def cost_text(one: Cost, prices: Prices) -> str:
             continue
         state = line.status or "not made yet"
         remark = "  billed, but cannot issue" if line.useless else ""
+        if line.status == AuthorityStatus.DELETED.value:
+            remark = "  unless it is restored"
         name = f"{one.environment}/ca/{line.label} generation {line.generation}"
         where = f"  {Home(line.account, line.region)}" if len(homes) > 1 else ""
         lines.append(f"{name}  {line.usage_mode}  {state}{where}  USD {line.usd_month:.2f} a month{remark}")

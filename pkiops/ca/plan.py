@@ -31,11 +31,11 @@ from pkiops.ca.drift import (
     immutable_changes,
     lasts_as_declared,
     revocation_changes,
-    same_subject,
     sharing_changes,
     subject_text,
     tag_changes,
 )
+from pkiops.ca.gone import gone_hint, gone_text, keeps_place
 from pkiops.ca.homes import moved_action, with_home
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
@@ -274,7 +274,7 @@ def _missing_actions(
     environment: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
 ) -> list[Action]:
     where = address(environment, wanted.label)
-    deleted = _deleted_twin(wanted, observed)
+    deleted = keeps_place(wanted, observed.authorities)
     if deleted is not None:
         return [_blocked_by_deleted(where, deleted)]
     if wanted.sha256 is not None:
@@ -325,16 +325,6 @@ def _activate(where: str, wanted: DesiredAuthority) -> Action:
     return Action(ActionKind.ACTIVATE, where, f"has no certificate yet; {signer}", tuple(changes))
 
 
-def _deleted_twin(wanted: DesiredAuthority, observed: Observed) -> ObservedAuthority | None:
-    """A CA without readable tags that takes the place of the wanted one: DELETED, or FAILED before it could be tagged."""
-    untagged = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
-    for one in observed.authorities:
-        same = same_subject(wanted.request, one) and one.type is wanted.request.type
-        if one.status in untagged and not one.tags and same:
-            return one
-    return None
-
-
 def _waits(where: str, status: AuthorityStatus) -> str:
     """Why a CA of this status waits for a person, and for what."""
     return _WAITS_FOR_PERSON[status].format(words=_words(where))
@@ -351,12 +341,9 @@ def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
         return Action(
             ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_waits(where, deleted.status)}"
         )
-    until = f" until {deleted.restorable_until:%Y-%m-%d}" if deleted.restorable_until else ""
-    reason = (
-        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it (pkiops ca restore {_words(where)}), "
-        "or declare a new generation with a new common name"
-    )
-    return Action(ActionKind.BLOCKED, where, reason)
+    environment, _, label = where.split("/")
+    hint = gone_hint(deleted, environment, label)
+    return Action(ActionKind.BLOCKED, where, f"{gone_text(deleted)}: {hint}")
 
 
 def _blocked_by_pin(where: str, pin: str, found: ObservedAuthority | None, fingerprint: str | None) -> Action:

@@ -13,6 +13,7 @@ from pkiops.ca.bucket_drift import covers
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
 from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.ca.gone import gone_hint, gone_text, keeps_place
 from pkiops.ca.unmanaged import undeclared_sharing, unmanaged
 from pkiops.environment.homes import default_home, home_of, is_at_home
 from pkiops.environment.models import Environment
@@ -139,8 +140,7 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
         if (wanted.label, str(wanted.generation)) not in by_identity and wanted.request.home not in world.unlisted:
-            message = f"generation {wanted.generation} does not exist"
-            yield finding("authority.missing", where, message, f"pkiops ca apply {environment}")
+            yield _missing(world, wanted, where)
         if wanted.issuer is None and wanted.sha256 is None:
             message = "the file does not pin this root, so nobody can rely on the published index"
             yield finding(
@@ -156,6 +156,16 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
     for other in unmanaged(world.desired, world.authorities):
         hint = "adopt it (pkiops ca adopt), or delete it if nobody needs it"
         yield finding("authority.unmanaged", other.reference, f"{other.what}; {other.why}", hint)
+
+
+def _missing(world: World, wanted: DesiredAuthority, where: str) -> Finding:
+    environment = world.environment.environment
+    message = f"generation {wanted.generation} does not exist"
+    gone = keeps_place(wanted, world.authorities)
+    if gone is None:
+        return finding("authority.missing", where, message, f"pkiops ca apply {environment}")
+    hint = gone_hint(gone, environment, wanted.label)
+    return finding("authority.missing", where, f"{message}: {gone_text(gone)}", hint)
 
 
 def _home(environment: Environment, label: str, generation: str, one: ObservedAuthority) -> Iterator[Finding]:
