@@ -78,6 +78,8 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
             planned = [waits_below(where, authority)]
         else:
             planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if authority.issuer in silent and any(action.kind is ActionKind.RENEW for action in planned):
+            planned = [_signer_is_silent(where, authority, "is due to be renewed, and ")]
         if any(action.kind is ActionKind.WAITING for action in planned):
             waiting.add(authority.label)
         if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
@@ -111,7 +113,7 @@ def _index_actions(environment: str, observed: Observed, authorities: Plan) -> l
     if any(action.kind is not ActionKind.UPDATE for action in authorities.pending):
         return [Action(ActionKind.UPDATE, where, "written anew, because authorities change")]
     if not observed.index_is_current:
-        return [Action(ActionKind.UPDATE, where, "does not name the authorities that exist")]
+        return [Action(ActionKind.UPDATE, where, "does not fit this file and the authorities that exist")]
     return []
 
 
@@ -128,11 +130,7 @@ def _authority_actions(
 ) -> list[Action]:
     where = address(desired.environment, wanted.label)
     if wanted.issuer in silent and (found is None or found.status in _WITHOUT_CERTIFICATE):
-        return [
-            Action(
-                ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} is DISABLED, and the file says enabled: false"
-            )
-        ]
+        return [_signer_is_silent(where, wanted)]
     if wanted.issuer in unusable:
         return [Action(ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} waits for a decision")]
     pinned = pinned_actions(where, wanted, found, observed)
@@ -161,6 +159,11 @@ def _authority_actions(
         )
         return [Action(ActionKind.BLOCKED, where, reason, fixed)]
     return _found_actions(where, wanted, found, observed, not_after, now)
+
+
+def _signer_is_silent(where: str, wanted: DesiredAuthority, why: str = "") -> Action:
+    reason = f"{why}its issuer {wanted.issuer} is DISABLED, and the file says enabled: false: write enabled: true until it has signed"
+    return Action(ActionKind.BLOCKED, where, reason)
 
 
 def _found_actions(
