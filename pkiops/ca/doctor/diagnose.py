@@ -58,6 +58,7 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
         _access,
         _buckets,
         _authorities,
+        _pins,
         _issuing,
         _crls,
         _sharing,
@@ -124,6 +125,7 @@ def _has(wanted: BucketSettings, found: ObservedBucket, statement: Mapping[str, 
 
 def _authorities(world: World, now: datetime) -> Iterator[Finding]:
     environment = world.environment.environment
+    silent = {(one.label, str(one.generation)) for one in world.desired.authorities if one.enabled is False}
     signers = {(one.label, str(one.generation)): one.issuer for one in world.desired.authorities if one.outside}
     by_identity: dict[tuple[str, str], list[ObservedAuthority]] = {}
     for one in of_environment(world.authorities, environment):
@@ -135,7 +137,10 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             hint = "decide which one is right, and remove the pkiops: tags from the others"
             yield finding("authority.duplicate", f"{environment}/ca/{label}", f"generation {generation}: {names}", hint)
         for one in several:
-            yield from _authority(_address(world, one), environment, label, one, now, signers.get((label, generation)))
+            # DISABLED as the file says is no finding
+            if one.status is not AuthorityStatus.DISABLED or (label, generation) not in silent:
+                signer = signers.get((label, generation))
+                yield from _authority(_address(world, one), environment, label, one, now, signer)
             yield from _home(world.environment, label, generation, one)
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
@@ -266,10 +271,31 @@ def _crls(world: World, now: datetime) -> Iterator[Finding]:
             hint = "look at its parts yourself, or write type: COMPLETE at its crl"
             yield finding("crl.partitioned", where, f"{one.reference} publishes its CRL in parts", hint)
         elif one.reference in world.crls:
-            yield from _crl(where, environment, world.crls[one.reference], now, speaks=_speaks(world, one.reference))
+            crl, speaks = world.crls[one.reference], _speaks(world, one.reference)
+            # a DISABLED CA that issued nothing is going to write none
+            if crl.present or speaks or one.status is AuthorityStatus.ACTIVE:
+                yield from _crl(where, environment, crl, now, speaks=speaks)
         if world.acm_may_issue.get(one.reference) is False:
             message = "acm_permission is declared, but the permission is not there"
             yield finding("permission.acm", where, message, f"pkiops ca apply {environment}")
+
+
+def _pins(world: World, now: datetime) -> Iterator[Finding]:
+    """Certificates that are not the ones that the file pins, of CAs whose CRL was looked at."""
+    del now
+    for wanted in world.desired.authorities:
+        one = _tagged(world, wanted)
+        crl = world.crls.get(one.reference) if one else None
+        if one is None or crl is None:
+            continue
+        for label, pin, found in (
+            (wanted.label, wanted.sha256, crl.own_sha256),
+            *((outside.label, outside.sha256, crl.issuer_sha256) for outside in wanted.outside[:1]),
+        ):
+            if pin is not None and found is not None and pin != found:
+                where = f"{world.environment.environment}/ca/{label}"
+                hint = "find out which one is right; if it was renewed, pin the new one by a reviewed commit"
+                yield finding("authority.not-as-pinned", where, f"its sha256 is {found}, and the file pins {pin}", hint)
 
 
 def _sharing(world: World, now: datetime) -> Iterator[Finding]:
@@ -343,6 +369,6 @@ def _account(world: World, now: datetime) -> Iterator[Finding]:
         )
         yield finding("caller.user-policy", where, message, hint)
     if world.index_is_current is False and of_environment(world.authorities, environment.environment):
-        message = "does not name the authorities that exist"
+        message = "does not fit this file and the authorities that exist"
         hint = f"pkiops ca apply {environment.environment}"
         yield finding("index.stale", f"{environment.environment}/index/authorities", message, hint)
