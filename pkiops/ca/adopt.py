@@ -20,6 +20,7 @@ from pkiops.ca.details import Details, certificate_facts
 from pkiops.ca.drift import certificate_changes, immutable_changes
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
+from pkiops.ca.place import place_of
 from pkiops.ca.settle import settled
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
@@ -76,9 +77,7 @@ class Adoption:
             raise InvalidState(f"{reference} is {found.status.value}: it cannot be adopted", code="ca.not-adoptable")
         existing = Identities(observed, self.environment.environment).find(self.wanted.label, self.wanted.generation)
         if existing is not None and existing.reference == reference:
-            return Plan(
-                self.environment.environment, (Action(ActionKind.NO_OP, where, f"{reference} is adopted already"),)
-            )
+            return self._placed(Action(ActionKind.NO_OP, where, f"{reference} is adopted already"))
         if existing is not None:
             raise GuardRefused(
                 f"{where} generation {self.wanted.generation} exists already: {existing.reference}",
@@ -97,7 +96,10 @@ class Adoption:
             )
         tags = tuple(Change(f"tag {key}", None, self.wanted.request.tags[key]) for key in IDENTITY_TAGS)
         reason = f"{reference} is as declared: subject, key, certificate and issuer"
-        return Plan(self.environment.environment, (Action(ActionKind.ADOPT, where, reason, tags),))
+        return self._placed(Action(ActionKind.ADOPT, where, reason, tags))
+
+    def _placed(self, action: Action) -> Plan:
+        return Plan(self.environment.environment, (action,), place=place_of(self.environment))
 
     def apply(self, shown: Plan, reference: str, *, progress: Progress) -> tuple[Action, ...]:
         """Tag the CA and publish the index; doing so again changes nothing.

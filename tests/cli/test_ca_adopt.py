@@ -63,7 +63,7 @@ def test_a_hierarchy_is_adopted_issuers_first(pkiops: Any, sandbox: RunningSandb
 def test_without_consent_nothing_is_tagged(pkiops: Any, sandbox: RunningSandbox, strays: dict[str, str]) -> None:
     result = pkiops("ca", "adopt", "dev", "root", strays["root"])
     assert result.exit_code == 9
-    assert "~ adopt dev/ca/root" in result.stderr
+    assert "dev: the sandbox, account 123456789012, eu-west-1\n~ adopt dev/ca/root" in result.stderr
     assert tags(sandbox, strays["root"]) == {"team": "a"}
 
 
