@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.backends.identity import IDENTITY_TAGS, Identities
-from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.details import Details, certificate_facts
 from pkiops.ca.drift import certificate_changes, immutable_changes
@@ -74,7 +74,12 @@ class Adoption:
                 code="ca.not-found",
             )
         if found.status in NOT_ADOPTABLE:
-            raise InvalidState(f"{reference} is {found.status.value}: it cannot be adopted", code="ca.not-adoptable")
+            hint = f"pkiops ca restore {self.environment.environment} {self.wanted.label} --arn {reference}"
+            raise InvalidState(
+                f"{reference} is {found.status.value}: it cannot be adopted",
+                hint=hint if found.status is AuthorityStatus.DELETED else None,
+                code="ca.not-adoptable",
+            )
         existing = Identities(observed, self.environment.environment).find(self.wanted.label, self.wanted.generation)
         if existing is not None and existing.reference == reference:
             return self._placed(Action(ActionKind.NO_OP, where, f"{reference} is adopted already"))

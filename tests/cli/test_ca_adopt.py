@@ -229,3 +229,16 @@ def test_a_pinned_root_without_a_certificate_is_adopted_and_then_gets_one(
     (url,) = crl_urls_of(x509.load_pem_x509_certificate(pem.encode()))
     assert url.startswith("http://pki.dev.example.com/crl/")
     assert "nothing to do" in pkiops("ca", "plan", "dev").stdout
+
+
+def test_a_deleted_ca_is_restored_before_it_is_adopted(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    service = sandbox.client("acm-pca")
+    service.update_certificate_authority(CertificateAuthorityArn=strays["root"], Status="DISABLED")
+    service.delete_certificate_authority(CertificateAuthorityArn=strays["root"])
+    refused = pkiops("ca", "adopt", "dev", "root", strays["root"], "--yes")
+    assert refused.exit_code == 6
+    assert f"hint: pkiops ca restore dev root --arn {strays['root']}" in refused.stderr
+    pin(folder, strays)
+    assert "it cannot be adopted; pkiops ca restore dev root brings it back" in pkiops("ca", "plan", "dev").stdout

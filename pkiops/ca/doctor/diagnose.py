@@ -35,20 +35,22 @@ _STATES = {
     AuthorityStatus.PENDING_CERTIFICATE: ("authority.pending", "pkiops ca apply {environment} gives it one"),
     AuthorityStatus.DISABLED: (
         "authority.disabled",
-        "pkiops ca enable {environment} {label}, or pkiops ca delete {environment} {label} if nobody needs it",
+        "pkiops ca enable {words}, or pkiops ca delete {words} if nobody needs it",
     ),
     AuthorityStatus.EXPIRED: (
         "authority.expired",
-        "write renew_from at {label} and run pkiops ca renew {environment} {label}, or declare a new generation",
+        "write renew_from at {label} and run pkiops ca renew {words}, or declare a new generation",
     ),
     AuthorityStatus.FAILED: (
         "authority.failed",
-        "pkiops ca delete {environment} {label}, then pkiops ca apply {environment}",
+        "pkiops ca delete {words}, then pkiops ca apply {environment}",
     ),
 }
 
 
 _SIGNED_ELSEWHERE = "have its certificate signed by {issuer} (pkiops ca csr {environment} {label}), then pkiops ca install {environment} {label}"
+# another generation than the file's: neither apply nor renew looks at it
+_OLD = "pkiops ca delete {words}, once nobody needs it"
 _NO_VALID_CERTIFICATE = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
 
 
@@ -140,7 +142,7 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             # DISABLED as the file says is no finding
             if one.status is not AuthorityStatus.DISABLED or (label, generation) not in silent:
                 signer = signers.get((label, generation))
-                yield from _authority(_address(world, one), environment, label, one, now, signer)
+                yield from _authority(world, one, now, signer)
             yield from _home(world.environment, label, generation, one)
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
@@ -194,32 +196,35 @@ def _address(world: World, one: ObservedAuthority) -> str:
     )
 
 
-def _authority(
-    where: str, environment: str, label: str, one: ObservedAuthority, now: datetime, signer: str | None
-) -> Iterator[Finding]:
+def _authority(world: World, one: ObservedAuthority, now: datetime, signer: str | None) -> Iterator[Finding]:
     """What is wrong with one CA; ``signer`` is its issuer where that is kept elsewhere."""
+    environment, where = world.environment.environment, _address(world, one)
+    tags = one.tags or {}
+    label, generation = tags.get(TAG_AUTHORITY, ""), tags.get(TAG_GENERATION, "")
+    declared = world.environment.authorities.get(label)
+    is_old = declared is None or str(declared.generation) != generation
+    words = f"{environment} {label} --generation {generation}" if is_old else f"{environment} {label}"
     renew = _SIGNED_ELSEWHERE.format(environment=environment, label=label, issuer=signer)
     if one.status in _STATES:
         code, hint = _STATES[one.status]
-        if signer is not None and one.status in _NO_VALID_CERTIFICATE:
+        if is_old and one.status in _NO_VALID_CERTIFICATE:
+            hint = _OLD
+        elif signer is not None and one.status in _NO_VALID_CERTIFICATE:
             hint = renew
-        yield finding(
-            code, where, f"{one.reference} is {one.status.value}", hint.format(environment=environment, label=label)
-        )
+        hint = hint.format(environment=environment, label=label, words=words)
+        yield finding(code, where, f"{one.reference} is {one.status.value}", hint)
     # a CA that lives for a year is not near its end for half of its life
     lifetime = one.not_after - one.not_before if one.not_after and one.not_before else None
     notice = min(_NOTICE, lifetime / 4) if lifetime else _NOTICE
     if one.not_after is not None and one.status is AuthorityStatus.ACTIVE and one.not_after - now < notice:
         days = (one.not_after - now).days
         message = f"{one.reference} ends {one.not_after:%Y-%m-%d}, in {days} days"
-        yield finding(
-            "authority.expiring",
-            where,
-            message,
-            renew
-            if signer is not None
-            else f"declare a new generation now, so that its anchor is everywhere in time; with the same key: pkiops ca renew {environment} {label}",
-        )
+        hint = f"declare a new generation now, so that its anchor is everywhere in time; with the same key: pkiops ca renew {words}"
+        if is_old:
+            hint = _OLD.format(words=words)
+        elif signer is not None:
+            hint = renew
+        yield finding("authority.expiring", where, message, hint)
 
 
 def _issuing(world: World, now: datetime) -> Iterator[Finding]:

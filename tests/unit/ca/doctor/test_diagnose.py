@@ -165,6 +165,32 @@ def test_a_ca_that_signed_another_is_not_waiting_for_its_first_certificate() -> 
     assert [one.check.code for one in found] == ["crl.awaited"]
 
 
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (AuthorityStatus.DISABLED, "pkiops ca enable dev clients --generation 1, or pkiops ca delete dev clients"),
+        (AuthorityStatus.EXPIRED, "pkiops ca delete dev clients --generation 1, once nobody needs it"),
+        (AuthorityStatus.FAILED, "pkiops ca delete dev clients --generation 1, then pkiops ca apply dev"),
+    ],
+)
+def test_hints_about_an_older_generation_name_it(status: AuthorityStatus, hint: str) -> None:
+    """Without ``--generation`` they would speak of the one that is in use."""
+    world = sound()
+    environment = replace(
+        world.environment,
+        authorities={
+            **world.environment.authorities,
+            "clients": replace(world.environment.authorities["clients"], generation=2),
+        },
+    )
+    want = desired(environment)
+    now = tuple(authority_as(one) for one in want.authorities)
+    old = authority_as(world.desired.authorities[1], status=status)
+    found = diagnose(replace(world, environment=environment, desired=want, authorities=(*now, old)), NOW)
+    (about,) = [one for one in found if one.where == "dev/ca/clients generation 1"]
+    assert about.hint.startswith(hint)
+
+
 def test_a_disabled_ca_that_issued_nothing_is_not_told_to_issue() -> None:
     world = with_clients(status=AuthorityStatus.DISABLED)(sound())
     silent = replace(world, crls={CLIENTS_REFERENCE: a_crl(present=False)})
