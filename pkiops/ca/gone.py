@@ -36,4 +36,4 @@ def gone_hint(one: ObservedAuthority, environment: str, label: str) -> str:
     """What a person can do about it."""
     if one.status is AuthorityStatus.FAILED:
         return f"pkiops ca delete {environment} {label}, then pkiops ca apply {environment}"
-    return f"pkiops ca restore {environment} {label}, or declare a new generation with a new common name"
+    return f"restore it (pkiops ca restore {environment} {label}), or declare a new generation with a new common name"

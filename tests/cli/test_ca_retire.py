@@ -299,7 +299,7 @@ def test_a_deleted_ca_waits_in_the_plan_and_comes_back(
     pkiops("ca", "delete", "dev", "clients", "--yes")
     planned = pkiops("ca", "plan", "dev")
     assert "! blocked dev/ca/clients" in planned.stdout
-    assert "pkiops ca restore dev clients, or declare a new generation" in planned.stdout
+    assert "restore it (pkiops ca restore dev clients)" in planned.stdout
     assert pkiops("ca", "apply", "dev", "--yes").exit_code == 9
     assert len(sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"]) == 2
 

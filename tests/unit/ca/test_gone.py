@@ -45,7 +45,7 @@ def test_the_doctor_sends_nobody_to_apply() -> None:
         if one.check.code == "authority.missing"
     ]
     assert "is DELETED and can be restored" in missing.message
-    assert missing.hint.startswith("pkiops ca restore dev clients")
+    assert missing.hint.startswith("restore it (pkiops ca restore dev clients)")
 
 
 def test_the_bill_is_for_what_is_billed() -> None:
