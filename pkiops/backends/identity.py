@@ -129,7 +129,7 @@ def require_authority(
     if found is None:
         raise NotFound(
             f"{environment}/ca/{authority} generation {generation} does not exist",
-            hint=f"create it: pkiops ca apply {environment}",
+            hint=f"pkiops ca plan {environment} says what it takes, pkiops ca apply {environment} creates it",
             code="ca.not-found",
         )
     return found

@@ -14,12 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.backends.identity import IDENTITY_TAGS, Identities
-from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.details import Details, certificate_facts
 from pkiops.ca.drift import certificate_changes, immutable_changes
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.pinned import NOT_ADOPTABLE, others_tags
+from pkiops.ca.place import place_of
 from pkiops.ca.settle import settled
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
@@ -73,12 +74,15 @@ class Adoption:
                 code="ca.not-found",
             )
         if found.status in NOT_ADOPTABLE:
-            raise InvalidState(f"{reference} is {found.status.value}: it cannot be adopted", code="ca.not-adoptable")
+            hint = f"pkiops ca restore {self.environment.environment} {self.wanted.label} --arn {reference}"
+            raise InvalidState(
+                f"{reference} is {found.status.value}: it cannot be adopted",
+                hint=hint if found.status is AuthorityStatus.DELETED else None,
+                code="ca.not-adoptable",
+            )
         existing = Identities(observed, self.environment.environment).find(self.wanted.label, self.wanted.generation)
         if existing is not None and existing.reference == reference:
-            return Plan(
-                self.environment.environment, (Action(ActionKind.NO_OP, where, f"{reference} is adopted already"),)
-            )
+            return self._placed(Action(ActionKind.NO_OP, where, f"{reference} is adopted already"))
         if existing is not None:
             raise GuardRefused(
                 f"{where} generation {self.wanted.generation} exists already: {existing.reference}",
@@ -97,7 +101,10 @@ class Adoption:
             )
         tags = tuple(Change(f"tag {key}", None, self.wanted.request.tags[key]) for key in IDENTITY_TAGS)
         reason = f"{reference} is as declared: subject, key, certificate and issuer"
-        return Plan(self.environment.environment, (Action(ActionKind.ADOPT, where, reason, tags),))
+        return self._placed(Action(ActionKind.ADOPT, where, reason, tags))
+
+    def _placed(self, action: Action) -> Plan:
+        return Plan(self.environment.environment, (action,), place=place_of(self.environment))
 
     def apply(self, shown: Plan, reference: str, *, progress: Progress) -> tuple[Action, ...]:
         """Tag the CA and publish the index; doing so again changes nothing.

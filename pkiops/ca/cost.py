@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pkiops.backends.identity import Identities
+from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, of_environment
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.backends.prices import Prices
+from pkiops.ca.desired import desired_authority
+from pkiops.ca.gone import keeps_place
+from pkiops.environment.finding import one_line
 from pkiops.environment.hierarchy import children, issuers_first
 from pkiops.environment.homes import default_home, home_of
 from pkiops.environment.models import Environment, UsageMode
@@ -30,7 +33,8 @@ _MONTH = timedelta(days=30)
 class CostLine:
     """One CA of the environment; ``status`` is None for one that does not exist yet, ``useless`` for one that is billed and cannot issue.
 
-    One that is kept elsewhere is ``external``: it costs nothing here.
+    One that is kept elsewhere is ``external``: it costs nothing here. One that carries the environment's tags without being in the file is not
+    ``declared``.
     """
 
     label: str
@@ -43,6 +47,7 @@ class CostLine:
     account: str
     region: str
     external: bool = False
+    declared: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +72,7 @@ class Cost:
 
     @property
     def usd_month(self) -> float:
-        """What the CAs cost a month, those that do not exist yet included."""
+        """What the CAs cost a month, those that do not exist yet included; not those that are DELETED, which are billed if they are restored."""
         return sum(line.usd_month for line in self.lines)
 
 
@@ -143,6 +148,8 @@ def _lines(environment: Environment, observed: Sequence[ObservedAuthority], pric
         declared = environment.authorities[label]
         for generation in range(1, declared.generation + 1):
             one = identities.find(label, generation)
+            if one is None and generation == declared.generation:
+                one = keeps_place(desired_authority(environment, label), observed)
             if one is None and generation < declared.generation:
                 continue
             mode = one.usage_mode if one else declared.usage_mode.value
@@ -159,6 +166,31 @@ def _lines(environment: Environment, observed: Sequence[ObservedAuthority], pric
                 account=home.account,
                 region=home.region,
             )
+    yield from _undeclared(environment, observed, prices)
+
+
+def _undeclared(environment: Environment, observed: Sequence[ObservedAuthority], prices: Prices) -> Iterable[CostLine]:
+    """CAs with the environment's tags that the file does not declare: nobody needs them, and they are billed all the same."""
+    for one in of_environment(observed, environment.environment):
+        label, generation = (one.tags or {}).get(TAG_AUTHORITY, ""), (one.tags or {}).get(TAG_GENERATION, "")
+        declared = environment.authorities.get(label)
+        number = int(generation) if generation.isascii() and generation.isdigit() and len(generation) < 4 else 0
+        if declared is not None and 1 <= number <= declared.generation:
+            continue
+        free = one.status in _FREE
+        home = home_of_reference(one.reference) or default_home(environment)
+        yield CostLine(
+            label=label,
+            generation=number,
+            usage_mode=one.usage_mode,
+            status=one.status.value,
+            reference=one.reference,
+            usd_month=0.0 if free else prices.of_region(home.region).authority_month[one.usage_mode],
+            useless=not free and one.status not in _USEFUL,
+            account=home.account,
+            region=home.region,
+            declared=False,
+        )
 
 
 def _what_ifs(environment: Environment, prices: Prices) -> Iterable[WhatIf]:
@@ -201,7 +233,11 @@ def cost_text(one: Cost, prices: Prices) -> str:
             continue
         state = line.status or "not made yet"
         remark = "  billed, but cannot issue" if line.useless else ""
-        name = f"{one.environment}/ca/{line.label} generation {line.generation}"
+        if line.status == AuthorityStatus.DELETED.value:
+            remark = "  unless it is restored"
+        if not line.declared:
+            remark += "  not declared in the file"
+        name = one_line(f"{one.environment}/ca/{line.label} generation {line.generation}")
         where = f"  {Home(line.account, line.region)}" if len(homes) > 1 else ""
         lines.append(f"{name}  {line.usage_mode}  {state}{where}  USD {line.usd_month:.2f} a month{remark}")
     for home in sorted(homes) if len(homes) > 1 else ():

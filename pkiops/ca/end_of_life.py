@@ -37,7 +37,10 @@ _NO_SWITCH = {
         "pkiops ca renew {words} gives it another, pkiops ca delete {words} takes it away",
     ),
     AuthorityStatus.FAILED: ("it never came to be", "pkiops ca delete {words} takes it away"),
-    AuthorityStatus.DELETED: ("it is deleted", "pkiops ca restore {words} brings it back, DISABLED"),
+    AuthorityStatus.DELETED: (
+        "nothing can be done with it but restoring",
+        "pkiops ca restore {words} brings it back, DISABLED",
+    ),
 }
 
 

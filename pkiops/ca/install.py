@@ -16,6 +16,7 @@ from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.import_rules import import_findings, refuse_findings
 from pkiops.ca.index import IndexPublisher
+from pkiops.ca.place import place_of
 from pkiops.ca.plan import address
 from pkiops.ca.signing import (
     SigningBackend,
@@ -106,7 +107,8 @@ class Installation:
         # read only now: the clock may follow the answers of the server
         judged = import_findings(signed.certificate, signed.chain, expected, at=self.clock.now())
         remarks = tuple(one.message for one in refuse_findings(self.wanted.label, judged))
-        return Plan(self.environment.environment, tuple(self._actions(found, signed, remarks)))
+        actions = tuple(self._actions(found, signed, remarks))
+        return Plan(self.environment.environment, actions, place=place_of(self.environment))
 
     def apply(self, shown: Plan, signed: Signed, *, progress: Progress) -> tuple[Action, ...]:
         """Install it and publish the index; doing so again changes nothing.
@@ -146,7 +148,7 @@ class Installation:
             same = Action(ActionKind.NO_OP, where, f"{found.reference} has this certificate already", warnings=remarks)
             if self._is_published(found, signed):
                 return [same]
-            return [same, Action(ActionKind.UPDATE, index, "does not name the authorities that exist")]
+            return [same, Action(ActionKind.UPDATE, index, "does not fit this file and the authorities that exist")]
         changes = _changes(_parsed(before, found.reference), signed)
         if not before:
             action = Action(ActionKind.ACTIVATE, where, f"signed by {self.wanted.issuer}", changes, warnings=remarks)

@@ -52,6 +52,8 @@ def pinned_actions(
         return [Action(ActionKind.BLOCKED, where, reason, (change,))]
     if pinned.status in NOT_ADOPTABLE:
         reason = f"the CA that the file pins is {pinned.status.value}: it cannot be adopted"
+        if pinned.status is AuthorityStatus.DELETED:
+            reason += f"; pkiops ca restore {where.split('/', maxsplit=1)[0]} {wanted.label} brings it back"
         return [Action(ActionKind.BLOCKED, where, reason, (change,))]
     others = others_tags(wanted, pinned)
     if others:

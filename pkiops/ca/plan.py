@@ -31,11 +31,11 @@ from pkiops.ca.drift import (
     immutable_changes,
     lasts_as_declared,
     revocation_changes,
-    same_subject,
     sharing_changes,
     subject_text,
     tag_changes,
 )
+from pkiops.ca.gone import gone_hint, gone_text, keeps_place
 from pkiops.ca.homes import moved_action, with_home
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
@@ -78,6 +78,8 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
             planned = [waits_below(where, authority)]
         else:
             planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if authority.issuer in silent and any(action.kind is ActionKind.RENEW for action in planned):
+            planned = [_signer_is_silent(where, authority, "is due to be renewed, and ")]
         if any(action.kind is ActionKind.WAITING for action in planned):
             waiting.add(authority.label)
         if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
@@ -111,7 +113,7 @@ def _index_actions(environment: str, observed: Observed, authorities: Plan) -> l
     if any(action.kind is not ActionKind.UPDATE for action in authorities.pending):
         return [Action(ActionKind.UPDATE, where, "written anew, because authorities change")]
     if not observed.index_is_current:
-        return [Action(ActionKind.UPDATE, where, "does not name the authorities that exist")]
+        return [Action(ActionKind.UPDATE, where, "does not fit this file and the authorities that exist")]
     return []
 
 
@@ -128,11 +130,7 @@ def _authority_actions(
 ) -> list[Action]:
     where = address(desired.environment, wanted.label)
     if wanted.issuer in silent and (found is None or found.status in _WITHOUT_CERTIFICATE):
-        return [
-            Action(
-                ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} is DISABLED, and the file says enabled: false"
-            )
-        ]
+        return [_signer_is_silent(where, wanted)]
     if wanted.issuer in unusable:
         return [Action(ActionKind.BLOCKED, where, f"its issuer {wanted.issuer} waits for a decision")]
     pinned = pinned_actions(where, wanted, found, observed)
@@ -161,6 +159,11 @@ def _authority_actions(
         )
         return [Action(ActionKind.BLOCKED, where, reason, fixed)]
     return _found_actions(where, wanted, found, observed, not_after, now)
+
+
+def _signer_is_silent(where: str, wanted: DesiredAuthority, why: str = "") -> Action:
+    reason = f"{why}its issuer {wanted.issuer} is DISABLED, and the file says enabled: false: write enabled: true until it has signed"
+    return Action(ActionKind.BLOCKED, where, reason)
 
 
 def _found_actions(
@@ -274,7 +277,7 @@ def _missing_actions(
     environment: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
 ) -> list[Action]:
     where = address(environment, wanted.label)
-    deleted = _deleted_twin(wanted, observed)
+    deleted = keeps_place(wanted, observed.authorities)
     if deleted is not None:
         return [_blocked_by_deleted(where, deleted)]
     if wanted.sha256 is not None:
@@ -325,16 +328,6 @@ def _activate(where: str, wanted: DesiredAuthority) -> Action:
     return Action(ActionKind.ACTIVATE, where, f"has no certificate yet; {signer}", tuple(changes))
 
 
-def _deleted_twin(wanted: DesiredAuthority, observed: Observed) -> ObservedAuthority | None:
-    """A CA without readable tags that takes the place of the wanted one: DELETED, or FAILED before it could be tagged."""
-    untagged = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
-    for one in observed.authorities:
-        same = same_subject(wanted.request, one) and one.type is wanted.request.type
-        if one.status in untagged and not one.tags and same:
-            return one
-    return None
-
-
 def _waits(where: str, status: AuthorityStatus) -> str:
     """Why a CA of this status waits for a person, and for what."""
     return _WAITS_FOR_PERSON[status].format(words=_words(where))
@@ -351,12 +344,9 @@ def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
         return Action(
             ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_waits(where, deleted.status)}"
         )
-    until = f" until {deleted.restorable_until:%Y-%m-%d}" if deleted.restorable_until else ""
-    reason = (
-        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it (pkiops ca restore {_words(where)}), "
-        "or declare a new generation with a new common name"
-    )
-    return Action(ActionKind.BLOCKED, where, reason)
+    environment, _, label = where.split("/")
+    hint = gone_hint(deleted, environment, label)
+    return Action(ActionKind.BLOCKED, where, f"{gone_text(deleted)}: {hint}")
 
 
 def _blocked_by_pin(where: str, pin: str, found: ObservedAuthority | None, fingerprint: str | None) -> Action:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from pkiops.backends.identity import require_authority
@@ -243,10 +243,16 @@ class Renewal:
         if wanted.renew_from is None:
             raise InputError(
                 f"the file does not say from when on {self.label} is to be renewed",
-                hint=f'write at authorities.{self.label}:  renew_from: "{self.hierarchy.clock.now():%Y-%m-%d}"',
+                hint=f'write at authorities.{self.label}:  renew_from: "{self._soonest(wanted):%Y-%m-%d}"',
                 code="usage.renew-from",
             )
         return wanted
+
+    def _soonest(self, wanted: DesiredAuthority) -> datetime:
+        """The first day from which on a renewal is one: a certificate that begins on that day, or later, has been renewed."""
+        now = self.hierarchy.clock.now()
+        begins = self._found(wanted).not_before
+        return max(now, begins + timedelta(days=1)) if begins is not None else now
 
     def _found(self, wanted: DesiredAuthority) -> ObservedAuthority:
         backend = self.hierarchy.backend

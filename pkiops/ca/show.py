@@ -14,6 +14,7 @@ from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.drift import crl_text, subject_text
 from pkiops.ca.fingerprints import chain_fingerprints
+from pkiops.ca.gone import gone_hint, gone_text, keeps_place
 from pkiops.ca.show_outside import ShownOutside, shown_outside
 from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError
@@ -32,7 +33,7 @@ class ShownAuthority:
 
     ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells. ``details`` are None
     unless somebody looked deep. ``away`` is where it lives, or will, if that is not where the buckets are. ``outside`` is one that is kept elsewhere
-    and not ours: its certificate is the one that stands above a CA of ours.
+    and not ours: its certificate is the one that stands above a CA of ours. ``gone`` keeps the place of one that does not exist (``gone.py``).
     """
 
     label: str
@@ -45,6 +46,7 @@ class ShownAuthority:
     details: Details | None = None
     away: Home | None = None
     outside: ShownOutside | None = None
+    gone: ObservedAuthority | None = None
 
     @property
     def is_named(self) -> bool:
@@ -70,7 +72,8 @@ def shown_authorities(
     Raises:
         GuardRefused: an identity exists twice.
     """
-    found = of_environment(observed, desired.environment)
+    everything = tuple(observed)
+    found = of_environment(everything, desired.environment)
     shown = [_kept_elsewhere(one) for one in shown_outside(desired, found, fingerprints)]
     seen: set[str] = set()
     identities = Identities(found, desired.environment)
@@ -88,6 +91,7 @@ def shown_authorities(
                 sha256=_own(fingerprints, match.reference) if match else None,
                 details=details.get(match.reference) if match else None,
                 away=_away(desired, (home_of_reference(match.reference) if match else None) or wanted.request.home),
+                gone=None if match else keeps_place(wanted, everything),
             )
         )
     known = {one.label: one for one in desired.authorities}
@@ -191,6 +195,8 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
         return _outside_facts(one, one.outside)
     observed = one.observed
     title = f"{one.label} (generation {one.generation})"
+    if observed is None and one.gone is not None:
+        return [f"{title}  does not exist", gone_text(one.gone), gone_hint(one.gone, environment, one.label)]
     if observed is None:
         where = f" (in {one.away})" if one.away else ""
         return [f"{title}  does not exist", f"create it with: pkiops ca apply {environment}{where}"]
@@ -258,6 +264,10 @@ def _home_json(one: ShownAuthority) -> dict[str, Any]:
     return {"account": home.account if home else None, "region": home.region if home else None}
 
 
+def _gone_json(gone: ObservedAuthority) -> dict[str, Any]:
+    return {"reference": gone.reference, "status": gone.status.value, "restorable_until": gone.restorable_until}
+
+
 def _authority_json(one: ShownAuthority) -> dict[str, Any]:
     observed = one.observed
     body: dict[str, Any] = {
@@ -274,7 +284,19 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         subject = by_name(one.outside.declared.subject)
         return {**body, "subject": subject, "sha256": one.sha256, "pinned_sha256": one.pin}
     if observed is None:
-        return body
+        gone = one.gone
+        return (
+            body
+            if gone is None
+            else {
+                **body,
+                "gone": {
+                    "reference": gone.reference,
+                    "status": gone.status.value,
+                    "restorable_until": gone.restorable_until,
+                },
+            }
+        )
     crl = observed.crl
     if one.details is not None:
         body |= {"policy": one.details.policy, "acm_permission": list(one.details.acm_permission)}

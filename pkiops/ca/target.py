@@ -62,7 +62,7 @@ def find_target(observed: Sequence[ObservedAuthority], desired: Desired, wish: W
 
     Raises:
         NotFound: there is none (code ``ca.not-found``).
-        InputError: it has several generations and none was named.
+        InputError: it has several generations and none was named, or it is kept elsewhere.
         GuardRefused: several CAs fit.
     """
     generation = _generation(observed, desired, wish)
@@ -85,7 +85,7 @@ def find_deleted(observed: Sequence[ObservedAuthority], desired: Desired, wish: 
 
     Raises:
         NotFound: no DELETED CA fits (code ``ca.not-found``).
-        InputError: the file does not say what to look for.
+        InputError: the file does not say what to look for, or it is kept elsewhere.
         GuardRefused: several fit, or another CA has taken the place (codes ``ca.duplicate-deleted``, ``ca.duplicate-identity``).
     """
     generation = _generation(observed, desired, wish)
@@ -145,6 +145,12 @@ def is_tagged_as(found: ObservedAuthority, target: Target) -> bool:
 
 
 def _generation(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish) -> int:
+    if any(outside.label == wish.label for one in desired.authorities for outside in one.outside):
+        raise InputError(
+            f"{desired.environment}/ca/{wish.label} is kept elsewhere: the account has nothing of it",
+            hint="it is disabled, deleted or restored by whoever keeps it",
+            code="usage.authority",
+        )
     if wish.generation is not None:
         return wish.generation
     declared = next((one for one in desired.authorities if one.label == wish.label), None)

@@ -35,9 +35,9 @@ from pkiops.x509.present import present_chains
 _WHAT_TO_DO = {
     AuthorityStatus.CREATING: "wait until it is created, then run pkiops ca apply {environment}",
     AuthorityStatus.PENDING_CERTIFICATE: "it has no certificate yet: pkiops ca apply {environment}",
-    AuthorityStatus.DISABLED: "somebody disabled it; find out why before it is set to ACTIVE again",
-    AuthorityStatus.EXPIRED: "raise its generation in the environment file and run pkiops ca apply {environment}",
-    AuthorityStatus.FAILED: "it was never created ({reason}); delete it and run pkiops ca apply {environment}",
+    AuthorityStatus.DISABLED: "somebody disabled it; find out why, then: pkiops ca enable {environment} {label}",
+    AuthorityStatus.EXPIRED: "write renew_from there, or raise its generation, and run pkiops ca apply {environment}",
+    AuthorityStatus.FAILED: "it was never created ({reason}): pkiops ca delete {environment} {label}, then pkiops ca apply {environment}",
 }
 
 _WITHOUT_VALID = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
@@ -105,10 +105,12 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
     if observed.status is not AuthorityStatus.ACTIVE:
         hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")
         if observed.status in _WITHOUT_VALID and is_external(environment, environment.authorities[label].issuer):
-            hint = f"have its certificate signed: pkiops ca csr {{environment}} {label}, then pkiops ca install"
+            hint = "have its certificate signed: pkiops ca csr {environment} {label}, then pkiops ca install"
         raise InvalidState(
             f"{environment.environment}/ca/{label} ({observed.reference}) is {observed.status.value}, and only an ACTIVE CA issues",
-            hint=hint.format(environment=environment.environment, reason=observed.failure_reason or "no reason given"),
+            hint=hint.format(
+                environment=environment.environment, label=label, reason=observed.failure_reason or "no reason given"
+            ),
             code="ca.not-active",
         )
     _require_declared_crl(environment, label, observed)

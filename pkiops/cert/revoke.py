@@ -167,8 +167,9 @@ class Revocation:
             )
         if isinstance(target, x509.Certificate):
             return NotFound(
-                f"certificate {serial} was not issued by {where}: its issuer is {rfc4514(target.issuer)}",
-                hint=f"pkiops ca show {self.environment.environment} lists the CAs; use the environment that issued it",
+                f"{where} has no CA that issued certificate {serial}: its issuer is {rfc4514(target.issuer)}",
+                hint=f"pkiops ca show {self.environment.environment} lists the CAs: one that is DELETED is restored first; "
+                "else use the environment that issued it",
                 code="cert.not-ours",
             )
         return NotFound(

@@ -52,8 +52,8 @@ def material_of_environment(environment: Environment, backend: object, *, now: d
             crls.extend(_crls_of_ca(data, f"the CRL of {environment.environment}/ca/{authority.name}"))
     if not known:
         raise VerificationFailed(
-            f"environment {environment.environment} has no CA with a certificate, so nothing can be trusted",
-            hint=f"pkiops ca show {environment.environment} says what there is; pkiops ca apply makes the CAs",
+            f"environment {environment.environment} has no CA with a valid certificate, so nothing can be trusted",
+            hint=f"pkiops ca show {environment.environment} says what there is; pkiops ca plan what it takes",
             code="chain.no-anchor",
         )
     roots = [one.certificate for one in known if environment.authorities[one.label].issuer is None]

@@ -117,7 +117,7 @@ def apply_command(
         ask(f"Apply this to account{'s' * (len(accounts) > 1)} {' and '.join(accounts)}?", yes=yes)
     done = hierarchy.apply(plan, progress=progress_of(ctx))
     show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
-    if plan.pending and format_ is Format.TEXT:
+    if plan.pending:
         try:
             lines = _unpinned(factory, done)
         except BackendError as error:

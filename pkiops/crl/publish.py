@@ -87,7 +87,7 @@ def publish_crls(
     Raises:
         VerificationFailed: a CRL is missing, expired, forged, or older than the published one; or what was written does not read back.
         GuardRefused: a CRL would leave the set.
-        NotFound: the environment has no CA with a certificate.
+        NotFound: the environment has no CA with a valid certificate.
         InProgress: other publishers were faster, again and again.
         BackendError: the backend or the store failed.
     """
@@ -130,7 +130,11 @@ def _try(
     before = {} if pointer is None else {r.name: r for r in read_records(store, name, pointer.manifest_sha256)}
     authorities = observe_authorities(environment, backend, at)
     if not authorities.known:
-        raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
+        raise NotFound(
+            f"{name} has no CA with a valid certificate",
+            hint=f"pkiops ca plan {name} says what it takes",
+            code="crl.no-authority",
+        )
     require_whole_chains(environment, authorities.known)
 
     def may_lack(one: KnownAuthority) -> bool:

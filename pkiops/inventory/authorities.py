@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION
-from pkiops.backends.interface import AuthorityType, CrlSettings, PublishesOwnCrls
-from pkiops.ca.desired import crl_settings, subject_of
+from pkiops.backends.interface import AuthorityType, CrlSettings, ObservedAuthority, PublishesOwnCrls
+from pkiops.ca.desired import crl_settings, desired_authority, subject_of
+from pkiops.ca.gone import gone_hint, keeps_place
 from pkiops.environment.hierarchy import effective_path_length
 from pkiops.environment.homes import home_of, is_at_home
 from pkiops.environment.models import Environment
@@ -39,7 +40,7 @@ def authority_records(
     records = [_existing(family, one, publisher, now) for one in members]
     current = {(one.label, one.generation) for one in members if one.identified_by is Identity.TAGS}
     records += [
-        _missing(family, label)
+        _missing(family, label, [one.observed for one in members])
         for label, declared in environment.authorities.items()
         if (label, declared.generation) not in current
     ]
@@ -98,9 +99,11 @@ def _existing(family: Family, member: Member, publisher: PublishesOwnCrls | None
     )
 
 
-def _missing(family: Family, label: str) -> AuthorityRecord:
+def _missing(family: Family, label: str, existing: Sequence[ObservedAuthority]) -> AuthorityRecord:
     environment = family.environment
     declared = environment.authorities[label]
+    gone = keeps_place(desired_authority(environment, label), existing)
+    way = gone_hint(gone, environment.environment, label) if gone else f"pkiops ca apply {environment.environment}"
     issuer, issuer_reference, issuer_subject = family.declared_issuer(label)
     return AuthorityRecord(
         authority=label,
@@ -136,7 +139,7 @@ def _missing(family: Family, label: str) -> AuthorityRecord:
         owner_account=None,
         restorable_until=None,
         failure_reason=None,
-        remark=f"declared, but does not exist: pkiops ca apply {environment.environment}",
+        remark=f"declared, but does not exist: {way}",
     )
 
 

@@ -196,5 +196,10 @@ def advance(port: int, by: str, *, timeout: float = 120.0) -> SandboxStatus:
     finally:
         connection.close()
     if status is None:
-        raise InputError(f"the sandbox on port {port} refused: {str(document)[:500]}", code="sandbox.advance")
+        raise InputError(f"the sandbox on port {port} refused: {_refusal_text(document)}", code="sandbox.advance")
     return status
+
+
+def _refusal_text(document: object) -> str:
+    said = document.get("error") if isinstance(document, dict) else None
+    return (said if isinstance(said, str) else str(document))[:500]

@@ -155,6 +155,12 @@ def test_crl_drift_is_updated_and_a_changed_subject_is_not(pkiops: Any, folder: 
     assert len(sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"]) == 2
 
 
+def test_the_line_that_pins_the_root_is_printed_beside_json_too(pkiops: Any) -> None:
+    applied = pkiops("ca", "apply", "dev", "--yes", "--format", "json")
+    assert json.loads(applied.stdout)["kind"] == "ca-apply"
+    assert "pin the root by a reviewed commit, in authorities.root:  sha256: " in applied.stderr
+
+
 def test_a_pin_that_is_another_certificate_is_no_declared_state(pkiops: Any, folder: Path) -> None:
     applied = pkiops("ca", "apply", "dev", "--yes")
     pin = applied.stderr.rsplit("sha256: ", 1)[1].strip()

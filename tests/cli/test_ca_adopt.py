@@ -63,7 +63,7 @@ def test_a_hierarchy_is_adopted_issuers_first(pkiops: Any, sandbox: RunningSandb
 def test_without_consent_nothing_is_tagged(pkiops: Any, sandbox: RunningSandbox, strays: dict[str, str]) -> None:
     result = pkiops("ca", "adopt", "dev", "root", strays["root"])
     assert result.exit_code == 9
-    assert "~ adopt dev/ca/root" in result.stderr
+    assert "dev: the sandbox, account 123456789012, eu-west-1\n~ adopt dev/ca/root" in result.stderr
     assert tags(sandbox, strays["root"]) == {"team": "a"}
 
 
@@ -229,3 +229,16 @@ def test_a_pinned_root_without_a_certificate_is_adopted_and_then_gets_one(
     (url,) = crl_urls_of(x509.load_pem_x509_certificate(pem.encode()))
     assert url.startswith("http://pki.dev.example.com/crl/")
     assert "nothing to do" in pkiops("ca", "plan", "dev").stdout
+
+
+def test_a_deleted_ca_is_restored_before_it_is_adopted(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox, strays: dict[str, str]
+) -> None:
+    service = sandbox.client("acm-pca")
+    service.update_certificate_authority(CertificateAuthorityArn=strays["root"], Status="DISABLED")
+    service.delete_certificate_authority(CertificateAuthorityArn=strays["root"])
+    refused = pkiops("ca", "adopt", "dev", "root", strays["root"], "--yes")
+    assert refused.exit_code == 6
+    assert f"hint: pkiops ca restore dev root --arn {strays['root']}" in refused.stderr
+    pin(folder, strays)
+    assert "it cannot be adopted; pkiops ca restore dev root brings it back" in pkiops("ca", "plan", "dev").stdout

@@ -220,7 +220,7 @@ def test_without_consent_nothing_is_sent(pending: Desk) -> None:
     pending.brought()
     result = pending.run("ca", "install", "offline", "clients", "clients.pem", "--chain", "chain.pem")
     assert (result.exit_code, pending.installed()) == (9, [])
-    assert "+ activate offline/ca/clients" in result.stderr
+    assert "offline: the sandbox, account 123456789012, eu-west-1\n+ activate offline/ca/clients" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -292,6 +292,13 @@ def test_authorities_that_are_not_signed_elsewhere_are_refused(desk: Desk) -> No
         assert (ours.exit_code, "is a root and signs itself" in ours.stderr) == (2, True)
         early = desk.run("ca", *verb, "clients", *file)
         assert (early.exit_code, "pkiops ca apply offline" in early.stderr) == (6, True)
+
+
+def test_a_ca_that_is_kept_elsewhere_is_not_retired_from_here(pending: Desk) -> None:
+    for verb in ("disable", "enable", "delete", "restore"):
+        refused = pending.run("ca", verb, "offline", "offline-root", "--yes")
+        assert refused.exit_code == 2
+        assert "offline/ca/offline-root is kept elsewhere" in refused.stderr
 
 
 def test_a_disabled_ca_takes_no_certificate(active: Desk) -> None:

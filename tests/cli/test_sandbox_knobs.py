@@ -54,6 +54,13 @@ def test_advance_moves_the_clock_and_says_where_it_is(shell: Shell) -> None:
         assert "300d 45s ahead" in shell.run("status", "--port", str(shell.port)).stdout
 
 
+def test_advance_too_far_says_so_in_words(shell: Shell) -> None:
+    with up(shell):
+        far = shell.run("advance", "9000y", "--port", str(shell.port))
+        assert far.returncode == 2
+        assert f"the sandbox on port {shell.port} refused: that is beyond the year 9000" in far.stderr
+
+
 def test_advance_of_nothing(shell: Shell) -> None:
     nobody = shell.run("advance", "1d", "--port", str(shell.port))
     assert nobody.returncode == 6

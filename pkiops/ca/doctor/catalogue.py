@@ -80,7 +80,7 @@ CHECKS = (
     Check(
         "authority.disabled",
         _W,
-        "billed, but issues nothing",
+        "billed, but issues nothing, and the file does not say so",
         "InvalidStateException on IssueCertificate",
         _GUIDE + ", CA states",
     ),
@@ -119,6 +119,13 @@ CHECKS = (
         _GUIDE + ", not-after cap",
     ),
     Check("authority.missing", _I, "declared, but not made yet", "ResourceNotFoundException", "the environment file"),
+    Check(
+        "authority.not-as-pinned",
+        _E,
+        "its certificate is not the one that the file pins",
+        "bundles that are refused, and an apply that cannot go on",
+        "the environment file",
+    ),
     Check(
         "authority.pending",
         _W,

@@ -14,6 +14,7 @@ from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
 from pkiops.ca.doctor.outside import outside_crls
 from pkiops.ca.doctor.world import CrlHealth, World
+from pkiops.ca.gone import gone_hint, gone_text, keeps_place
 from pkiops.ca.unmanaged import undeclared_sharing, unmanaged
 from pkiops.environment.homes import default_home, home_of, is_at_home
 from pkiops.environment.models import Environment
@@ -35,20 +36,22 @@ _STATES = {
     AuthorityStatus.PENDING_CERTIFICATE: ("authority.pending", "pkiops ca apply {environment} gives it one"),
     AuthorityStatus.DISABLED: (
         "authority.disabled",
-        "pkiops ca enable {environment} {label}, or pkiops ca delete {environment} {label} if nobody needs it",
+        "pkiops ca enable {words}, or pkiops ca delete {words} if nobody needs it",
     ),
     AuthorityStatus.EXPIRED: (
         "authority.expired",
-        "write renew_from at {label} and run pkiops ca renew {environment} {label}, or declare a new generation",
+        "write renew_from at {label} and run pkiops ca renew {words}, or declare a new generation",
     ),
     AuthorityStatus.FAILED: (
         "authority.failed",
-        "pkiops ca delete {environment} {label}, then pkiops ca apply {environment}",
+        "pkiops ca delete {words}, then pkiops ca apply {environment}",
     ),
 }
 
 
 _SIGNED_ELSEWHERE = "have its certificate signed by {issuer} (pkiops ca csr {environment} {label}), then pkiops ca install {environment} {label}"
+# another generation than the file's: neither apply nor renew looks at it
+_OLD = "pkiops ca delete {words}, once nobody needs it"
 _NO_VALID_CERTIFICATE = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
 
 
@@ -58,6 +61,7 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
         _access,
         _buckets,
         _authorities,
+        _pins,
         _issuing,
         _crls,
         outside_crls,
@@ -125,6 +129,7 @@ def _has(wanted: BucketSettings, found: ObservedBucket, statement: Mapping[str, 
 
 def _authorities(world: World, now: datetime) -> Iterator[Finding]:
     environment = world.environment.environment
+    silent = {(one.label, str(one.generation)) for one in world.desired.authorities if one.enabled is False}
     signers = {(one.label, str(one.generation)): one.issuer for one in world.desired.authorities if one.outside}
     by_identity: dict[tuple[str, str], list[ObservedAuthority]] = {}
     for one in of_environment(world.authorities, environment):
@@ -136,13 +141,15 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             hint = "decide which one is right, and remove the pkiops: tags from the others"
             yield finding("authority.duplicate", f"{environment}/ca/{label}", f"generation {generation}: {names}", hint)
         for one in several:
-            yield from _authority(_address(world, one), environment, label, one, now, signers.get((label, generation)))
+            # DISABLED as the file says is no finding
+            if one.status is not AuthorityStatus.DISABLED or (label, generation) not in silent:
+                signer = signers.get((label, generation))
+                yield from _authority(world, one, now, signer)
             yield from _home(world.environment, label, generation, one)
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
         if (wanted.label, str(wanted.generation)) not in by_identity and wanted.request.home not in world.unlisted:
-            message = f"generation {wanted.generation} does not exist"
-            yield finding("authority.missing", where, message, f"pkiops ca apply {environment}")
+            yield _missing(world, wanted, where)
         if wanted.issuer is None and wanted.sha256 is None:
             message = "the file does not pin this root, so nobody can rely on the published index"
             yield finding(
@@ -158,6 +165,16 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
     for other in unmanaged(world.desired, world.authorities):
         hint = "adopt it (pkiops ca adopt), or delete it if nobody needs it"
         yield finding("authority.unmanaged", other.reference, f"{other.what}; {other.why}", hint)
+
+
+def _missing(world: World, wanted: DesiredAuthority, where: str) -> Finding:
+    environment = world.environment.environment
+    message = f"generation {wanted.generation} does not exist"
+    gone = keeps_place(wanted, world.authorities)
+    if gone is None:
+        return finding("authority.missing", where, message, f"pkiops ca apply {environment}")
+    hint = gone_hint(gone, environment, wanted.label)
+    return finding("authority.missing", where, f"{message}: {gone_text(gone)}", hint)
 
 
 def _home(environment: Environment, label: str, generation: str, one: ObservedAuthority) -> Iterator[Finding]:
@@ -181,32 +198,35 @@ def _address(world: World, one: ObservedAuthority) -> str:
     )
 
 
-def _authority(
-    where: str, environment: str, label: str, one: ObservedAuthority, now: datetime, signer: str | None
-) -> Iterator[Finding]:
+def _authority(world: World, one: ObservedAuthority, now: datetime, signer: str | None) -> Iterator[Finding]:
     """What is wrong with one CA; ``signer`` is its issuer where that is kept elsewhere."""
+    environment, where = world.environment.environment, _address(world, one)
+    tags = one.tags or {}
+    label, generation = tags.get(TAG_AUTHORITY, ""), tags.get(TAG_GENERATION, "")
+    declared = world.environment.authorities.get(label)
+    is_old = declared is None or str(declared.generation) != generation
+    words = f"{environment} {label} --generation {generation}" if is_old else f"{environment} {label}"
     renew = _SIGNED_ELSEWHERE.format(environment=environment, label=label, issuer=signer)
     if one.status in _STATES:
         code, hint = _STATES[one.status]
-        if signer is not None and one.status in _NO_VALID_CERTIFICATE:
+        if is_old and one.status in _NO_VALID_CERTIFICATE:
+            hint = _OLD
+        elif signer is not None and one.status in _NO_VALID_CERTIFICATE:
             hint = renew
-        yield finding(
-            code, where, f"{one.reference} is {one.status.value}", hint.format(environment=environment, label=label)
-        )
+        hint = hint.format(environment=environment, label=label, words=words)
+        yield finding(code, where, f"{one.reference} is {one.status.value}", hint)
     # a CA that lives for a year is not near its end for half of its life
     lifetime = one.not_after - one.not_before if one.not_after and one.not_before else None
     notice = min(_NOTICE, lifetime / 4) if lifetime else _NOTICE
     if one.not_after is not None and one.status is AuthorityStatus.ACTIVE and one.not_after - now < notice:
         days = (one.not_after - now).days
         message = f"{one.reference} ends {one.not_after:%Y-%m-%d}, in {days} days"
-        yield finding(
-            "authority.expiring",
-            where,
-            message,
-            renew
-            if signer is not None
-            else f"declare a new generation now, so that its anchor is everywhere in time; with the same key: pkiops ca renew {environment} {label}",
-        )
+        hint = f"declare a new generation now, so that its anchor is everywhere in time; with the same key: pkiops ca renew {words}"
+        if is_old:
+            hint = _OLD.format(words=words)
+        elif signer is not None:
+            hint = renew
+        yield finding("authority.expiring", where, message, hint)
 
 
 def _issuing(world: World, now: datetime) -> Iterator[Finding]:
@@ -258,10 +278,31 @@ def _crls(world: World, now: datetime) -> Iterator[Finding]:
             hint = "look at its parts yourself, or write type: COMPLETE at its crl"
             yield finding("crl.partitioned", where, f"{one.reference} publishes its CRL in parts", hint)
         elif one.reference in world.crls:
-            yield from _crl(where, environment, world.crls[one.reference], now, speaks=_speaks(world, one.reference))
+            crl, speaks = world.crls[one.reference], _speaks(world, one.reference)
+            # a DISABLED CA that issued nothing is going to write none
+            if crl.present or speaks or one.status is AuthorityStatus.ACTIVE:
+                yield from _crl(where, environment, crl, now, speaks=speaks)
         if world.acm_may_issue.get(one.reference) is False:
             message = "acm_permission is declared, but the permission is not there"
             yield finding("permission.acm", where, message, f"pkiops ca apply {environment}")
+
+
+def _pins(world: World, now: datetime) -> Iterator[Finding]:
+    """Certificates that are not the ones that the file pins, of CAs whose CRL was looked at."""
+    del now
+    for wanted in world.desired.authorities:
+        one = _tagged(world, wanted)
+        crl = world.crls.get(one.reference) if one else None
+        if one is None or crl is None:
+            continue
+        for label, pin, found in (
+            (wanted.label, wanted.sha256, crl.own_sha256),
+            *((outside.label, outside.sha256, crl.issuer_sha256) for outside in wanted.outside[:1]),
+        ):
+            if pin is not None and found is not None and pin != found:
+                where = f"{world.environment.environment}/ca/{label}"
+                hint = "find out which one is right; if it was renewed, pin the new one by a reviewed commit"
+                yield finding("authority.not-as-pinned", where, f"its sha256 is {found}, and the file pins {pin}", hint)
 
 
 def _sharing(world: World, now: datetime) -> Iterator[Finding]:
@@ -335,6 +376,6 @@ def _account(world: World, now: datetime) -> Iterator[Finding]:
         )
         yield finding("caller.user-policy", where, message, hint)
     if world.index_is_current is False and of_environment(world.authorities, environment.environment):
-        message = "does not name the authorities that exist"
+        message = "does not fit this file and the authorities that exist"
         hint = f"pkiops ca apply {environment.environment}"
         yield finding("index.stale", f"{environment.environment}/index/authorities", message, hint)

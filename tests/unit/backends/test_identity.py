@@ -27,7 +27,7 @@ def test_deleted_and_untagged_ones_match_nothing() -> None:
 def test_none_and_two_are_errors() -> None:
     with pytest.raises(NotFound) as missing:
         require_authority([], "dev", "root", 1)
-    assert missing.value.hint == "create it: pkiops ca apply dev"
+    assert missing.value.hint == "pkiops ca plan dev says what it takes, pkiops ca apply dev creates it"
     with pytest.raises(GuardRefused) as twice:
         find_authority([ROOT, ROOT], "dev", "root", 1)
     assert twice.value.exit_code == 9

@@ -37,6 +37,18 @@ def test_a_failed_ca_costs_nothing() -> None:
     assert bill.usd_month == 400
 
 
+def test_what_carries_the_tags_and_is_not_in_the_file_is_billed_too() -> None:
+    newer = authority_as(replace(CLIENTS, generation=2))
+    old = authority_as(replace(CLIENTS, label="old\x1b[31m"), status=AuthorityStatus.DISABLED)
+    foreign = authority_as(CLIENTS, environment="prod", reference="arn:foreign")
+    bill = cost(dev(), (authority_as(ROOT), authority_as(CLIENTS), newer, old, foreign), LISTED, None, NOW)
+    assert [(line.generation, line.declared) for line in bill.lines] == [(1, True), (1, True), (2, False), (1, False)]
+    assert bill.usd_month == 1600
+    text = cost_text(bill, LISTED)
+    assert "\x1b" not in text
+    assert "DISABLED  USD 400.00 a month  billed, but cannot issue  not declared in the file" in text
+
+
 def test_what_ifs_name_what_stands_against_them() -> None:
     offline, short = cost(dev(), (), LISTED, None, NOW).what_ifs
     assert (offline.label, offline.saves_usd_month) == ("root", 400)

@@ -114,6 +114,16 @@ def test_a_renewal_writes_the_index_and_a_blocked_issuer_stops_it() -> None:
     assert kinds(blocked) == [("blocked", "dev/ca/root"), ("blocked", "dev/ca/clients")]
 
 
+def test_a_renewal_below_an_issuer_that_is_disabled_as_declared_waits_for_a_decision() -> None:
+    silent = {"root": authority_as(ROOT, status=AuthorityStatus.DISABLED)}
+    waits = made(replace(ROOT, enabled=False), DUE, authorities=silent)
+    assert kinds(waits) == [("no-op", "dev/ca/root"), ("blocked", "dev/ca/clients")]
+    assert "due to be renewed, and its issuer root is DISABLED" in waits.blocked[0].reason
+    assert kinds(made(replace(ROOT, enabled=False), CLIENTS, authorities=silent))[1] == ("no-op", "dev/ca/clients")
+    ordered = made(replace(ROOT, enabled=True), DUE, authorities=silent)
+    assert kinds(ordered) == [("enable", "dev/ca/root"), ("renew", "dev/ca/clients")]
+
+
 def test_an_expired_ca_with_a_day_is_renewed() -> None:
     expired = {"clients": authority_as(CLIENTS, status=AuthorityStatus.EXPIRED)}
     assert kinds(made(ROOT, CLIENTS, authorities=expired))[1] == ("blocked", "dev/ca/clients")

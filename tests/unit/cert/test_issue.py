@@ -440,6 +440,9 @@ def test_a_ca_that_is_not_active_is_refused_with_what_to_do(setting: Setting, st
         setting.issuance().issue(order())
     assert status.value in caught.value.message
     assert caught.value.hint
+    assert "{" not in caught.value.hint
+    verbs = {AuthorityStatus.DISABLED: "enable test clients", AuthorityStatus.FAILED: "delete test clients"}
+    assert f"pkiops ca {verbs.get(status, 'apply test')}" in caught.value.hint
     assert [entry.state for entry in setting.entries()] == [EntryState.FAILED]
 
 

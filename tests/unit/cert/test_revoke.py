@@ -123,6 +123,7 @@ def test_a_certificate_of_somebody_else_is_refused(setting: Setting) -> None:
     with pytest.raises(NotFound) as caught:
         revocation(setting).plan(builders.end_entity(issuer).certificate, reason=REASON)
     assert caught.value.code == "cert.not-ours"
+    assert "DELETED is restored first" in str(caught.value.hint)
 
 
 def test_the_authority_named_must_be_the_issuer(setting: Setting) -> None:

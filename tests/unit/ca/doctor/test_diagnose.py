@@ -113,6 +113,9 @@ SICK: dict[str, Callable[[World], World]] = {
     "authority.failed": with_clients(status=AuthorityStatus.FAILED, not_after=None),
     "authority.leaf-no-longer-fits": with_clients(not_after=NOW + timedelta(days=120)),
     "authority.missing": lambda world: replace(world, authorities=world.authorities[:1]),
+    "authority.not-as-pinned": lambda world: replace(
+        world, crls={world.authorities[0].reference: a_crl(own_sha256="cd" * 32)}
+    ),
     "authority.pending": with_clients(status=AuthorityStatus.PENDING_CERTIFICATE, not_after=None),
     "authority.unmanaged": stranger,
     "authority.unpinned": unpinned,
@@ -155,12 +158,55 @@ def test_a_sound_world_has_no_finding() -> None:
 def test_a_ca_that_signed_another_is_not_waiting_for_its_first_certificate() -> None:
     world = sound()
     root, clients = (one.reference for one in world.authorities)
-    silent = a_crl(present=False, own_sha256="r")
-    below = a_crl(own_sha256="c", issuer_sha256="r")
+    silent = a_crl(present=False, own_sha256=PIN)
+    below = a_crl(own_sha256="c", issuer_sha256=PIN)
     found = diagnose(replace(world, crls={root: silent, clients: below}), NOW)
     assert [one.check.code for one in found] == ["crl.missing"]
     found = diagnose(replace(world, crls={root: silent, clients: replace(below, issuer_sha256="old")}), NOW)
     assert [one.check.code for one in found] == ["crl.awaited"]
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (AuthorityStatus.DISABLED, "pkiops ca enable dev clients --generation 1, or pkiops ca delete dev clients"),
+        (AuthorityStatus.EXPIRED, "pkiops ca delete dev clients --generation 1, once nobody needs it"),
+        (AuthorityStatus.FAILED, "pkiops ca delete dev clients --generation 1, then pkiops ca apply dev"),
+    ],
+)
+def test_hints_about_an_older_generation_name_it(status: AuthorityStatus, hint: str) -> None:
+    """Without ``--generation`` they would speak of the one that is in use."""
+    world = sound()
+    environment = replace(
+        world.environment,
+        authorities={
+            **world.environment.authorities,
+            "clients": replace(world.environment.authorities["clients"], generation=2),
+        },
+    )
+    want = desired(environment)
+    now = tuple(authority_as(one) for one in want.authorities)
+    old = authority_as(world.desired.authorities[1], status=status)
+    found = diagnose(replace(world, environment=environment, desired=want, authorities=(*now, old)), NOW)
+    (about,) = [one for one in found if one.where == "dev/ca/clients generation 1"]
+    assert about.hint.startswith(hint)
+
+
+def test_a_disabled_ca_that_issued_nothing_is_not_told_to_issue() -> None:
+    world = with_clients(status=AuthorityStatus.DISABLED)(sound())
+    silent = replace(world, crls={CLIENTS_REFERENCE: a_crl(present=False)})
+    assert [one.check.code for one in diagnose(silent, NOW)] == ["authority.disabled"]
+    used = replace(silent, issuers=frozenset({CLIENTS_REFERENCE}))
+    assert [one.check.code for one in diagnose(used, NOW)] == ["authority.disabled", "crl.missing"]
+
+
+def test_a_ca_that_is_disabled_as_the_file_says_is_no_finding() -> None:
+    world = with_clients(status=AuthorityStatus.DISABLED)(sound())
+    root, clients = world.desired.authorities
+    meant = replace(world.desired, authorities=(root, replace(clients, enabled=False)))
+    assert diagnose(replace(world, desired=meant), NOW) == ()
+    ordered = replace(world.desired, authorities=(root, replace(clients, enabled=True)))
+    assert [one.check.code for one in diagnose(replace(world, desired=ordered), NOW)] == ["authority.disabled"]
 
 
 @pytest.mark.parametrize("key", [None, "alias/aws/s3", "arn:aws:kms:eu-west-1:123456789012:alias/aws/s3"])
