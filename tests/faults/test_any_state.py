@@ -28,7 +28,12 @@ from moto import mock_aws
 from pkiops.aws import AwsAccess, AwsClients
 from pkiops.backends.aws_private_ca import AwsPrivateCa
 from pkiops.ca.apply import Hierarchy
+from pkiops.ca.cost import cost, cost_text
+from pkiops.ca.doctor.diagnose import diagnose
+from pkiops.ca.doctor.examine import Examination
 from pkiops.ca.fingerprints import fingerprint
+from pkiops.ca.report import render_plan
+from pkiops.ca.show import read_fingerprints, render_tree, shown_authorities
 from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.errors import BackendError, GuardRefused, PartialApply, PkiopsError
 from pkiops.plan import ActionKind, Plan
@@ -243,6 +248,7 @@ class AnyState(RuleBasedStateMachine):
         one = self.hierarchy()
         try:
             shown = one.plan()
+            assert render_plan(shown)
             one.apply(shown, progress=NoProgress())
         except PkiopsError as error:
             self.assert_waits_for_a_person(error, before)
@@ -275,6 +281,31 @@ class AnyState(RuleBasedStateMachine):
     def apply_another_file(self, name: str) -> None:
         self.edit(EDITS[name])
         self.apply()
+
+    @rule()
+    def look_around(self) -> None:
+        """Those who only look are told everything, or that two CAs are one; and change nothing."""
+        before = self.living()
+        one = self.hierarchy()
+        backend = AwsPrivateCa(self.clients, self.clock)
+        found = Examination(
+            self.environment, backend, one.buckets, one.store, self.clock, probe=False, deep=True
+        ).read()
+        assert not found.unread
+        assert all(finding.hint for finding in diagnose(found, self.clock.now()))
+        observed = backend.list_authorities()
+        try:
+            bill = cost(self.environment, observed, backend.prices, None, self.clock.now())
+            fingerprints, unreadable = read_fingerprints(backend, observed, "dev")
+            shown = shown_authorities(one.desired(), observed, fingerprints)
+        except GuardRefused as error:
+            if error.code != "ca.duplicate-identity":
+                raise
+            return
+        assert not unreadable
+        assert cost_text(bill, backend.prices)
+        assert render_tree("dev", shown, self.clock.now())
+        assert self.living() == before
 
     # what must hold
 
