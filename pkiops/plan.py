@@ -22,7 +22,7 @@ MAX_SAVED_BYTES = 16 * 1024 * 1024
 
 
 class ActionKind(StrEnum):
-    """What an action does. BLOCKED waits for a decision of a person and is never carried out."""
+    """What an action does. BLOCKED waits for a decision of a person, and nothing is carried out before; WAITING for what somebody does elsewhere."""
 
     CREATE = "create"
     ACTIVATE = "activate"
@@ -35,6 +35,10 @@ class ActionKind(StrEnum):
     RENEW = "renew"
     NO_OP = "no-op"
     BLOCKED = "blocked"
+    WAITING = "waiting"
+
+
+_NEVER_CARRIED_OUT = frozenset({ActionKind.NO_OP, ActionKind.BLOCKED, ActionKind.WAITING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +115,17 @@ class Plan:
     @property
     def pending(self) -> tuple[Action, ...]:
         """The actions that change something."""
-        return tuple(a for a in self.actions if a.kind not in {ActionKind.NO_OP, ActionKind.BLOCKED})
+        return tuple(a for a in self.actions if a.kind not in _NEVER_CARRIED_OUT)
 
     @property
     def blocked(self) -> tuple[Action, ...]:
         """The actions that wait for a person."""
         return tuple(a for a in self.actions if a.kind is ActionKind.BLOCKED)
+
+    @property
+    def waiting(self) -> tuple[Action, ...]:
+        """The actions that wait for what somebody does elsewhere; the others go on without them."""
+        return tuple(a for a in self.actions if a.kind is ActionKind.WAITING)
 
     @property
     def monthly_cost_usd(self) -> float:

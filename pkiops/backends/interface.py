@@ -115,7 +115,8 @@ class ObservedAuthority:
     """A certificate authority as it exists.
 
     ``reference`` is the backend's own name for it (an ARN). ``tags`` is None where they cannot be read (a DELETED CA). Moments are aware UTC.
-    ``crl`` is None when the CA publishes none. ``tags_confirmed`` is False where the tags come from an index that may be minutes behind.
+    ``crl`` is None when the CA publishes none; ``changed_at`` is when its status last changed. ``tags_confirmed`` is False where the tags come
+    from an index that may be minutes behind.
     """
 
     reference: str
@@ -138,6 +139,7 @@ class ObservedAuthority:
     csr_extensions: CsrExtensions = CsrExtensions()
     key_storage_security_standard: str | None = None
     ocsp_host: str | None = None
+    changed_at: datetime | None = None
     tags_confirmed: bool = True
 
 
@@ -145,7 +147,8 @@ class ObservedAuthority:
 class AuthorityCertificateRequest:
     """The certificate of ``authority`` to be signed: by ``issuer``, or by itself when both are the same reference.
 
-    Validity is exact, so that the same request made twice is the same request.
+    Validity is exact, so that the same request made twice is the same request. ``replaces`` is the serial (hex) of the certificate in whose place it
+    comes, empty for a first one.
     """
 
     authority: str
@@ -156,6 +159,7 @@ class AuthorityCertificateRequest:
     not_before: datetime
     not_after: datetime
     name_constraints: NameConstraints | None = None
+    replaces: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -276,7 +280,7 @@ class CreatesAuthorities(Protocol):
         """Have a CA certificate signed; the certificate and those above it, DER, root last."""
 
     def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
-        """Install a CA's certificate (first) with those above it, and wait until the CA is ACTIVE."""
+        """Install a CA's certificate (first) with those above it, and wait until the CA is ACTIVE (DISABLED, if it was before it expired)."""
 
     def configure_revocation(self, reference: str, crl: CrlSettings, ocsp: OcspSettings | None = None) -> None:
         """Change how a CA publishes revocation; ``ocsp`` None keeps the responder. Everything we have no word for stays."""
@@ -288,6 +292,12 @@ class RetiresAuthorities(Protocol):
 
     def set_enabled(self, reference: str, *, enabled: bool) -> None:
         """Make a DISABLED CA ACTIVE, or an ACTIVE one DISABLED."""
+
+    def delete_authority(self, reference: str, *, days: int) -> None:
+        """Delete a CA that is not ACTIVE; it can be restored for that many days, unless it never came to be. One that is gone is a success."""
+
+    def restore_authority(self, reference: str) -> None:
+        """Bring a DELETED CA back to the status it was deleted in; one that is not DELETED is a success."""
 
 
 @runtime_checkable

@@ -42,7 +42,7 @@ class AuthorityRights:
         issues: have end entity certificates issued.
         revokes: have certificates revoked.
         crl_bucket: the bucket they publish in; the service wants whoever keeps a CA or revokes to have rights there.
-        retires: delete and restore them.
+        retires: delete and restore them, and have reports of what they issued.
         knows_caller: ask which policies roles of the account have.
         homes: where the authorities are, all in one account; the backend's own home where none is given.
         assumes: roles of other accounts that somebody may assume.

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from pkiops.backends.auditing import AuditedCertificate, AuditReport, AuditsIssuance, PublishesCrlsInParts
 from pkiops.backends.interface import (
     AuthorityCertificateRequest,
     AuthorityRequest,
@@ -43,6 +44,8 @@ from pkiops.errors import BackendError, NotFound
 from pkiops.homes import Home, home_of_reference
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pkiops.backends.prices import Prices
 
 _T = TypeVar("_T")
@@ -63,6 +66,8 @@ class HomeBackend(
     KeepsCrlsInBucket,
     StatesPermissions,
     HasPrices,
+    PublishesCrlsInParts,
+    AuditsIssuance,
     Protocol,
 ):
     """What the backend of one home can do."""
@@ -159,6 +164,14 @@ class RoutedAuthorities:
         """Enable or disable a CA."""
         self._of(reference, lambda backend: backend.set_enabled(reference, enabled=enabled))
 
+    def delete_authority(self, reference: str, *, days: int) -> None:
+        """Delete a CA that is not ACTIVE."""
+        self._of(reference, lambda backend: backend.delete_authority(reference, days=days))
+
+    def restore_authority(self, reference: str) -> None:
+        """Bring a DELETED CA back."""
+        self._of(reference, lambda backend: backend.restore_authority(reference))
+
     def tag_authority(self, reference: str, tags: Mapping[str, str]) -> None:
         """Add or change tags."""
         self._of(reference, lambda backend: backend.tag_authority(reference, tags))
@@ -207,6 +220,26 @@ class RoutedAuthorities:
         """The CRL as the service wrote it."""
         return self._of(authority.reference, lambda backend: backend.fetch_crl(authority))
 
+    def fetch_crl_parts(self, authority: ObservedAuthority) -> Iterator[tuple[str, bytes]]:
+        """Everything in the CA's CRL folder that may be a part of its CRL."""
+        return self._each(authority.reference, lambda backend: backend.fetch_crl_parts(authority))
+
+    def audit_report(self, reference: str, bucket: str, *, since: datetime) -> AuditReport:
+        """A report of what the CA has issued."""
+        return self._of(reference, lambda backend: backend.audit_report(reference, bucket, since=since))
+
+    def newest_audit_report(self, reference: str, bucket: str) -> AuditReport | None:
+        """The newest report of the CA that is in the bucket."""
+        return self._of(reference, lambda backend: backend.newest_audit_report(reference, bucket))
+
+    def read_audit_report(self, report: AuditReport) -> Iterator[bytes]:
+        """The report as it was written, in pieces."""
+        return self._each(report.authority, lambda backend: backend.read_audit_report(report))
+
+    def audited_certificates(self, pieces: Iterable[bytes], reference: str) -> Iterator[AuditedCertificate]:
+        """The rows of a report."""
+        return self._each(reference, lambda backend: backend.audited_certificates(pieces, reference))
+
     def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         """The statements of the one CRL bucket, which is in the default home."""
         return self._backend(self._default).crl_bucket_policy(bucket)
@@ -244,12 +277,23 @@ class RoutedAuthorities:
         with _at(home):
             return call(self._backend(home))
 
+    def _each(self, reference: str, call: Callable[[HomeBackend], Iterator[_T]]) -> Iterator[_T]:
+        """What a call gives one by one, where the CA with that ARN lives; an error on the way names the home, too."""
+        home = self._home_of(reference)
+        with _at(home):
+            return _named(home, call(self._backend(home)))
+
     def _home_of(self, reference: str) -> Home:
         home = home_of_reference(reference)
         if home is None or home not in self._backends:
             where = f"lives in {home}, where the environment has no authorities" if home else "is no ARN of a CA"
             raise _elsewhere(f"{reference} {where}")
         return home
+
+
+def _named(home: Home, several: Iterator[_T]) -> Iterator[_T]:
+    with _at(home):
+        yield from several
 
 
 def _elsewhere(message: str) -> NotFound:

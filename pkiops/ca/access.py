@@ -23,6 +23,8 @@ from pkiops.stores.interface import BucketRights, Buckets
 # what a managed policy may be long, white space apart (IAM quotas)
 MAX_MANAGED = 6144
 _CRLS = "*.crl"
+# what deleting a CA puts into the archive before
+_AUDIT_REPORTS = "audit-report/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def persona_policy(
         homes=places.homes_for(persona),
         assumes=places.assumed_by(persona),
     )
-    in_buckets = _bucket_rights(environment, persona) if places.is_default else ()
+    in_buckets = _bucket_rights(environment, persona, may_delete=may_delete) if places.is_default else ()
     document = {
         "Version": "2012-10-17",
         "Statement": [*backend.authority_permissions(rights), *buckets.bucket_permissions(in_buckets)],
@@ -108,7 +110,7 @@ def _authority_rights(
                     is_root=one.issuer is None, path_length=one.path_length, constrained=bool(one.name_constraints)
                 )
                 for one in desired.authorities
-                if places.has(one.issuer or one.label)
+                if not one.outside and places.has(one.issuer or one.label)
             ),
             crl_bucket=bucket,
             retires=may_delete,
@@ -137,12 +139,13 @@ def _authority_rights(
     )
 
 
-def _bucket_rights(environment: Environment, persona: Persona) -> tuple[BucketRights, ...]:
+def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bool) -> tuple[BucketRights, ...]:
     name, crl, trust = environment.environment, environment.publication.crl, environment.publication.trust
     if persona is Persona.PROVISIONER:
         keys = provisioner_keys(name)
+        kept = (_CRLS, _AUDIT_REPORTS) if may_delete else ()
         return (
-            BucketRights(bucket=crl.bucket, keep=crl.manage, look=True, find=True),
+            BucketRights(bucket=crl.bucket, keep=crl.manage, look=True, find=True, read=kept),
             BucketRights(bucket=trust.bucket, keep=trust.manage, look=True, find=True, read=keys, write=keys),
         )
     if persona is Persona.PUBLISHER:

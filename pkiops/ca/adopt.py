@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.backends.identity import IDENTITY_TAGS, Identities
@@ -27,6 +28,7 @@ from pkiops.plan import Action, ActionKind, Change, Plan, run_plan
 from pkiops.progress import Progress
 from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
+from pkiops.x509.present import is_same_authority
 
 
 class AdoptingBackend(ReadsAuthorities, Protocol):
@@ -142,19 +144,22 @@ class Adoption:
         source = f"the chain of {found.reference}"
         chain = [load_certificate(der, source) for der in self.backend.authority_chain(found.reference)]
         verify_ca_chain(chain, at=found.not_before)
-        own = certificate_facts(chain[0].public_bytes(Encoding.DER))
+        own = certificate_facts(*(one.public_bytes(Encoding.DER) for one in chain))
         changes = [*certificate_changes(self.wanted, Details(own))]
         if self.wanted.sha256 is not None and own.sha256 != self.wanted.sha256:
             changes.append(Change("sha256", own.sha256, self.wanted.sha256))
-        issuer = self._issuer_fingerprint(observed)
-        above = fingerprint(chain[1]) if len(chain) > 1 else "itself"
-        if above != issuer:
-            changes.append(Change("issuer", above, issuer))
+        if self.wanted.outside:
+            return changes if len(chain) > 1 else [*changes, Change("issuer", "itself", self.wanted.issuer)]
+        issuer = self._issuer_certificate(observed)
+        above = chain[1] if len(chain) > 1 else None
+        # an issuer that was renewed since has another certificate, for the same name and key
+        if (above is None) != (issuer is None) or not is_same_authority(_der(above), _der(issuer)):
+            changes.append(Change("issuer", _named(above), _named(issuer)))
         return changes
 
-    def _issuer_fingerprint(self, observed: tuple[ObservedAuthority, ...]) -> str:
+    def _issuer_certificate(self, observed: tuple[ObservedAuthority, ...]) -> x509.Certificate | None:
         if self.wanted.issuer is None:
-            return "itself"
+            return None
         generation = self.environment.authorities[self.wanted.issuer].generation
         issuer = Identities(observed, self.environment.environment).find(self.wanted.issuer, generation)
         if issuer is None or issuer.not_after is None:
@@ -163,4 +168,12 @@ class Adoption:
                 hint=f"adopt or apply {self.wanted.issuer} first",
                 code="ca.no-issuer",
             )
-        return fingerprint(load_certificate(self.backend.authority_chain(issuer.reference)[0], issuer.reference))
+        return load_certificate(self.backend.authority_chain(issuer.reference)[0], issuer.reference)
+
+
+def _der(certificate: x509.Certificate | None) -> bytes:
+    return b"" if certificate is None else certificate.public_bytes(Encoding.DER)
+
+
+def _named(certificate: x509.Certificate | None) -> str:
+    return "itself" if certificate is None else fingerprint(certificate)

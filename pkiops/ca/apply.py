@@ -39,6 +39,7 @@ from pkiops.ca.index import IndexPublisher
 from pkiops.ca.observe import observe
 from pkiops.ca.place import place_of
 from pkiops.ca.plan import plan
+from pkiops.ca.renewal import renew_authority
 from pkiops.ca.settle import settled
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
@@ -125,8 +126,21 @@ class Hierarchy:
         """The publisher of the environment's index."""
         return IndexPublisher(self.environment, self.backend, self.store)
 
-    def apply(self, shown: Plan, *, progress: Progress) -> tuple[Action, ...]:
+    def apply(
+        self,
+        shown: Plan,
+        *,
+        progress: Progress,
+        narrow: Callable[[Plan], Plan] | None = None,
+        resume: str | None = None,
+    ) -> tuple[Action, ...]:
         """Carry out a plan that was shown; return the actions that changed something.
+
+        Args:
+            shown: the plan.
+            progress: is told of each step.
+            narrow: the part of the whole plan that was shown; all of it unless given.
+            resume: the command that continues after a failure; ``ca apply`` unless given.
 
         Raises:
             GuardRefused: parts of it wait for a decision of a person, or what exists is no longer what it was computed from.
@@ -136,7 +150,7 @@ class Hierarchy:
         refuse_blocked(shown)
         if not shown.pending:
             return ()
-        current = self.plan()
+        current = self.plan() if narrow is None else narrow(self.plan())
         desired = self.desired()
         self._refuse_other_makers(shown, current, desired)
         refuse_moved(shown, current)
@@ -152,6 +166,8 @@ class Hierarchy:
                 return self._create(wanted)
             if action.kind is ActionKind.ACTIVATE:
                 return self._activate(wanted)
+            if action.kind is ActionKind.RENEW:
+                return self._renew(wanted)
             if action.kind is ActionKind.ADOPT:
                 return self._adopt(wanted, progress)
             if action.kind in {ActionKind.ENABLE, ActionKind.DISABLE}:
@@ -162,7 +178,7 @@ class Hierarchy:
             current,
             {"bucket": apply_bucket, "ca": apply_authority, "index": lambda _: self.index().publish()},
             progress=progress,
-            resume=f"pkiops ca apply {desired.environment}",
+            resume=resume or f"pkiops ca apply {desired.environment}",
         )
 
     def _adopt(self, wanted: DesiredAuthority, progress: Progress) -> bool:
@@ -238,6 +254,10 @@ class Hierarchy:
             return False
         self.backend.install_authority(authority.reference, chain)
         return True
+
+    def _renew(self, wanted: DesiredAuthority) -> bool:
+        authority = self._require(wanted)
+        return renew_authority(self.backend, wanted, authority, self._issuer_of(wanted, authority), at=self.clock.now())
 
     def _switch(self, wanted: DesiredAuthority, *, enabled: bool) -> bool:
         authority = self._require(wanted)

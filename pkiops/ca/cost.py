@@ -28,7 +28,10 @@ _MONTH = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostLine:
-    """One CA of the environment; ``status`` is None for one that does not exist yet, ``useless`` for one that is billed and cannot issue."""
+    """One CA of the environment; ``status`` is None for one that does not exist yet, ``useless`` for one that is billed and cannot issue.
+
+    One that is kept elsewhere is ``external``: it costs nothing here.
+    """
 
     label: str
     generation: int
@@ -39,6 +42,7 @@ class CostLine:
     useless: bool
     account: str
     region: str
+    external: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +126,19 @@ def _mode(environment: Environment, entry: Entry) -> str:
 
 def _lines(environment: Environment, observed: Sequence[ObservedAuthority], prices: Prices) -> Iterable[CostLine]:
     identities = Identities(observed, environment.environment)
+    for label in environment.external_authorities:
+        yield CostLine(
+            label=label,
+            generation=1,
+            usage_mode="",
+            status=None,
+            reference=None,
+            usd_month=0.0,
+            useless=False,
+            account="",
+            region="",
+            external=True,
+        )
     for label in issuers_first(environment):
         declared = environment.authorities[label]
         for generation in range(1, declared.generation + 1):
@@ -177,8 +194,11 @@ def _short_lived_needs(environment: Environment, label: str) -> str:
 def cost_text(one: Cost, prices: Prices) -> str:
     """The bill as text for people."""
     lines = []
-    homes = {Home(line.account, line.region) for line in one.lines}
+    homes = {Home(line.account, line.region) for line in one.lines if not line.external}
     for line in one.lines:
+        if line.external:
+            lines.append(f"{one.environment}/ca/{line.label}  kept elsewhere  USD 0.00 a month here")
+            continue
         state = line.status or "not made yet"
         remark = "  billed, but cannot issue" if line.useless else ""
         name = f"{one.environment}/ca/{line.label} generation {line.generation}"
@@ -187,7 +207,7 @@ def cost_text(one: Cost, prices: Prices) -> str:
     for home in sorted(homes) if len(homes) > 1 else ():
         usd = sum(line.usd_month for line in one.lines if Home(line.account, line.region) == home)
         lines.append(f"{one.environment} in {home}: USD {usd:.2f} a month")
-    count = len(one.lines)
+    count = sum(not line.external for line in one.lines)
     lines.append(f"{one.environment}: USD {one.usd_month:.2f} a month for {count} CA{'' if count == 1 else 's'}")
     if one.certificates is not None:
         doubt = _doubt(prices, "certificate_tiers", "short_lived_certificate")

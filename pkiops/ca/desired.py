@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pkiops.backends.identity import TAG_ENVIRONMENT, identity_tags
@@ -18,13 +19,19 @@ from pkiops.backends.interface import (
 )
 from pkiops.ca.holdings import crl_holdings, trust_holdings
 from pkiops.environment import models
-from pkiops.environment.hierarchy import effective_path_length, issuers_first
+from pkiops.environment.hierarchy import (
+    effective_path_length,
+    effective_path_lengths,
+    externals_above,
+    is_external,
+    issuers_first,
+)
 from pkiops.environment.homes import default_home, home_of
 from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
 from pkiops.environment.name_constraints import name_constraints
 from pkiops.environment.settings_checks import ACCESS_FORMS, ACCESS_METHODS
 from pkiops.environment.sharing_checks import outsiders
-from pkiops.environment.subjects import ordered_attributes, subject_fields
+from pkiops.environment.subjects import ordered_attributes, subject_fields, subject_oids
 from pkiops.homes import Home
 from pkiops.stores.interface import Buckets, BucketSettings
 from pkiops.x509.algorithms import default_signing_algorithm
@@ -33,9 +40,20 @@ from pkiops.x509.name_constraints import NO_CONSTRAINTS, NameConstraints
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DesiredAuthority:
-    """One authority as the file asks for it; ``issuer`` is a label, None for a root, ``arn`` the CA that the file says it is.
+class OutsideAuthority:
+    """A CA above ours that is kept elsewhere, as far as the file says who it is: ``subject`` as (OID, value), and the pin of its certificate."""
 
+    label: str
+    subject: tuple[tuple[str, str], ...] = ()
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DesiredAuthority:
+    """One authority as the file asks for it; ``issuer`` is a label, None for a root, ``arn`` the CA that the file says it is,
+    ``renew_from`` the moment (UTC) from which its renewed certificate is valid.
+
+    ``outside`` are the CAs that sign it, where these are kept elsewhere: the issuer first, the root last.
     Of ``enabled``, ``policy`` and ``acm_permission``, None means that it is left as it is; an empty policy that there is none. Empty name constraints
     mean that the certificate has none. ``lets_in`` says whom the policy lets in from outside of the CA's account.
     """
@@ -49,9 +67,11 @@ class DesiredAuthority:
     sha256: str | None
     arn: str | None = None
     enabled: bool | None = None
+    renew_from: datetime | None = None
     name_constraints: NameConstraints = NO_CONSTRAINTS
     policy: Mapping[str, Any] | None = None
     acm_permission: bool | None = None
+    outside: tuple[OutsideAuthority, ...] = ()
     lets_in: tuple[str, ...] = ()
 
 
@@ -113,7 +133,7 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
                 ),
             ),
         ),
-        authorities=tuple(desired_authority(environment, label) for label in issuers_first(environment)),
+        authorities=desired_authorities(environment),
         home=default_home(environment),
     )
 
@@ -151,8 +171,18 @@ def _access(given: models.InformationAccess) -> InformationAccess:
     return InformationAccess(ACCESS_METHODS.get(method, method), form, given[form])
 
 
+def desired_authorities(environment: Environment) -> tuple[DesiredAuthority, ...]:
+    """What an environment file asks for as authorities, issuers first."""
+    lengths = effective_path_lengths(environment)
+    return tuple(_desired_authority(environment, label, lengths[label]) for label in issuers_first(environment))
+
+
 def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
     """What an environment file asks for as one of its authorities."""
+    return _desired_authority(environment, label, effective_path_length(environment, label))
+
+
+def _desired_authority(environment: Environment, label: str, path_length: int | None) -> DesiredAuthority:
     authority = environment.authorities[label]
     standard = authority.key_storage_security_standard
     request = AuthorityRequest(
@@ -179,16 +209,28 @@ def desired_authority(environment: Environment, label: str) -> DesiredAuthority:
         generation=authority.generation,
         request=request,
         validity=authority.validity,
-        path_length=effective_path_length(environment, label),
+        path_length=path_length,
         sha256=authority.sha256,
         arn=authority.arn,
         enabled=authority.enabled,
+        renew_from=datetime.fromisoformat(authority.renew_from).replace(tzinfo=UTC) if authority.renew_from else None,
         name_constraints=name_constraints(environment, label),
         policy=authority.policy,
         acm_permission=authority.acm_permission,
-        lets_in=outsiders(authority.policy or {}, _account(environment, authority)),
+        outside=_outside(environment, label) if is_external(environment, authority.issuer) else (),
+        lets_in=outsiders(authority.policy or {}, home_of(environment, label).account),
     )
 
 
-def _account(environment: Environment, authority: Authority) -> str:
-    return (authority.backend.account if authority.backend else None) or environment.backend.account
+def _outside(environment: Environment, label: str) -> tuple[OutsideAuthority, ...]:
+    made = []
+    for above in externals_above(environment, label):
+        one = environment.external_authorities[above]
+        made.append(
+            OutsideAuthority(
+                label=above,
+                subject=subject_oids(one.subject) if one.subject else (),
+                sha256=one.sha256,
+            )
+        )
+    return tuple(made)

@@ -28,11 +28,16 @@ _SHARED = {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED, AuthorityStatus.EXP
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What a CA certificate says that cannot be changed about it; ``sha256`` is hexadecimal."""
+    """What a CA certificate says that cannot be changed about it; ``sha256`` is hexadecimal.
+
+    ``issuer`` is (OID, value), ``above`` the SHA-256 of each certificate above it; both empty where nobody told.
+    """
 
     sha256: str
     path_length: int | None
     name_constraints: NameConstraints
+    issuer: tuple[tuple[str, str], ...] = ()
+    above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ def details_of(
     can_be_asked = has_certificate(found)
     certificate = None
     if can_be_asked and (doubted or wanted.sha256 is not None or wanted.name_constraints):
-        certificate = certificate_facts(reader.authority_chain(found.reference)[0])
+        certificate = certificate_facts(*reader.authority_chain(found.reference))
     policy: Mapping[str, Any] | None = None
     permission: tuple[str, ...] = ()
     if can_be_asked and (deep or wanted.policy is not None):
@@ -127,8 +132,8 @@ def sharing(backend: object, wanted: DesiredAuthority) -> SharesAuthorities:
     return backend
 
 
-def certificate_facts(der: bytes) -> CertificateFacts:
-    """What a CA certificate (DER) says.
+def certificate_facts(der: bytes, *above: bytes) -> CertificateFacts:
+    """What a CA certificate (DER) says, with those above it.
 
     Raises:
         InputError: it cannot be read.
@@ -144,7 +149,13 @@ def certificate_facts(der: bytes) -> CertificateFacts:
         constraints = name_constraints_of(certificate)
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
         raise InputError(f"a CA's certificate cannot be read: {error}", code="certificate.malformed") from error
-    return CertificateFacts(hashlib.sha256(der).hexdigest(), basic.path_length, constraints)
+    return CertificateFacts(
+        hashlib.sha256(der).hexdigest(),
+        basic.path_length,
+        constraints,
+        tuple((one.oid.dotted_string, str(one.value)) for one in certificate.issuer),
+        tuple(hashlib.sha256(one).hexdigest() for one in above),
+    )
 
 
 def _speaks_of_details(wanted: DesiredAuthority) -> bool:

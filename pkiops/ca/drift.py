@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from pkiops.backends.identity import IDENTITY_TAGS
 from pkiops.backends.interface import ACM_ACTIONS, AuthorityRequest, CrlSettings, CsrExtensions, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
-from pkiops.ca.details import Details
+from pkiops.ca.details import CertificateFacts, Details
 from pkiops.homes import home_of_reference
 from pkiops.plan import Change
 from pkiops.stores.interface import same_statement
@@ -60,10 +60,14 @@ def same_subject(wanted: AuthorityRequest, found: ObservedAuthority) -> bool:
 def subject_text(named: AuthorityRequest | ObservedAuthority) -> str:
     """A subject for people: in its own order where it has one, else from the widest field to the narrowest."""
     if named.subject_attributes:
-        return ", ".join(f"{attribute_name(oid)}={value}" for oid, value in named.subject_attributes)
+        return _named(named.subject_attributes)
     fields = [name for name in FIELD_OIDS if name in named.subject]
     others = sorted(named.subject.keys() - set(fields))
-    return ", ".join(f"{name}={named.subject[name]}" for name in (*fields, *others)) or "none"
+    return ", ".join(f"{name}={_quoted(named.subject[name])}" for name in (*fields, *others)) or "none"
+
+
+def _named(attributes: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{attribute_name(oid)}={_quoted(value)}" for oid, value in attributes)
 
 
 def revocation_changes(request: AuthorityRequest, found: ObservedAuthority) -> tuple[Change, ...]:
@@ -116,7 +120,20 @@ def certificate_changes(wanted: DesiredAuthority, details: Details) -> tuple[Cha
     is_meant = bool(wanted.name_constraints) or (wanted.issuer is not None and bool(found.permitted or found.excluded))
     if is_meant and found != wanted.name_constraints:
         changes.append(Change("name constraints", str(found), str(wanted.name_constraints)))
-    return tuple(changes)
+    return (*changes, *_signer_changes(wanted, facts))
+
+
+def _signer_changes(wanted: DesiredAuthority, facts: CertificateFacts) -> Iterator[Change]:
+    """Whether a certificate that is signed elsewhere is signed by whom the file says."""
+    subject = wanted.outside[0].subject if wanted.outside else ()
+    if subject and facts.issuer and Counter(subject) != Counter(facts.issuer):
+        yield Change("issuer", _named(facts.issuer), _named(subject))
+    if wanted.outside and facts.above and len(facts.above) != len(wanted.outside):
+        yield Change("CAs above it", str(len(facts.above)), str(len(wanted.outside)))
+    elif facts.above and wanted.outside:
+        for one, found in zip(wanted.outside, facts.above, strict=True):
+            if one.sha256 not in {None, found}:
+                yield Change(f"sha256 of {one.label}", found, one.sha256)
 
 
 def lasts_as_declared(wanted: DesiredAuthority, found: ObservedAuthority) -> bool:
@@ -164,6 +181,11 @@ def subject_attributes(named: AuthorityRequest | ObservedAuthority) -> list[tupl
     if named.subject_attributes:
         return list(named.subject_attributes)
     return [(FIELD_OIDS.get(name) or attribute_oid(name) or name, value) for name, value in named.subject.items()]
+
+
+def _quoted(value: str) -> str:
+    """A value that cannot be taken for more than one."""
+    return json.dumps(value, ensure_ascii=False) if any(c in value for c in ',="') else value
 
 
 def _crl_changes(wanted: CrlSettings, found: CrlSettings | None) -> tuple[Change, ...]:

@@ -13,4 +13,13 @@ def fingerprint(reader: ReadsAuthorities, reference: str) -> str:
     Raises:
         BackendError: it cannot be read.
     """
-    return hashlib.sha256(reader.authority_chain(reference)[0]).hexdigest()
+    return chain_fingerprints(reader, reference)[0]
+
+
+def chain_fingerprints(reader: ReadsAuthorities, reference: str) -> tuple[str, ...]:
+    """The same of its certificate and of those above it, the root's last.
+
+    Raises:
+        BackendError: they cannot be read.
+    """
+    return tuple(hashlib.sha256(der).hexdigest() for der in reader.authority_chain(reference))

@@ -1,7 +1,8 @@
 """Keeping the published index of authorities: every verb that changes an authority calls ``publish`` when it is done.
 
 What this module decides: which authorities the index names (every declared label, current and older generations, that has a certificate and is not
-deleted), when what is published says the same already, and that it is replaced with If-Match, so that of two runs the later look at the world wins.
+deleted), that a chain leads over the certificates that the CAs above have now (a renewed root has the key of the one before it),
+when what is published says the same already, and that it is replaced with If-Match, so that of two runs the later look at the world wins.
 What the index means to its readers is ``pkiops.environment.index``.
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pkiops.backends.identity import Identities
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
-from pkiops.ca.desired import desired_authority
+from pkiops.ca.desired import desired_authorities
 from pkiops.ca.homes import left_behind
 from pkiops.ca.settle import settled
 from pkiops.environment.index import (
@@ -80,17 +82,17 @@ class IndexPublisher:
         index = _readable(published)
         return {(one.label, one.generation): one.reference for one in index.authorities} if index else {}
 
-    def certificates(self, published: StoredObject | None) -> dict[str, bytes]:
-        """The CA certificates (DER) that the published index gives, by reference; makes no call."""
+    def chains(self, published: StoredObject | None) -> dict[str, tuple[bytes, ...]]:
+        """The CA certificates (DER) with those above them that the published index gives, by reference; makes no call."""
         index = _readable(published)
-        return {one.reference: one.chain[0] for one in index.authorities} if index else {}
+        return {one.reference: one.chain for one in index.authorities} if index else {}
 
     def left_behind(self, published: StoredObject | None) -> dict[tuple[str, int], str]:
         """What the published index names in homes that the file does not: references by label and generation; makes no call."""
         return left_behind(self.environment, _readable(published))
 
-    def publish(self) -> bool:
-        """Bring the index to what exists; returns whether it was written.
+    def publish(self, *, anew: bool = False) -> bool:
+        """Bring the index to what exists; returns whether it was written. ``anew`` writes it though it names what exists: a chain may have changed.
 
         Raises:
             GuardRefused: an identity exists twice.
@@ -99,12 +101,12 @@ class IndexPublisher:
         for _ in range(_ATTEMPTS):
             published = self.published()
             observed = settled(
-                [desired_authority(self.environment, label) for label in self.environment.authorities],
+                desired_authorities(self.environment),
                 self.backend,
                 self.backend.list_authorities(),
                 named=self.named(published),
             )
-            if self.is_current(published, observed):
+            if not anew and self.is_current(published, observed):
                 return False
             condition = Condition(version=published.version) if published else IF_ABSENT
             try:
@@ -127,7 +129,10 @@ class IndexPublisher:
     def _index(self, observed: Sequence[ObservedAuthority]) -> AuthorityIndex:
         members = self._members(observed)
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
-            chains = list(pool.map(self.backend.authority_chain, [one.reference for _, _, one in members]))
+            kept = list(pool.map(self.backend.authority_chain, [one.reference for _, _, one in members]))
+        # late: most looks at the index write none
+        from pkiops.x509.present import present_chains
+
         backend = self.environment.backend
         return AuthorityIndex(
             environment=self.environment.environment,
@@ -136,7 +141,7 @@ class IndexPublisher:
             digest=index_digest(self.environment),
             authorities=tuple(
                 IndexedAuthority(label=label, generation=generation, reference=one.reference, chain=chain)
-                for (label, generation, one), chain in zip(members, chains, strict=True)
+                for (label, generation, one), chain in zip(members, present_chains(kept), strict=True)
             ),
         )
 
@@ -152,10 +157,14 @@ class IndexPublisher:
 
 
 def _readable(published: StoredObject | None) -> AuthorityIndex | None:
-    if published is None:
-        return None
+    return _decoded(published.data) if published is not None else None
+
+
+@lru_cache(maxsize=2)
+def _decoded(data: bytes) -> AuthorityIndex | None:
+    """An index, asked for several times in each look at what exists."""
     try:
-        return decode_index(published.data)
+        return decode_index(data)
     except VerificationFailed:
         return None
 

@@ -59,16 +59,18 @@ def observe(
         published = pool.submit(index.published)
         looked = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
         listed = reader.list_authorities()
+        # whose bucket it is explains more than why the index in it cannot be read
+        found = tuple(one.result() for one in looked)
         authorities = settled(desired.authorities, reader, listed, named=index.named(published.result()))
         identities = Identities(authorities, desired.environment)
         wanted = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
         return Observed(
-            buckets=tuple(one.result() for one in looked),
+            buckets=found,
             authorities=authorities,
             details=read_details(
                 reader,
                 wanted,
-                doubtful=_doubtful(wanted, index.certificates(published.result())),
+                doubtful=_doubtful(wanted, index.chains(published.result())),
                 deep=deep,
                 count=count,
             ),
@@ -78,7 +80,7 @@ def observe(
 
 
 def _doubtful(
-    pairs: Iterable[tuple[DesiredAuthority, ObservedAuthority | None]], indexed: Mapping[str, bytes]
+    pairs: Iterable[tuple[DesiredAuthority, ObservedAuthority | None]], indexed: Mapping[str, tuple[bytes, ...]]
 ) -> frozenset[str]:
     return frozenset(
         found.reference
@@ -87,11 +89,11 @@ def _doubtful(
     )
 
 
-def _is_doubtful(wanted: DesiredAuthority, indexed: bytes | None) -> bool:
+def _is_doubtful(wanted: DesiredAuthority, indexed: tuple[bytes, ...] | None) -> bool:
     """Whether a certificate may say otherwise than the file: the index is not believed, but it tells where a look is worth a call."""
     if indexed is None:
         return True
     try:
-        return bool(certificate_changes(wanted, Details(certificate_facts(indexed))))
+        return bool(certificate_changes(wanted, Details(certificate_facts(*indexed))))
     except InputError:
         return True

@@ -5,6 +5,7 @@ Rules:
 - identity is the tags; two matches are an error (``pkiops.backends.identity``), never a guess;
 - what the service cannot change is never replaced: the action is BLOCKED and says "needs a new generation", or, of a certificate, a new one;
 - a CA whose certificate is not the one that the file pins is BLOCKED, and so is making one where a pin can only be of another;
+- a CA that is signed elsewhere is made, and then waits for its certificate; so does what it would sign, and the rest goes on;
 - a DELETED authority of the same subject and type blocks its place until a person says what is meant, and a DISABLED one until the file does;
 - nothing is signed by a CA in the plan that adopts it: its CRL is configured by the next one;
 - resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
@@ -38,14 +39,16 @@ from pkiops.ca.drift import (
 from pkiops.ca.homes import moved_action, with_home
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
+from pkiops.ca.renewal import renewal_action, renewal_state
 from pkiops.ca.unmanaged import undeclared, unmanaged
+from pkiops.ca.waiting import another_certificate, waits_below, waits_for_signature
 from pkiops.plan import Action, ActionKind, Change, Plan
 
 _WITHOUT_CERTIFICATE = {AuthorityStatus.CREATING, AuthorityStatus.PENDING_CERTIFICATE}
 _WAITS_FOR_PERSON = {
-    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it; write enabled: true or false",
-    AuthorityStatus.EXPIRED: "is EXPIRED: its certificate must be renewed, or a new generation declared",
-    AuthorityStatus.FAILED: "is FAILED and never recovers: delete it, then apply again",
+    AuthorityStatus.DISABLED: "is DISABLED: it issues nothing until somebody enables it; write enabled: true or false (or: pkiops ca enable {words})",
+    AuthorityStatus.EXPIRED: "is EXPIRED: renew its certificate (renew_from: a day, then pkiops ca renew {words}), or declare a new generation",
+    AuthorityStatus.FAILED: "is FAILED and never recovers: delete it (pkiops ca delete {words}), then apply again",
 }
 
 
@@ -62,16 +65,21 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     disabled: list[Action] = []
     unusable: set[str] = set()
     silent: set[str] = set()
+    waiting: set[str | None] = set()
     adopted: set[str | None] = set()
     not_after: dict[str, datetime] = {}
     for authority in desired.authorities:
         found = identities.find(authority.label, authority.generation)
-        moved = moved_action(address(desired.environment, authority.label), authority, observed.elsewhere)
-        planned = (
-            [moved]
-            if moved
-            else _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
-        )
+        where = address(desired.environment, authority.label)
+        moved = moved_action(where, authority, observed.elsewhere)
+        if moved:
+            planned = [moved]
+        elif authority.issuer in waiting and (found is None or found.status in _WITHOUT_CERTIFICATE):
+            planned = [waits_below(where, authority)]
+        else:
+            planned = _authority_actions(desired, authority, found, observed, prices, unusable, silent, not_after, now)
+        if any(action.kind is ActionKind.WAITING for action in planned):
+            waiting.add(authority.label)
         if authority.issuer in adopted and any(action.kind is ActionKind.ACTIVATE for action in planned):
             planned = [_after_adoption(address(desired.environment, authority.label), authority)]
             adopted.add(authority.label)
@@ -143,7 +151,7 @@ def _authority_actions(
             return [Action(ActionKind.BLOCKED, where, reason)]
         not_after[wanted.label] = ends
     if found is None:
-        return _missing_actions(where, wanted, observed, prices)
+        return _missing_actions(desired.environment, wanted, observed, prices)
     not_after[wanted.label] = found.not_after or ends
     fixed = immutable_changes(wanted, found)
     if fixed:
@@ -152,22 +160,44 @@ def _authority_actions(
             f"(generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, fixed)]
-    if found.status in _WAITS_FOR_PERSON and not (
-        found.status is AuthorityStatus.DISABLED and wanted.enabled is not None
-    ):
-        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {_WAITS_FOR_PERSON[found.status]}")]
+    return _found_actions(where, wanted, found, observed, not_after, now)
+
+
+def _found_actions(
+    where: str,
+    wanted: DesiredAuthority,
+    found: ObservedAuthority,
+    observed: Observed,
+    not_after: dict[str, datetime],
+    now: datetime,
+) -> list[Action]:
+    """What is to be done with a CA that is what the file declares in all that never changes."""
     details = observed.details.get(found.reference, NO_DETAILS)
+    signed = certificate_changes(wanted, details)
+    renewal = renewal_action(where, wanted, found, signed, not_after.get(wanted.issuer or ""), now)
+    decided = {AuthorityStatus.DISABLED: wanted.enabled is not None, AuthorityStatus.EXPIRED: renewal is not None}
+    another = another_certificate(where.split("/", maxsplit=1)[0], wanted)
+    if found.status in _WAITS_FOR_PERSON and not decided.get(found.status):
+        is_over = found.status is AuthorityStatus.EXPIRED and another is not None
+        why = f"is EXPIRED: {another}" if is_over else _waits(where, found.status)
+        return [Action(ActionKind.BLOCKED, where, f"{found.reference} {why}")]
+    if wanted.outside and found.status in _WITHOUT_CERTIFICATE:
+        return [waits_for_signature(where.split("/", maxsplit=1)[0], where, wanted)]
     fingerprint = details.certificate.sha256 if details.certificate else None
     if wanted.sha256 is not None and wanted.sha256 != fingerprint:
         return [_blocked_by_pin(where, wanted.sha256, found, fingerprint)]
-    signed = certificate_changes(wanted, details)
-    if signed:
+    if renewal is not None and renewal.kind is ActionKind.BLOCKED:
+        return [renewal]
+    if renewal is not None and wanted.renew_from is not None:
+        not_after[wanted.label] = wanted.validity.after(wanted.renew_from)
+    elif signed:
+        mend = another or f"renew it (renew_from: a day, then pkiops ca renew {_words(where)})"
         reason = (
-            f"the certificate of {found.reference} says otherwise: needs a new generation "
-            f"(generation: {wanted.generation + 1} and a new common name)"
+            f"the certificate of {found.reference} says otherwise: {mend}, "
+            f"or declare a new generation (generation: {wanted.generation + 1} and a new common name)"
         )
         return [Action(ActionKind.BLOCKED, where, reason, signed)]
-    return _existing_actions(where, wanted, found, details)
+    return _existing_actions(where, wanted, found, details, renewal, now)
 
 
 def _after_adoption(where: str, wanted: DesiredAuthority) -> Action:
@@ -176,13 +206,22 @@ def _after_adoption(where: str, wanted: DesiredAuthority) -> Action:
     return Action(ActionKind.NO_OP, where, reason)
 
 
-def _existing_actions(where: str, wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> list[Action]:
+def _existing_actions(
+    where: str,
+    wanted: DesiredAuthority,
+    found: ObservedAuthority,
+    details: Details,
+    renewal: Action | None,
+    now: datetime,
+) -> list[Action]:
     """What brings a sound authority to what the file says."""
     actions = []
     if found.status in _WITHOUT_CERTIFICATE:
         actions.append(_activate(where, wanted))
     if found.status is AuthorityStatus.DISABLED and wanted.enabled:
         actions.append(Action(ActionKind.ENABLE, where, f"{found.reference} is DISABLED, and the file enables it"))
+    if renewal is not None:
+        actions.append(renewal)
     actions += _update(where, wanted, found, details)
     if found.status is not AuthorityStatus.DISABLED and wanted.enabled is False:
         actions.append(_disable(where, wanted))
@@ -190,7 +229,9 @@ def _existing_actions(where: str, wanted: DesiredAuthority, found: ObservedAutho
         return actions
     return [
         Action(
-            ActionKind.NO_OP, where, f"{found.reference} is {found.status.value}, as declared{_later(wanted, found)}"
+            ActionKind.NO_OP,
+            where,
+            f"{found.reference} is {found.status.value}, as declared{_later(wanted, found, now)}",
         )
     ]
 
@@ -221,20 +262,25 @@ def _disable(where: str, wanted: DesiredAuthority) -> Action:
     return Action(ActionKind.DISABLE, where, f"{wanted.label} is enabled: false in the file", warnings=warnings)
 
 
-def _later(wanted: DesiredAuthority, found: ObservedAuthority) -> str:
+def _later(wanted: DesiredAuthority, found: ObservedAuthority, now: datetime) -> str:
+    if wanted.renew_from is not None and found.not_before is not None and found.not_before < wanted.renew_from:
+        return f"; {renewal_state(wanted, found, now)}"
     if lasts_as_declared(wanted, found) or found.not_after is None:
         return ""
     return f"; its certificate ends {found.not_after:%Y-%m-%d}, and the next one lasts {wanted.validity}"
 
 
 def _missing_actions(
-    where: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
+    environment: str, wanted: DesiredAuthority, observed: Observed, prices: HasPrices | None
 ) -> list[Action]:
+    where = address(environment, wanted.label)
     deleted = _deleted_twin(wanted, observed)
     if deleted is not None:
         return [_blocked_by_deleted(where, deleted)]
     if wanted.sha256 is not None:
         return [_blocked_by_pin(where, wanted.sha256, None, None)]
+    if wanted.outside:
+        return [_create(where, wanted, prices), waits_for_signature(environment, where, wanted)]
     actions = [_create(where, wanted, prices), _activate(where, wanted)]
     changes = sharing_changes(wanted, None, NO_DETAILS)
     if changes:
@@ -289,14 +335,25 @@ def _deleted_twin(wanted: DesiredAuthority, observed: Observed) -> ObservedAutho
     return None
 
 
+def _waits(where: str, status: AuthorityStatus) -> str:
+    """Why a CA of this status waits for a person, and for what."""
+    return _WAITS_FOR_PERSON[status].format(words=_words(where))
+
+
+def _words(where: str) -> str:
+    """What names an authority after a verb on the command line."""
+    environment, _, label = where.split("/")
+    return f"{environment} {label}"
+
+
 def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
     if deleted.status is AuthorityStatus.FAILED:
         return Action(
-            ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_WAITS_FOR_PERSON[deleted.status]}"
+            ActionKind.BLOCKED, where, f"{deleted.reference} of the same subject {_waits(where, deleted.status)}"
         )
     until = f" until {deleted.restorable_until:%Y-%m-%d}" if deleted.restorable_until else ""
     reason = (
-        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it, "
+        f"{deleted.reference} of the same subject is DELETED and can be restored{until}: restore it (pkiops ca restore {_words(where)}), "
         "or declare a new generation with a new common name"
     )
     return Action(ActionKind.BLOCKED, where, reason)
@@ -305,7 +362,10 @@ def _blocked_by_deleted(where: str, deleted: ObservedAuthority) -> Action:
 def _blocked_by_pin(where: str, pin: str, found: ObservedAuthority | None, fingerprint: str | None) -> Action:
     change = Change("sha256", fingerprint, pin)
     if found is not None and fingerprint is not None:
-        reason = f"{found.reference} does not have the certificate that the file pins: find out which one is right"
+        reason = (
+            f"{found.reference} does not have the certificate that the file pins: find out which one is right; "
+            "if it was renewed, pin the new one"
+        )
     else:
         what = f"{found.reference} has no certificate" if found else "does not exist"
         reason = f"{what}, but the file pins one: is this the right account and region? For a new CA remove sha256"

@@ -17,6 +17,7 @@ MARKS = {
     ActionKind.DELETE: "-",
     ActionKind.NO_OP: "=",
     ActionKind.BLOCKED: "!",
+    ActionKind.WAITING: ">",
 }
 _ALWAYS_COUNTED = (ActionKind.CREATE, ActionKind.ACTIVATE, ActionKind.UPDATE)
 # who has hundreds of CAs wants to know that, not to scroll past them; JSON has them all
@@ -47,7 +48,8 @@ def _consequences(action: Action) -> list[str]:
     if action.live_certificates is not None:
         lines.append(f"live certificates below it: {action.live_certificates}")
     if action.monthly_cost_usd > 0:
-        lines.append(f"costs USD {action.monthly_cost_usd:.0f} a month from creation on (nothing on the sandbox)")
+        since = "again" if action.kind is ActionKind.RESTORE else "from creation on"
+        lines.append(f"costs USD {action.monthly_cost_usd:.0f} a month {since} (nothing on the sandbox)")
     if action.monthly_cost_usd < 0:
         lines.append(f"saves USD {-action.monthly_cost_usd:.0f} a month")
     if action.irreversible:
@@ -60,11 +62,19 @@ def _consequences(action: Action) -> list[str]:
 def totals(plan: Plan) -> str:
     """The line that says how much there is to do, and what it adds to the bill."""
     if not plan.pending and not plan.blocked:
-        return f"{plan.environment}: nothing to do, everything is as declared"
+        rest = (
+            f", {len(plan.waiting)} waiting for a signature elsewhere"
+            if plan.waiting
+            else ", everything is as declared"
+        )
+        return f"{plan.environment}: nothing to do{rest}"
     counts = {kind: sum(action.kind is kind for action in plan.actions) for kind in ActionKind}
     shown = [kind for kind in ActionKind if kind in _ALWAYS_COUNTED or counts[kind]]
-    parts = [f"{counts[kind]} to {kind.value}" for kind in shown if kind not in {ActionKind.NO_OP, ActionKind.BLOCKED}]
+    idle = {ActionKind.NO_OP, ActionKind.BLOCKED, ActionKind.WAITING}
+    parts = [f"{counts[kind]} to {kind.value}" for kind in shown if kind not in idle]
     parts += [f"{counts[ActionKind.NO_OP]} unchanged"]
+    if plan.waiting:
+        parts += [f"{len(plan.waiting)} waiting for a signature elsewhere"]
     if counts[ActionKind.BLOCKED]:
         parts += [f"{counts[ActionKind.BLOCKED]} waiting for a decision"]
     cost = f"; USD {plan.monthly_cost_usd:+.0f} a month" if plan.monthly_cost_usd else ""
@@ -76,7 +86,7 @@ def render_markdown(plan: Plan) -> str:
     lines = [f"### `pkiops ca plan {plan.environment}`", "", f"**{_escaped(totals(plan))}**", ""]
     if plan.place:
         lines += [_escaped(str(plan.place)), ""]
-    shown = [*plan.blocked, *plan.pending]
+    shown = [*plan.blocked, *plan.waiting, *plan.pending]
     if shown:
         lines += ["| | Action | Object | Why | Changes |", "| --- | --- | --- | --- | --- |"]
         lines += [_row(action) for action in shown]
@@ -92,7 +102,9 @@ def render_markdown(plan: Plan) -> str:
 def _row(action: Action) -> str:
     changes = [f"{_escaped(c.field)}: {_code(c.before or 'none')} → {_code(c.after or 'none')}" for c in action.changes]
     changes += [_escaped(line) for line in _consequences(action)]
-    kind = action.kind.value if action.kind is not ActionKind.BLOCKED else "**waits for a decision**"
+    kind = {ActionKind.BLOCKED: "**waits for a decision**", ActionKind.WAITING: "**waits for a signature**"}.get(
+        action.kind, action.kind.value
+    )
     cells = (_code(MARKS[action.kind]), kind, _code(action.address), _escaped(action.reason), "<br>".join(changes))
     return f"| {' | '.join(cells)} |"
 

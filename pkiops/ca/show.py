@@ -13,10 +13,12 @@ from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, Identities, 
 from pkiops.backends.interface import ObservedAuthority, ReadsAuthorities
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.drift import crl_text, subject_text
-from pkiops.ca.fingerprints import fingerprint
+from pkiops.ca.fingerprints import chain_fingerprints
+from pkiops.ca.show_outside import ShownOutside, shown_outside
 from pkiops.environment.finding import one_line
 from pkiops.errors import BackendError
 from pkiops.homes import Home, home_of_reference
+from pkiops.x509.attribute_types import attribute_name, by_name
 
 if TYPE_CHECKING:
     from pkiops.ca.details import Count, Details
@@ -29,7 +31,8 @@ class ShownAuthority:
     """One authority: declared, existing, or both; ``sha256`` is its certificate's fingerprint when it has one.
 
     ``is_older`` is an earlier generation of a declared one: its issuer is that of the declared one, as far as the file tells. ``details`` are None
-    unless somebody looked deep. ``away`` is where it lives, or will, if that is not where the buckets are.
+    unless somebody looked deep. ``away`` is where it lives, or will, if that is not where the buckets are. ``outside`` is one that is kept elsewhere
+    and not ours: its certificate is the one that stands above a CA of ours.
     """
 
     label: str
@@ -41,12 +44,25 @@ class ShownAuthority:
     is_older: bool = False
     details: Details | None = None
     away: Home | None = None
+    outside: ShownOutside | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the file names it: as one of ours, or as one that is kept elsewhere."""
+        return self.declared is not None or self.outside is not None
+
+    @property
+    def pin(self) -> str | None:
+        """The sha256 that the file gives."""
+        if self.outside is not None:
+            return self.outside.declared.sha256
+        return self.declared.sha256 if self.declared else None
 
 
 def shown_authorities(
     desired: Desired,
     observed: Iterable[ObservedAuthority],
-    fingerprints: dict[str, str],
+    fingerprints: Mapping[str, tuple[str, ...]],
     details: Mapping[str, Details] = MappingProxyType({}),
 ) -> tuple[ShownAuthority, ...]:
     """Declared authorities, issuers first, then tagged ones that the file does not declare (older generations).
@@ -55,7 +71,7 @@ def shown_authorities(
         GuardRefused: an identity exists twice.
     """
     found = of_environment(observed, desired.environment)
-    shown = []
+    shown = [_kept_elsewhere(one) for one in shown_outside(desired, found, fingerprints)]
     seen: set[str] = set()
     identities = Identities(found, desired.environment)
     for wanted in desired.authorities:
@@ -69,7 +85,7 @@ def shown_authorities(
                 issuer=wanted.issuer,
                 declared=wanted,
                 observed=match,
-                sha256=fingerprints.get(match.reference) if match else None,
+                sha256=_own(fingerprints, match.reference) if match else None,
                 details=details.get(match.reference) if match else None,
                 away=_away(desired, (home_of_reference(match.reference) if match else None) or wanted.request.home),
             )
@@ -89,12 +105,28 @@ def shown_authorities(
                     issuer=newest.issuer if newest is not None and is_older else None,
                     declared=None,
                     observed=other,
-                    sha256=fingerprints.get(other.reference),
+                    sha256=_own(fingerprints, other.reference),
                     is_older=is_older,
                     away=_away(desired, home_of_reference(other.reference)),
                 )
             )
     return tuple(shown)
+
+
+def _kept_elsewhere(one: ShownOutside) -> ShownAuthority:
+    return ShownAuthority(
+        label=one.declared.label,
+        generation=1,
+        issuer=one.issuer,
+        declared=None,
+        observed=None,
+        sha256=next(iter(one.certificates), None),
+        outside=one,
+    )
+
+
+def _own(fingerprints: Mapping[str, tuple[str, ...]], reference: str) -> str | None:
+    return fingerprints[reference][0] if reference in fingerprints else None
 
 
 def _away(desired: Desired, home: Home | None) -> Home | None:
@@ -106,17 +138,17 @@ def read_fingerprints(
     observed: Iterable[ObservedAuthority],
     environment: str,
     count: Count = lambda total: None,
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """SHA-256 of each CA's certificate by reference, and a line for each that could not be read: one does not stop the rest.
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """SHA-256 of each CA's certificate and those above it by reference, and a line for each that could not be read: one does not stop the rest.
 
     ``count`` is given how many will be read, and returns what is told of each.
     """
     asked = [one.reference for one in of_environment(observed, environment) if one.not_after is not None]
     counted = count(len(asked))
 
-    def read(reference: str) -> tuple[str | None, str]:
+    def read(reference: str) -> tuple[tuple[str, ...] | None, str]:
         try:
-            return fingerprint(reader, reference), ""
+            return chain_fingerprints(reader, reference), ""
         except BackendError as error:
             return None, f"no fingerprint: {error.message}"
         finally:
@@ -132,8 +164,8 @@ def read_fingerprints(
 def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime) -> str:
     """The hierarchy as a tree of text."""
     lines = [environment]
-    tops = [one for one in shown if one.declared is not None and one.issuer is None]
-    others = [one for one in shown if one.declared is None and one.issuer is None]
+    tops = [one for one in shown if one.is_named and one.issuer is None]
+    others = [one for one in shown if not one.is_named and one.issuer is None]
     branches = [*tops, *others]
     for position, one in enumerate(branches):
         lines.extend(_branch(environment, one, shown, now, prefix="", is_last=position == len(branches) - 1))
@@ -143,7 +175,7 @@ def render_tree(environment: str, shown: Sequence[ShownAuthority], now: datetime
 def _branch(
     environment: str, one: ShownAuthority, shown: Sequence[ShownAuthority], now: datetime, *, prefix: str, is_last: bool
 ) -> list[str]:
-    children = [c for c in shown if c.issuer == one.label and one.declared is not None]
+    children = [c for c in shown if c.issuer == one.label and one.is_named]
     stem = prefix + ("└── " if is_last else "├── ")
     below = prefix + ("    " if is_last else "│   ")
     inner = below + ("│   " if children else "    ")
@@ -155,6 +187,8 @@ def _branch(
 
 
 def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
+    if one.outside is not None:
+        return _outside_facts(one, one.outside)
     observed = one.observed
     title = f"{one.label} (generation {one.generation})"
     if observed is None:
@@ -175,7 +209,7 @@ def _facts(environment: str, one: ShownAuthority, now: datetime) -> list[str]:
     if observed.ocsp:
         lines.append(f"ocsp at {observed.ocsp_host or 'the host of the service'}")
     if one.sha256:
-        lines.append(f"sha256 {one.sha256}{_pin_remark(one)}")
+        lines.append(f"sha256 {one.sha256}{_pin_remark(one, one.sha256)}")
     if one.details is not None:
         lines.append(_shared_text(one.details))
     lines.append(observed.reference)
@@ -197,11 +231,19 @@ def _home_remark(one: ShownAuthority) -> str:
     return f"  NOT WHERE THE FILE SAYS: {declared}" if home and declared and home != declared else ""
 
 
-def _pin_remark(one: ShownAuthority) -> str:
-    pin = one.declared.sha256 if one.declared else None
-    if pin is None:
+def _pin_remark(one: ShownAuthority, sha256: str) -> str:
+    if one.pin is None:
         return ""
-    return "  as pinned" if pin == one.sha256 else f"  NOT AS PINNED: the file says {pin}"
+    return "  as pinned" if one.pin == sha256 else f"  NOT AS PINNED: the file says {one.pin}"
+
+
+def _outside_facts(one: ShownAuthority, outside: ShownOutside) -> list[str]:
+    lines = [f"{one.label}  kept elsewhere"]
+    if outside.declared.subject:
+        lines.append(", ".join(f"{attribute_name(oid)}={one_line(value)}" for oid, value in outside.declared.subject))
+    if not outside.certificates:
+        lines.append("its certificate comes with the first one that it signs for a CA of ours")
+    return lines + [f"sha256 {sha256}{_pin_remark(one, sha256)}" for sha256 in outside.certificates]
 
 
 def as_json(shown: Sequence[ShownAuthority]) -> list[dict[str, Any]]:
@@ -222,11 +264,15 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "authority": one.label,
         "generation": one.generation,
         "issuer": one.issuer,
-        "declared": one.declared is not None,
+        "declared": one.is_named,
         "older_generation": one.is_older,
-        "exists": observed is not None,
+        "exists": observed is not None or (one.outside is not None and one.sha256 is not None),
+        "external": one.outside is not None,
         **_home_json(one),
     }
+    if one.outside is not None:
+        subject = by_name(one.outside.declared.subject)
+        return {**body, "subject": subject, "sha256": one.sha256, "pinned_sha256": one.pin}
     if observed is None:
         return body
     crl = observed.crl
@@ -246,7 +292,7 @@ def _authority_json(one: ShownAuthority) -> dict[str, Any]:
         "not_before": observed.not_before,
         "not_after": observed.not_after,
         "sha256": one.sha256,
-        "pinned_sha256": one.declared.sha256 if one.declared else None,
+        "pinned_sha256": one.pin,
         "crl": None
         if crl is None
         else {

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pkiops.backends.identity import confirmed_identity, require_authority
+from pkiops.backends.identity import confirmed_identity, find_authority, require_authority
 from pkiops.backends.interface import (
     AuthorityStatus,
     IssuesCertificates,
@@ -24,11 +24,13 @@ from pkiops.backends.interface import (
 )
 from pkiops.clock import Clock
 from pkiops.environment.hierarchy import chain as labels_upwards
+from pkiops.environment.hierarchy import declaration, is_external
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import CrlType, Environment
-from pkiops.errors import GuardRefused, InvalidState, NotSupported, VerificationFailed
+from pkiops.errors import BackendError, GuardRefused, InvalidState, NotSupported, VerificationFailed
 from pkiops.x509.certificate import fingerprint, load_certificate
 from pkiops.x509.chain import verify_ca_chain
+from pkiops.x509.present import present_chains
 
 _WHAT_TO_DO = {
     AuthorityStatus.CREATING: "wait until it is created, then run pkiops ca apply {environment}",
@@ -37,6 +39,8 @@ _WHAT_TO_DO = {
     AuthorityStatus.EXPIRED: "raise its generation in the environment file and run pkiops ca apply {environment}",
     AuthorityStatus.FAILED: "it was never created ({reason}); delete it and run pkiops ca apply {environment}",
 }
+
+_WITHOUT_VALID = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
     observed = require_authority(listed, name, label, generation)
     if observed.status is not AuthorityStatus.ACTIVE:
         hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")
+        if observed.status in _WITHOUT_VALID and is_external(environment, environment.authorities[label].issuer):
+            hint = f"have its certificate signed: pkiops ca csr {{environment}} {label}, then pkiops ca install"
         raise InvalidState(
             f"{environment.environment}/ca/{label} ({observed.reference}) is {observed.status.value}, and only an ACTIVE CA issues",
             hint=hint.format(environment=environment.environment, reason=observed.failure_reason or "no reason given"),
@@ -141,10 +147,39 @@ def with_chain(
         InvalidState: it has no certificate yet.
     """
     source = f"the chain of {environment.environment}/ca/{label}"
-    chain = tuple(load_certificate(der, source) for der in backend.authority_chain(observed.reference))
+    encoded = backend.authority_chain(observed.reference)
+    chain = tuple(load_certificate(der, source) for der in encoded)
+    if _pins_another(environment, label, chain):
+        chain = tuple(load_certificate(der, source) for der in _present_chain(environment, backend, label, encoded))
     verify_ca_chain(chain, at=at)
     check_pins(environment, label, chain)
     return Issuer(label, environment.authorities[label].generation, observed, chain)
+
+
+def _pins_another(environment: Environment, label: str, chain: tuple[x509.Certificate, ...]) -> bool:
+    try:
+        check_pins(environment, label, chain)
+    except VerificationFailed:
+        return True
+    return False
+
+
+def _present_chain(
+    environment: Environment, backend: ReadsAuthorities, label: str, encoded: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """The chain over the certificates that the CAs above have now: the service keeps the one of when this CA's was installed."""
+    chains = [encoded]
+    for name in labels_upwards(environment, label)[1:]:
+        reader = reader_at(backend, home_of(environment, name))
+        try:
+            observed = reader.list_authorities()
+            above = find_authority(observed, environment.environment, name, environment.authorities[name].generation)
+            if above is not None and above.not_after is not None:
+                chains.append(reader.authority_chain(above.reference))
+        except BackendError:
+            # who issues may have no rights there: then it stays as it is, and the pin says so
+            continue
+    return present_chains(chains)[0]
 
 
 def check_pins(environment: Environment, label: str, chain: tuple[x509.Certificate, ...]) -> None:
@@ -157,7 +192,7 @@ def check_pins(environment: Environment, label: str, chain: tuple[x509.Certifica
     # the root is the last of the chain, however many CAs are between
     by_label = {**dict(zip(labels, chain, strict=False)), labels[-1]: chain[-1]}
     for name, certificate in by_label.items():
-        pin = environment.authorities[name].sha256
+        pin = declaration(environment, name).sha256
         if pin is not None and pin != fingerprint(certificate):
             raise VerificationFailed(
                 f"{environment.environment}/ca/{name}: the file pins the certificate {pin}, "

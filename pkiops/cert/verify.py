@@ -15,6 +15,7 @@ from cryptography import x509
 from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities
 from pkiops.cert.issuer import check_pins
 from pkiops.crl.authorities import observe_authorities
+from pkiops.crl.outside import outside_cas
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError, NotSupported, VerificationFailed
 from pkiops.x509.certificate import load_certificates
@@ -24,11 +25,12 @@ from pkiops.x509.crl import load_crls
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Material:
-    """What a certificate is held against; ``crls`` None: revocation is not checked."""
+    """What a certificate is held against; ``crls`` None: revocation is not checked. ``unchecked`` are CAs whose CRLs are kept elsewhere."""
 
     anchors: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...]
     crls: tuple[x509.CertificateRevocationList, ...] | None
+    unchecked: tuple[x509.Certificate, ...] = ()
 
 
 def material_of_environment(environment: Environment, backend: object, *, now: datetime) -> Material:
@@ -56,7 +58,20 @@ def material_of_environment(environment: Environment, backend: object, *, now: d
         )
     roots = [one.certificate for one in known if environment.authorities[one.label].issuer is None]
     others = [one.certificate for one in known if environment.authorities[one.label].issuer is not None]
-    return Material(anchors=tuple(roots), intermediates=tuple(others), crls=tuple(crls))
+    outside = outside_cas(environment, known)
+    # a CA that is kept elsewhere and not pinned is whatever was installed above ours: no reason to trust it
+    roots += [
+        one.certificate
+        for one in outside
+        if len(one.chain) == 1 and environment.external_authorities[one.label].sha256 is not None
+    ]
+    others += [one.certificate for one in outside if len(one.chain) > 1]
+    return Material(
+        anchors=tuple(roots),
+        intermediates=tuple(others),
+        crls=tuple(crls),
+        unchecked=tuple(one.certificate for one in outside),
+    )
 
 
 def material_of_files(
@@ -89,6 +104,7 @@ def verify_certificate(
         at=at,
         purpose=purpose,
         crls=material.crls,
+        unchecked=material.unchecked,
     )
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Noun -> modules below pkiops.cli: the first holds the noun's ``app``, the others add verbs to it. The order is the order of --help.
 NOUNS: dict[str, tuple[str, ...]] = {
     "env": ("env", "env_access"),
-    "ca": ("ca", "ca_external", "ca_health"),
+    "ca": ("ca", "ca_external", "ca_retire", "ca_health"),
     "cert": ("cert", "cert_revoke"),
     "crl": ("crl",),
     "trust": ("trust",),

@@ -22,10 +22,13 @@ from pkiops.cli.wiring import factory_of, progress_of
 from pkiops.errors import BackendError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pkiops.ca.apply import Hierarchy
     from pkiops.factory import Factory
+    from pkiops.plan import Action
 
-app = typer.Typer(name="ca", help="Certificate authorities: plan, apply, show.", no_args_is_help=True)
+app = typer.Typer(name="ca", help="Certificate authorities: plan, apply, show, renew, retire.", no_args_is_help=True)
 
 PricesOption = Annotated[
     Path | None, option("--prices", metavar="FILE", help="Prices of your own, as JSON, in place of the listed ones.")
@@ -75,7 +78,7 @@ def plan_command(
     plans = []
     for name in environments:
         factory = factory_of(ctx, name, allow_endpoint=allow_endpoint, prices=prices)
-        plans.append((_hierarchy(factory, deep=deep).plan(), factory.clock.now()))
+        plans.append((hierarchy_of(factory, deep=deep).plan(), factory.clock.now()))
     show_plans(plans, format_.value)
     if out is not None:
         write_plan(plans[0], out, overwrite=overwrite)
@@ -100,7 +103,7 @@ def apply_command(
     from pkiops.cli.ca_plans import refuse_if_stale, show_applied
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint, prices=prices)
-    hierarchy = _hierarchy(factory)
+    hierarchy = hierarchy_of(factory)
     plan = hierarchy.plan()
     if plan_file is not None:
         refuse_if_stale(plan_file, plan)
@@ -116,7 +119,7 @@ def apply_command(
     show_applied(plan, done, factory.clock.now(), as_json=format_ is Format.JSON)
     if plan.pending and format_ is Format.TEXT:
         try:
-            lines = _unpinned(factory)
+            lines = _unpinned(factory, done)
         except BackendError as error:
             lines = [f"done, but what is there now cannot be looked at: {error.message}"]
         for line in lines:
@@ -162,7 +165,8 @@ def show_command(
         emit(render_tree(environment, shown, factory.clock.now()))
 
 
-def _hierarchy(factory: Factory, *, deep: bool = False) -> Hierarchy:
+def hierarchy_of(factory: Factory, *, deep: bool = False) -> Hierarchy:
+    """The use case over an environment, once the account is known to be its own."""
     from pkiops.ca.apply import Hierarchy
 
     factory.check_account()
@@ -180,13 +184,18 @@ def _hierarchy(factory: Factory, *, deep: bool = False) -> Hierarchy:
     )
 
 
-def _unpinned(factory: Factory) -> list[str]:
-    """The lines that pin roots which the file does not pin yet."""
+def _unpinned(factory: Factory, done: Sequence[Action]) -> list[str]:
+    """The lines that pin roots which the file does not pin yet, and what was renewed."""
     from pkiops.backends.identity import find_authority
     from pkiops.ca.fingerprints import fingerprint
 
     environment = factory.environment
-    loose = [name for name, one in environment.authorities.items() if one.issuer is None and one.sha256 is None]
+    renewed = {one.address.split("/")[2] for one in done if one.kind.value == "renew"}
+    loose = [
+        name
+        for name, one in environment.authorities.items()
+        if (one.issuer is None and one.sha256 is None) or (one.sha256 is not None and name in renewed)
+    ]
     observed = factory.backend.list_authorities() if loose else ()
     lines = []
     for name in loose:
@@ -194,5 +203,6 @@ def _unpinned(factory: Factory) -> list[str]:
         if root is None or root.not_after is None:
             continue  # adopted a moment ago, it has no certificate yet
         digest = fingerprint(factory.backend, root.reference)
-        lines.append(f"pin the root by a reviewed commit, in authorities.{name}:  sha256: {digest}")
+        what = "the root" if environment.authorities[name].issuer is None else name
+        lines.append(f"pin {what} by a reviewed commit, in authorities.{name}:  sha256: {digest}")
     return lines

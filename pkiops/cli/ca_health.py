@@ -10,7 +10,7 @@ import typer
 
 from pkiops.cli.ca import AllowEndpoint, DeepOption, PricesOption, app
 from pkiops.cli.options import EnvironmentsArgument, Format, FormatOption, option
-from pkiops.cli.output import emit, emit_json
+from pkiops.cli.output import emit, emit_json, note
 from pkiops.cli.wiring import factory_of
 from pkiops.errors import InputError
 
@@ -26,11 +26,13 @@ def cost_command(
     """Show what the CAs cost a month, and what they would cost otherwise."""
     from pkiops.ca.cost import cost, cost_text, prices_text
 
-    bills = []
+    bills, rehearsed = [], []
     for name in environments:
         factory = factory_of(ctx, name, allow_endpoint=allow_endpoint, prices=prices)
         factory.check_account()
         entries = factory.known_entries()
+        if factory.environment.backend.sandbox:
+            rehearsed.append(name)
         observed = factory.backend.list_authorities()
         listed = factory.backend.prices
         bills.append(cost(factory.environment, observed, listed, entries() if entries else None, factory.clock.now()))
@@ -41,6 +43,8 @@ def cost_command(
         body_prices = {"prices": asdict(listed), "usd_month": total}
         emit_json("ca-cost", only, factory.clock.now(), {**body, **body_prices})
         return
+    for name in rehearsed:
+        note(f"note: {name} is on the sandbox, which bills nothing: these are the prices of AWS")
     lines = [cost_text(one, listed) for one in bills]
     if len(bills) > 1:
         lines.append(f"all: USD {total:.2f} a month")

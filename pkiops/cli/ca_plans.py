@@ -72,6 +72,9 @@ def raise_pending(plans: Sequence[Plan]) -> None:
             f"{', '.join(waiting)}: {count} waiting for a decision",
             hint="decide, change the file or the account, and plan again",
         )
+    unsigned = [f"{plan.environment}: {one.reason}" for plan in plans for one in plan.waiting]
+    if unsigned and not pending:
+        raise ChangesPending("; ".join(unsigned), hint="then pkiops ca install brings what was signed")
     if pending:
         raise ChangesPending(f"{', '.join(pending)}: changes pending", hint=f"pkiops ca apply {pending[0]}")
 
@@ -85,7 +88,9 @@ def show_applied(plan: Plan, done: Sequence[Action], at: datetime, *, as_json: b
     elif not plan.pending:
         emit_plan(render_plan(plan))
     else:
-        emit("\n".join([*(f"done: {a.kind.value} {a.address}" for a in done), f"{plan.environment}: applied"]))
+        lines = [f"done: {a.kind.value} {a.address}" for a in done]
+        lines += [f"waiting: {a.address}: {a.reason}" for a in plan.waiting]
+        emit("\n".join([*lines, f"{plan.environment}: applied"]))
 
 
 def _body(plan: Plan) -> dict[str, Any]:

@@ -222,8 +222,10 @@ def verify_command(
     chain = verify_certificate(certificates, material, purpose=Purpose(purpose.value), at=moment).certificates
     shown = [certificate_json(one) for one in chain]
     checked = material.crls is not None
+    elsewhere = [one["subject"] for one, ca in zip(shown, chain, strict=True) if ca in material.unchecked]
     if format_ is Format.JSON:
         body = {"verified": True, "purpose": purpose.value, "at": moment, "revocation_checked": checked, "chain": shown}
+        body["revocation_unchecked_below"] = elsewhere
         emit_json("cert-verify", env, now, body)
         return
     lines = [f"{'  ' * depth}{one['subject']}  (serial {one['serial']})" for depth, one in enumerate(shown)]
@@ -234,6 +236,8 @@ def verify_command(
     )
     if not checked:
         note("revocation was not checked: no --crl was given")
+    if checked and elsewhere:
+        note(f"what {', '.join(elsewhere)} revoked was not checked: that CA is kept elsewhere, and so is its CRL")
 
 
 def _outputs(full: str | None, certificate: str | None, chain: str | None, format_: Format) -> CertificateOutputs:

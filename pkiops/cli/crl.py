@@ -43,13 +43,20 @@ def publish_command(
     allow_removal: Annotated[
         bool, option("--allow-removal", guard=True, help="Let the CRL of a CA that is no longer there leave the set.")
     ] = False,
+    external_crl: Annotated[
+        list[str],
+        option("--external-crl", metavar="FILE", help="The CRL of a CA that is kept elsewhere; repeat for others."),
+    ] = [],  # noqa: B006 - typer copies it
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Fetch the CRL of every CA, check them, and publish them as one set. Run it on a schedule."""
+    from pkiops.cli.cert_files import MAX_CRL_BYTES, read_bounded
     from pkiops.crl.look import describe_record
+    from pkiops.crl.outside_crls import read_given
     from pkiops.crl.publish import publish_crls
 
+    given = read_given([read_bounded(file, MAX_CRL_BYTES) for file in external_crl])
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
     outcome = publish_crls(
@@ -58,6 +65,7 @@ def publish_command(
         factory.trust_store,
         factory.clock,
         allow_removal=allow_removal,
+        external=given,
         entries=factory.known_entries(),
         progress=progress_of(ctx),
     )

@@ -20,8 +20,8 @@ from typing import Any, TextIO
 from pkiops.errors import GuardRefused, InputError, PkiopsError
 
 FORMAT_VERSION = "1.0"
-# by the mark that a line of a plan begins with: green, yellow, red, red, grey, cyan
-_COLOURS = {"+ ": "32", "~ ": "33", "- ": "31", "! ": "31;1", "= ": "2", "? ": "36"}
+# by the mark that a line of a plan begins with: green, yellow, red, red, grey, cyan, cyan
+_COLOURS = {"+ ": "32", "~ ": "33", "- ": "31", "! ": "31;1", "= ": "2", "? ": "36", "> ": "36"}
 _PLAIN_LINES = str.maketrans("│└├─", "|`|-")
 
 

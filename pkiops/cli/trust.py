@@ -14,10 +14,12 @@ from pkiops.cli.wiring import factory_of, progress_of
 from pkiops.errors import InputError, Unreachable, VerificationFailed
 
 if TYPE_CHECKING:
+    from pkiops.crl.authorities import KnownAuthority
     from pkiops.factory import Factory
     from pkiops.trust.handshake import Attempt, Identity, Outcome
     from pkiops.trust.probe import Probe, ProbeResult
     from pkiops.trust.render import RenderedTarget
+    from pkiops.trust.targets.interface import Target
     from pkiops.trust.verify import VerifiedFolder
 
 app = typer.Typer(name="trust", help="Trust bundles: render, verify, handshake.", no_args_is_help=True)
@@ -213,21 +215,24 @@ def _verified(factory: Factory, folder: Path, bundle: str | None, target: str | 
     now = factory.clock.now()
     chosen = list(chosen_targets(factory.environment, Choice(bundle=bundle, target=target)))
     authorities = observe_authorities(factory.environment, factory.backend, now).known
-    silent = silent_authorities(authorities, factory.backend, published=())
-    return [
-        verify_folder(
-            folder / name / target_name,
-            Expected(
-                environment=factory.environment,
-                authorities=speaking(factory.environment, name, authorities, silent),
-                bundle=name,
-                target_name=target_name,
-                target=kind,
-                at=now,
-            ),
+
+    def look(name: str, target_name: str, kind: Target, silent: tuple[KnownAuthority, ...] = ()) -> VerifiedFolder:
+        expected = Expected(
+            environment=factory.environment,
+            authorities=speaking(factory.environment, name, authorities, silent),
+            bundle=name,
+            target_name=target_name,
+            target=kind,
+            at=now,
         )
-        for name, target_name, kind in chosen
-    ]
+        return verify_folder(folder / name / target_name, expected)
+
+    looked_at = [look(*one) for one in chosen]
+    if any(finding.code == "trust.crl-missing" for one in looked_at for finding in one.findings):
+        # only now is it worth asking whether there is a CRL that could be missing
+        silent = silent_authorities(authorities, factory.backend, published=())
+        looked_at = [look(*one, silent) for one in chosen]
+    return looked_at
 
 
 def _require_verified(

@@ -18,6 +18,7 @@ from cryptography import x509
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION, find_authority, of_environment
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, ReadsAuthorities
+from pkiops.environment.hierarchy import external_places
 from pkiops.environment.homes import home_of, is_at_home
 from pkiops.environment.models import Environment
 from pkiops.errors import VerificationFailed
@@ -25,6 +26,7 @@ from pkiops.x509.certificate import load_certificate
 from pkiops.x509.chain import verify_ca_chain
 from pkiops.x509.keys import spki_sha256
 from pkiops.x509.names import rfc4514
+from pkiops.x509.present import present_chains
 
 _HAS_CERTIFICATE = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
 _LONGEST_CHAIN = 10
@@ -95,7 +97,7 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
         BackendError: the backend failed.
     """
     observed = of_environment(backend.list_authorities(), environment.environment)
-    known: list[KnownAuthority] = []
+    found: list[tuple[str, int, ObservedAuthority]] = []
     skipped: list[SkippedAuthority] = []
     expired: set[str] = set()
     for one in observed:
@@ -109,27 +111,38 @@ def observe_authorities(environment: Environment, backend: ReadsAuthorities, at:
             skipped.append(SkippedAuthority(f"{label} ({one.reference})", reason or "no generation"))
             continue
         find_authority(observed, environment.environment, label, generation)
-        known.append(KnownAuthority(label, generation, one, _chain(environment, backend, one, label, at)))
+        found.append((label, generation, one))
+    # a CA above may have been renewed since a chain was installed
+    chains = present_chains([_encoded_chain(environment, backend, one, label) for label, _, one in found])
+    known = [
+        KnownAuthority(label, generation, one, _chain(environment, encoded, label, at))
+        for (label, generation, one), encoded in zip(found, chains, strict=True)
+    ]
     skipped.extend(_missing(environment, observed))
     order = list(environment.authorities)
     known.sort(key=lambda a: (len(a.chain), order.index(a.label), -a.generation))
     return Authorities(tuple(known), tuple(sorted(skipped, key=lambda s: s.name)), frozenset(expired))
 
 
-def require_whole_chains(environment: str, known: Sequence[KnownAuthority]) -> None:
-    """Check that every CA above a known one is known too: without its CRL, servers that check whole chains refuse every client below it.
+def require_whole_chains(environment: Environment, known: Sequence[KnownAuthority]) -> None:
+    """Check that every CA of ours above a known one is known too: without its CRL, servers that check whole chains refuse every client below it.
+
+    Those that are kept elsewhere have a CRL here only if somebody brings it (``outside_crls.py``); a bundle that needs one is refused without.
 
     Raises:
         VerificationFailed: code ``crl.chain-incomplete``.
     """
     keys = {(one.certificate.subject, spki_sha256(one.certificate.public_key())) for one in known}
     for one in known:
-        for above in one.chain[1:]:
+        elsewhere = external_places(environment, one.label, len(one.chain)).values()
+        for place, above in enumerate(one.chain[1:], 1):
+            if place in elsewhere:
+                continue
             if (above.subject, spki_sha256(above.public_key())) not in keys:
                 raise VerificationFailed(
-                    f"{one.name} is below {rfc4514(above.subject)}, and {environment} has no such CA any more that publishes a CRL",
+                    f"{one.name} is below {rfc4514(above.subject)}, and {environment.environment} has no such CA any more that publishes a CRL",
                     hint="servers that check the whole chain would refuse every client below it; restore that CA, or bring "
-                    f"{one.label} below another: pkiops ca plan {environment}",
+                    f"{one.label} below another: pkiops ca plan {environment.environment}",
                     code="crl.chain-incomplete",
                     details={"authority": one.name, "missing": rfc4514(above.subject)},
                 )
@@ -182,13 +195,20 @@ def _missing(environment: Environment, observed: Sequence[ObservedAuthority]) ->
     ]
 
 
-def _chain(
-    environment: Environment, backend: ReadsAuthorities, observed: ObservedAuthority, label: str, at: datetime
-) -> tuple[x509.Certificate, ...]:
-    source = f"the chain of {environment.environment}/ca/{label}"
+def _encoded_chain(
+    environment: Environment, backend: ReadsAuthorities, observed: ObservedAuthority, label: str
+) -> tuple[bytes, ...]:
     encoded = backend.authority_chain(observed.reference)
     if not 1 <= len(encoded) <= _LONGEST_CHAIN:
+        source = f"the chain of {environment.environment}/ca/{label}"
         raise VerificationFailed(f"{source} has {len(encoded)} certificates", code="chain.length")
+    return encoded
+
+
+def _chain(
+    environment: Environment, encoded: tuple[bytes, ...], label: str, at: datetime
+) -> tuple[x509.Certificate, ...]:
+    source = f"the chain of {environment.environment}/ca/{label}"
     chain = tuple(load_certificate(der, source) for der in encoded)
     verify_ca_chain(chain, at=at)
     return chain

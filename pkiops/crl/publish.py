@@ -16,10 +16,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography import x509
+
 from pkiops.clock import Clock
 from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
+from pkiops.crl.outside import outside_cas
+from pkiops.crl.outside_crls import Published, with_outside
 from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
 from pkiops.crl.silent import REASON, issuers_in, may_be_silent
 from pkiops.environment.models import Environment
@@ -62,6 +66,7 @@ def publish_crls(
     clock: Clock,
     *,
     allow_removal: bool = False,
+    external: Sequence[x509.CertificateRevocationList] = (),
     entries: Callable[[], Iterable[Entry]] | None = None,
     progress: Progress | None = None,
 ) -> PublishOutcome:
@@ -75,6 +80,7 @@ def publish_crls(
         store: the trust bucket.
         clock: the moment at which CRLs must be current.
         allow_removal: accept that the CRL of a CA which no longer counts leaves the set.
+        external: CRLs of CAs that are kept elsewhere; without one, the published one stays while it is current.
         entries: every entry of the ledger; None where there is no ledger.
         progress: is told of each step.
 
@@ -88,7 +94,14 @@ def publish_crls(
     watch = progress or NoProgress()
     for _ in range(MAX_TRIES):
         outcome = _try(
-            environment, backend, store, clock.now(), allow_removal=allow_removal, entries=entries, progress=watch
+            environment,
+            backend,
+            store,
+            clock.now(),
+            allow_removal=allow_removal,
+            external=external,
+            entries=entries,
+            progress=watch,
         )
         if outcome is not None:
             return outcome
@@ -107,6 +120,7 @@ def _try(
     at: datetime,
     *,
     allow_removal: bool,
+    external: Sequence[x509.CertificateRevocationList],
     entries: Callable[[], Iterable[Entry]] | None,
     progress: Progress,
 ) -> PublishOutcome | None:
@@ -117,13 +131,16 @@ def _try(
     authorities = observe_authorities(environment, backend, at)
     if not authorities.known:
         raise NotFound(f"{name} has no CA with a certificate", hint=f"pkiops ca apply {name}", code="crl.no-authority")
-    require_whole_chains(name, authorities.known)
+    require_whole_chains(environment, authorities.known)
 
     def may_lack(one: KnownAuthority) -> bool:
         issuers = issuers_in(entries()) if entries else ()
         return pointer is not None and may_be_silent(one, authorities.known, published=before, issuers=issuers)
 
     candidate, silent = fetch_set(name, authorities.known, backend, at=at, progress=progress, may_lack=may_lack)
+    published = Published(before, pointer.manifest_sha256 if pointer else None)
+    outside = outside_cas(environment, authorities.known)
+    candidate, without = with_outside(environment, candidate, outside, external, published, store, at=at)
     records = _compare(name, candidate, before)
     if not allow_removal:
         # what is below an expired CA is refused with its CRL and without it
@@ -133,7 +150,7 @@ def _try(
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
     if moved and not _move(store, candidate, pointer, at):
         return None
-    skipped = (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent))
+    skipped = (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent), *without)
     return _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
 
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl, parse_one
 from pkiops.crl.manifest import MANIFEST, MAX_MANIFEST_BYTES, CrlRecord, decode_manifest, parse_json
+from pkiops.crl.outside import CertifiedCa
 from pkiops.errors import VerificationFailed
 from pkiops.stores.interface import Store
 
@@ -96,7 +96,7 @@ def read_records(store: Store, environment: str, digest: str) -> tuple[CrlRecord
 def read_current(
     store: Store,
     environment: str,
-    authorities: Sequence[KnownAuthority],
+    authorities: Sequence[CertifiedCa],
     *,
     at: datetime,
     margin: timedelta = MIN_REMAINING,
@@ -117,15 +117,21 @@ def read_current(
     for record in read_records(store, environment, pointer.manifest_sha256):
         authority = wanted.get(record.name)
         if authority is not None:
-            data = _read_crl(store, environment, pointer.manifest_sha256, record, authority)
+            data = read_crl(store, environment, pointer.manifest_sha256, record)
             name = f"the published CRL of {environment}/ca/{authority.name}"
             checked = check_crl(parse_one(data, name), authority.certificate, name, at=at, margin=margin)
             crls[authority.name] = PublishedCrl(record, checked)
     return PublishedSet(pointer.manifest_sha256, crls)
 
 
-def _read_crl(store: Store, environment: str, digest: str, record: CrlRecord, authority: KnownAuthority) -> bytes:
-    key = file_key(environment, digest, f"{authority.name}.crl")
+def read_crl(store: Store, environment: str, digest: str, record: CrlRecord) -> bytes:
+    """One CRL of a published set, DER; what a record says of its name was checked when the manifest was read.
+
+    Raises:
+        VerificationFailed: it is missing, or not what the record says.
+        BackendError: the store failed.
+    """
+    key = file_key(environment, digest, record.der_file)
     found = store.get(key, max_bytes=MAX_CRL_BYTES)
     if found is None:
         raise VerificationFailed(f"{key} in {store.describe()} is missing", hint=_RESTORE, code="crl.set-incomplete")

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from pkiops.backends.interface import PublishesOwnCrls
 from pkiops.crl.authorities import KnownAuthority
+from pkiops.errors import AccessDenied
 from pkiops.ledger.interface import Entry, EntryState
 from pkiops.x509.certificate import fingerprint
 
@@ -43,7 +44,7 @@ def may_be_silent(
 def silent_authorities(
     authorities: Sequence[KnownAuthority], backend: object, *, published: Collection[str]
 ) -> tuple[KnownAuthority, ...]:
-    """Those subordinate CAs that are silent, asking the backend for the CRL of those that may be (s3:GetObject).
+    """Those subordinate CAs that are silent, asking the backend for the CRL of those that may be (s3:GetObject); where nobody may ask, none is.
 
     Raises:
         BackendError: the backend failed.
@@ -53,10 +54,15 @@ def silent_authorities(
     return tuple(
         one
         for one in authorities
-        if len(one.chain) > 1
-        and may_be_silent(one, authorities, published=published)
-        and backend.fetch_crl(one.observed) is None
+        if len(one.chain) > 1 and may_be_silent(one, authorities, published=published) and not _has_crl(backend, one)
     )
+
+
+def _has_crl(backend: PublishesOwnCrls, authority: KnownAuthority) -> bool:
+    try:
+        return backend.fetch_crl(authority.observed) is not None
+    except AccessDenied:
+        return True  # for all that can be told
 
 
 def issuers_in(entries: Iterable[Entry]) -> frozenset[str]:

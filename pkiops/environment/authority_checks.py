@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pkiops.environment.constraint_checks import check_name_constraints
+from pkiops.environment.external_checks import check_external_authorities
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest
+from pkiops.environment.hierarchy import issuers
 from pkiops.environment.models import Authority, Environment, UsageMode
 from pkiops.environment.subjects import common_name
 from pkiops.x509.algorithms import signing_algorithms
@@ -44,12 +46,14 @@ def check_authorities(environment: Environment) -> Iterator[Finding]:
             message = f"authority {names[name]} has this name too; two keys under one name break chain building"
             yield Finding((*path, "subject", "common_name"), message, "env.common-name")
         names.setdefault(name, label)
-    if all(authority.issuer is not None for authority in authorities.values()):
+    outside = environment.external_authorities
+    if all(one.issuer is not None and one.issuer not in outside for one in authorities.values()):
         yield Finding(
             ("authorities",), "no authority is a root; leave out the issuer of one", "env.no-root", at_key=True
         )
-    levels = _levels(authorities)
-    yield from _check_hierarchy(authorities, levels)
+    levels = _levels(issuers(environment))
+    yield from _check_hierarchy(environment, levels)
+    yield from check_external_authorities(environment, levels)
     yield from check_name_constraints(environment, levels)
 
 
@@ -69,12 +73,13 @@ def _check_alone(authority: Authority, path: KeyPath) -> Iterator[Finding]:
         yield Finding((*path, "crl", "validity"), message, "env.crl-validity")
 
 
-def _check_hierarchy(authorities: Mapping[str, Authority], levels: Mapping[str, int | None]) -> Iterator[Finding]:
+def _check_hierarchy(environment: Environment, levels: Mapping[str, int | None]) -> Iterator[Finding]:
+    authorities, known = environment.authorities, (*environment.authorities, *environment.external_authorities)
     for label, authority in authorities.items():
         path: KeyPath = ("authorities", label, "issuer")
-        if authority.issuer is not None and authority.issuer not in authorities:
-            close = nearest(authority.issuer, authorities)
-            advice = f"did you mean {close}?" if close else f"write {listed(authorities)}"
+        if authority.issuer is not None and authority.issuer not in known:
+            close = nearest(authority.issuer, known)
+            advice = f"did you mean {close}?" if close else f"write {listed(known)}"
             yield Finding(path, f"there is no such authority; {advice}", "env.issuer")
         elif levels[label] == 0:
             yield Finding(path, "this authority is its own issuer in the end; break the loop", "env.loop")
@@ -83,21 +88,21 @@ def _check_hierarchy(authorities: Mapping[str, Authority], levels: Mapping[str, 
                 f"this is level {levels[label]} of a hierarchy; the service allows {MAX_LEVELS}, the root included"
             )
             yield Finding(path, message, "env.depth")
-        elif levels[label] is not None and authority.issuer is not None:
+        elif levels[label] is not None and authority.issuer is not None and authority.issuer in authorities:
             yield from _check_child(label, authority, authority.issuer, authorities[authority.issuer])
-    if all(level is None or level <= MAX_LEVELS for level in levels.values()):
+    if all(level is None or level <= MAX_LEVELS for label, level in levels.items() if label in authorities):
         yield from _check_path_lengths(authorities, levels)
 
 
-def _levels(authorities: Mapping[str, Authority]) -> dict[str, int | None]:
+def _levels(issuers: Mapping[str, str | None]) -> dict[str, int | None]:
     """1 for a root, 2 for what it issues; 0 for a member of a loop; None where the chain ends nowhere or leads into a loop."""
     levels: dict[str, int | None] = {}
-    for label in authorities:
+    for label in issuers:
         trail: dict[str, None] = {}
         above: str | None = label
-        while above is not None and above in authorities and above not in levels and above not in trail:
+        while above is not None and above in issuers and above not in levels and above not in trail:
             trail[above] = None
-            above = authorities[above].issuer
+            above = issuers[above]
         if above in trail:
             looped = list(trail)
             levels.update(dict.fromkeys(looped, None))

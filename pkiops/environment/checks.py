@@ -13,12 +13,11 @@ from collections.abc import Collection, Iterator
 from pkiops.environment.authority_checks import check_authorities
 from pkiops.environment.endpoints import endpoint_problem
 from pkiops.environment.finding import Finding, KeyPath, listed
-from pkiops.environment.hierarchy import is_below
+from pkiops.environment.hierarchy import declaration, is_below, is_external, roots
 from pkiops.environment.home_checks import check_homes
 from pkiops.environment.models import Bundle, CrlType, Environment, Persona, Revocation, TargetKind
 from pkiops.environment.profile_checks import check_profiles
 from pkiops.environment.settings_checks import check_settings
-from pkiops.environment.unsupported import check_unsupported
 from pkiops.homes import partition_of
 
 # Kinds of later versions: known here so that a file written for one is told the truth.
@@ -41,7 +40,6 @@ def check(environment: Environment, stem: str) -> tuple[Finding, ...]:
         *check_authorities(environment),
         *check_settings(environment),
         *check_homes(environment),
-        *check_unsupported(environment),
         *check_profiles(environment),
         *_check_bundles(environment),
         *_check_crls(environment),
@@ -83,10 +81,10 @@ def _check_backend(environment: Environment) -> Iterator[Finding]:
 
 
 def _check_bundles(environment: Environment) -> Iterator[Finding]:
-    roots = {label: None for label, authority in environment.authorities.items() if authority.issuer is None}
+    tops = dict.fromkeys(roots(environment))
     for name, bundle in environment.trust.bundles.items():
         path: KeyPath = ("trust", "bundles", name)
-        yield from _check_anchors(environment, bundle, path, roots)
+        yield from _check_anchors(environment, bundle, path, tops)
         for target, settings in bundle.targets.items():
             if settings.kind is not None or target in SUPPORTED_KINDS:
                 continue
@@ -117,19 +115,22 @@ def _check_crls(environment: Environment) -> Iterator[Finding]:
             yield Finding(("authorities", label, "crl", "type"), message, "env.crl-type")
 
 
-def _check_anchors(
-    environment: Environment, bundle: Bundle, path: KeyPath, roots: Collection[str]
-) -> Iterator[Finding]:
+def _check_anchors(environment: Environment, bundle: Bundle, path: KeyPath, tops: Collection[str]) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, anchor in enumerate(bundle.anchors):
         where = (*path, "anchors", index)
         if anchor in seen:
             yield Finding(where, "this anchor is listed twice; keep one", "env.anchor")
-        elif anchor not in environment.authorities:
-            yield Finding(where, f"there is no such authority; write {listed(roots)}", "env.anchor")
-        elif anchor not in roots:
+        elif anchor not in environment.authorities and anchor not in environment.external_authorities:
+            yield Finding(where, f"there is no such authority; write {listed(tops)}", "env.anchor")
+        elif anchor not in tops:
             message = (
-                f"an anchor must be a root, because OpenSSL refuses a chain that ends below one; write {listed(roots)}"
+                f"an anchor must be a root, because OpenSSL refuses a chain that ends below one; write {listed(tops)}"
+            )
+            yield Finding(where, message, "env.anchor")
+        elif is_external(environment, anchor) and declaration(environment, anchor).sha256 is None:
+            message = (
+                "is kept elsewhere, so nothing but the file can vouch for it; pin its sha256 under external_authorities"
             )
             yield Finding(where, message, "env.anchor")
         seen.add(anchor)

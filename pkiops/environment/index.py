@@ -16,9 +16,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pkiops.environment.hierarchy import root_of
+from pkiops.environment.hierarchy import declaration, root_of
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.environment.subjects import common_name
@@ -63,10 +64,11 @@ def index_key(environment: str) -> str:
 
 
 def index_digest(environment: Environment) -> str:
-    """SHA-256 (hex) of the file's ``backend`` and ``authorities``; pins, roles and endpoints left out."""
-    canonical = json.dumps(
-        [_plain(environment.backend), _plain(environment.authorities)], sort_keys=True, separators=(",", ":")
-    )
+    """SHA-256 (hex) of the file's ``backend`` and ``authorities``, those kept elsewhere too; pins, roles and endpoints left out."""
+    parts = [_plain(environment.backend), _plain(environment.authorities)]
+    if environment.external_authorities:
+        parts.append(_plain(environment.external_authorities))
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -135,7 +137,7 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     from pkiops.x509.chain import verify_ca_chain
 
     root = root_of(environment, label)
-    pin = environment.authorities[root].sha256
+    pin = declaration(environment, root).sha256
     if pin is None:
         raise _refused("index.no-pin", f"the file does not pin the root {root}, so nothing vouches for the index")
     backend = environment.backend
@@ -203,11 +205,21 @@ def _text(body: Mapping[str, Any], key: str) -> str:
     return value
 
 
+@cache
+def _digested(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a model that count; None for everything else."""
+    if not is_dataclass(kind):
+        return None
+    return tuple(one.name for one in fields(kind) if one.name not in _NOT_PART_OF_THE_DIGEST)
+
+
 def _plain(value: Any) -> Any:
     """A model as JSON-ready data; fields that say nothing are left out, so that a new version's new keys change no digest."""
-    if is_dataclass(value):
-        pairs = ((one.name, getattr(value, one.name)) for one in fields(value))
-        return {name: _plain(item) for name, item in pairs if item is not None and name not in _NOT_PART_OF_THE_DIGEST}
+    kind: Any = type(value)
+    names = _digested(kind)
+    if names is not None:
+        pairs = ((name, getattr(value, name)) for name in names)
+        return {name: _plain(item) for name, item in pairs if item is not None}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

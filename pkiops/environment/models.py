@@ -242,7 +242,7 @@ class OcspSettings:
 
 @declared
 class Authority:
-    """One CA that should exist; ``issuer`` names its parent, none means a root.
+    """One CA that should exist; ``issuer`` names its parent here or under ``external_authorities``, none means a root.
 
     Of ``enabled``, ``ocsp``, ``policy`` and ``acm_permission``, what is not given is left as it is. An empty ``policy`` means that there is none.
     """
@@ -268,6 +268,18 @@ class Authority:
     tags: Tags = field(default_factory=dict)
     policy: Mapping[str, Any] | None = None
     acm_permission: Switch | None = None
+
+
+@declared
+class ExternalAuthority:
+    """A CA that is made and kept elsewhere: an offline root, another company's CA. ``issuer`` names another of these, none means a root.
+
+    Its certificate comes with the chain of a CA below it; ``subject``, ``sha256`` or both say which one that must be.
+    """
+
+    subject: AuthoritySubject | None = None
+    issuer: Label | None = None
+    sha256: Sha256 | None = None
 
 
 class Revocation(StrEnum):
@@ -341,5 +353,6 @@ class Environment:
     access: Mapping[Persona, RoleArn] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
     authorities: Annotated[Mapping[Label, Authority], Field(min_length=1)]
+    external_authorities: Mapping[Label, ExternalAuthority] = field(default_factory=dict)
     profiles: Mapping[Label, Profile] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)

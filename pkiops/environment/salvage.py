@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pkiops.environment.finding import KeyPath
+from pkiops.environment.models import Persona
+from pkiops.homes import partition_of
 
 _BACKEND = {"type": "aws-private-ca", "region": "eu-west-1", "account": "000000000000"}
 _LEDGER = {"type": "sqlite", "path": "ledger.db"}
@@ -30,16 +32,20 @@ def salvage(value: Mapping[str, Any], bad: Iterable[KeyPath], stem: str) -> dict
         "bundles": _sound(trust.get("bundles", {}) if isinstance(trust, dict) else None, ("trust", "bundles"), wrong),
     }
     known = _stand_in_roots(value.get("authorities"), wrong) | parts["authorities"]
+    outside = _outside(value.get("external_authorities"), wrong)
     authorities, lost = _with_issuers(known, value.get("authorities"))
-    if not any(authority.get("issuer") is None for authority in authorities.values()):
+    if not any(authority.get("issuer") in (None, *outside) for authority in authorities.values()):
         return None
+    backend = value["backend"] if "backend" in value and "backend" not in broken else _BACKEND
     return {
         "schema": 1,
         "environment": stem if "environment" in broken or "environment" not in value else value["environment"],
-        "backend": value["backend"] if "backend" in value and "backend" not in broken else _BACKEND,
+        "backend": backend,
+        "access": _access(backend) if "access" in broken or "backend" in broken else value.get("access", {}),
         "ledger": value["ledger"] if "ledger" in value and "ledger" not in broken else _LEDGER,
         "publication": value["publication"] if "publication" in value and "publication" not in broken else _PUBLICATION,
         "authorities": authorities,
+        "external_authorities": outside,
         "profiles": {name: p for name, p in parts["profiles"].items() if p.get("authority") not in lost},
         "trust": {
             "bundles": {n: b for n, b in parts["bundles"].items() if not lost.intersection(b.get("anchors", ()))}
@@ -55,6 +61,12 @@ def _sound(entries: object, path: KeyPath, wrong: list[KeyPath]) -> dict[str, An
     return {name: entry for name, entry in entries.items() if name not in touched and isinstance(entry, dict)}
 
 
+def _access(backend: Mapping[str, Any]) -> dict[str, str]:
+    """A role for every persona, so that homes which name one of their own are not told that nobody is known to be it."""
+    root = f"arn:{partition_of(backend['region'])}:iam::{backend['account']}:role/"
+    return {persona.value: root + persona.value for persona in Persona}
+
+
 def _stand_in_roots(declared: object, wrong: list[KeyPath]) -> dict[str, Any]:
     """For each declared root one that outlives everything, so that what is below a broken root is still checked."""
     if not isinstance(declared, dict):
@@ -64,6 +76,15 @@ def _stand_in_roots(declared: object, wrong: list[KeyPath]) -> dict[str, Any]:
         for label, entry in declared.items()
         if isinstance(entry, dict) and "issuer" not in entry and ("authorities", label) not in wrong
     }
+
+
+def _outside(declared: object, wrong: list[KeyPath]) -> dict[str, Any]:
+    """The authorities that are kept elsewhere, each broken one replaced by a sound one of that name."""
+    if not isinstance(declared, dict):
+        return {}
+    sound = _sound(declared, ("external_authorities",), wrong)
+    labels = [label for label in declared if ("external_authorities", label) not in wrong]
+    return {label: sound.get(label, {"sha256": f"{number:064x}"}) for number, label in enumerate(labels)}
 
 
 def _with_issuers(sound: dict[str, Any], declared: object) -> tuple[dict[str, Any], set[str]]:

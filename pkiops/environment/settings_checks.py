@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest
-from pkiops.environment.models import AccessForm, Authority, AwsPrivateCaBackend, Environment, Tags
+from pkiops.environment.models import AccessForm, Authority, AuthoritySubject, AwsPrivateCaBackend, Environment, Tags
 from pkiops.environment.sharing_checks import check_policy
 from pkiops.environment.subjects import common_name, ordered_attributes
 from pkiops.x509.attribute_types import ATTRIBUTE_NAMES, COMMON_NAME, COUNTRY, FIELD_OIDS, attribute_oid, is_oid
@@ -29,7 +29,7 @@ def check_settings(environment: Environment) -> Iterator[Finding]:
     yield from _check_tags(environment.tags, ("tags",))
     for label, authority in environment.authorities.items():
         path: KeyPath = ("authorities", label)
-        yield from _check_subject(authority, (*path, "subject"))
+        yield from check_subject(authority.subject, (*path, "subject"))
         yield from _check_csr(authority, (*path, "csr"))
         yield from _check_revocation(authority, path)
         yield from _check_tags(authority.tags, (*path, "tags"))
@@ -45,8 +45,8 @@ def check_settings(environment: Environment) -> Iterator[Finding]:
             yield Finding((*path, "renew_from"), "there is no such day; write 2026-11-25", "env.date")
 
 
-def _check_subject(authority: Authority, path: KeyPath) -> Iterator[Finding]:
-    subject = authority.subject
+def check_subject(subject: AuthoritySubject, path: KeyPath) -> Iterator[Finding]:
+    """Every finding about the subject of a CA."""
     fields = [name for name in FIELD_OIDS if getattr(subject, name) is not None]
     if subject.attributes and fields:
         message = "the service takes fields or attributes, never both; write this as an attribute"

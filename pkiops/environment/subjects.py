@@ -22,6 +22,12 @@ def subject_fields(subject: AuthoritySubject) -> dict[str, str]:
     return {name: value for name, value in found if value}
 
 
+def subject_oids(subject: AuthoritySubject) -> tuple[tuple[str, str], ...]:
+    """(OID, value) of every attribute, in whichever form they are given; by field the order says nothing."""
+    found = ((FIELD_OIDS[name], getattr(subject, name)) for name in FIELD_OIDS)
+    return ordered_attributes(subject) or tuple((oid, value) for oid, value in found if value)
+
+
 def common_name(subject: AuthoritySubject) -> str | None:
     """The common name, the last one where there are several (the most specific, as relying parties take it); None without one."""
     names = [value for oid, value in ordered_attributes(subject) if oid == COMMON_NAME]

@@ -155,6 +155,9 @@ class _Translation:
     def _unknown(self, path: KeyPath) -> Finding:
         if any(_matches(path, future) for future in _FUTURE_KEYS):
             return Finding(path, "this key is not supported by this version; remove it", "env.unsupported", at_key=True)
+        if _matches(path, ("authorities", "*", "external")):
+            message = "a CA that is kept elsewhere is declared under external_authorities, with its subject and sha256"
+            return Finding(path, message, "env.unknown-key", at_key=True)
         known = _properties(self._schema(), path[:-1])
         close = nearest(str(path[-1]), known)
         if close:

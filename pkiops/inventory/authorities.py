@@ -16,6 +16,7 @@ from pkiops.environment.homes import home_of, is_at_home
 from pkiops.environment.models import Environment
 from pkiops.inventory.family import Family
 from pkiops.inventory.members import Member, may_have_certificate
+from pkiops.inventory.outside import outside_records
 from pkiops.inventory.records import AuthorityRecord, CrlRecord, Identity, Skipped, days_left
 from pkiops.x509.algorithms import default_signing_algorithm
 
@@ -42,6 +43,7 @@ def authority_records(
         for label, declared in environment.authorities.items()
         if (label, declared.generation) not in current
     ]
+    records += outside_records(environment, members, now)
     skipped = [
         Skipped(table="authorities", item=one.observed.reference, what="certificate", reason=one.unread)
         for one in members

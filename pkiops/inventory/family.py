@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pkiops.backends.interface import AuthorityType
-from pkiops.environment.hierarchy import chain, children
+from pkiops.environment.hierarchy import chain, children, external_places, is_external
 from pkiops.environment.models import Environment
 from pkiops.inventory.members import Member
 from pkiops.inventory.records import Identity, Position
@@ -65,12 +65,25 @@ class Family:
             return None, None, None
         above = member.chain[1]
         found = self._by_sha256.get(above.sha256)
-        return (found.label, found.observed.reference, above.subject) if found else (None, None, above.subject)
+        if found is not None:
+            return found.label, found.observed.reference, above.subject
+        return self._outside(member), None, above.subject
+
+    def _outside(self, member: Member) -> str | None:
+        """The issuer's label where the file says that it is kept elsewhere, and does not pin another certificate."""
+        if member.label not in self.environment.authorities or member.label is None:
+            return None
+        places = external_places(self.environment, member.label, len(member.chain))
+        label = next((name for name, place in places.items() if place == 1), None)
+        pin = self.environment.external_authorities[label].sha256 if label else None
+        return label if pin in {None, member.chain[1].sha256} else None
 
     def declared_issuer(self, label: str | None) -> tuple[str | None, str | None, str | None]:
         declared = self.environment.authorities.get(label or "")
         if declared is None or declared.issuer is None:
             return None, None, None
+        if is_external(self.environment, declared.issuer):
+            return declared.issuer, None, None
         identity = (declared.issuer, self.environment.authorities[declared.issuer].generation)
         found = self._by_identity.get(identity) if self._count[identity] == 1 else None
         subject = found.chain[0].subject if found and found.chain else None

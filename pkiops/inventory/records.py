@@ -22,10 +22,11 @@ class Position(StrEnum):
 
 
 class Identity(StrEnum):
-    """How an existing authority was told to belong to the environment; a DELETED one has no readable tags."""
+    """How an existing authority was told to belong to the environment; a DELETED one has no readable tags, one kept elsewhere stands in a chain."""
 
     TAGS = "tags"
     SUBJECT = "subject"
+    CHAIN = "chain"
 
 
 class Validity(StrEnum):

@@ -43,6 +43,7 @@ from pkiops.sandbox import (
 )
 from pkiops.sandbox.bucket_encryption import NAMES as ENCRYPTION_NAMES
 from pkiops.sandbox.bucket_encryption import encryption_refusal
+from pkiops.sandbox.bucket_owner import owner_refusal
 from pkiops.sandbox.bucket_policy import SERVICE_NAME, refusal, service_principal, verdict_for_anyone
 from pkiops.sandbox.calls import Call, Refused, identify
 from pkiops.sandbox.engine import crl_locations
@@ -251,7 +252,7 @@ class Sandbox:
             if isinstance(hindered, Refused):
                 return hindered.status, dict(hindered.headers), hindered.body
             with self.lock:
-                denied = self.denial(call, _wire_request(request)) if self.enforcement else None
+                denied = self.denial(call, _wire_request(request))
                 answer = (denied.status, dict(denied.headers), denied.body) if denied else carry_out()
             if hindered is None:
                 return answer
@@ -261,7 +262,9 @@ class Sandbox:
         return struck.status, dict(struck.headers), struck.body
 
     def denial(self, call: Call, request: WireRequest) -> Refused | None:
-        """What a caller is told who lacks a permission, where callers are held to theirs; the lock is held."""
+        """What a caller is told whose bucket is another's than it expects, or who lacks a permission, where callers are held to theirs; locked."""
+        if (foreign := owner_refusal(call, request)) is not None:
+            return foreign
         return self.enforcement.admit(call, request) if self.enforcement else None
 
     def region(self, account: str, region_name: str) -> Region:

@@ -17,6 +17,8 @@ from cryptography import x509
 
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl
+from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
+from pkiops.environment.hierarchy import declaration, is_external, issuers
 from pkiops.environment.models import Bundle, Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.x509.certificate import extension_of, fingerprint, key_usage_of
@@ -113,7 +115,7 @@ def build_bundle(
     """
     declared = declared_bundle(environment, name)
     where = f"bundle {environment.environment}/{name}"
-    anchors, below = select_authorities(declared, authorities)
+    anchors, below = select_authorities(environment, declared, authorities)
     _require_anchors(environment, declared, anchors, where)
     for one in (*anchors, *below):
         _require_ca(one, where, at)
@@ -124,7 +126,7 @@ def build_bundle(
         name=name,
         revocation=declared.revocation,
         anchors=_certificates(environment, anchors, Role.ANCHOR),
-        intermediates=_certificates(environment, _not_revoked(below, authorities, crls), Role.INTERMEDIATE)
+        intermediates=_certificates(environment, _not_revoked(below, (*anchors, *below), crls), Role.INTERMEDIATE)
         if declared.include_intermediates
         else (),
         crls=_crls(revocation_authorities(environment, declared.revocation, anchors, below), crls, where, at, margin),
@@ -133,18 +135,22 @@ def build_bundle(
 
 
 def select_authorities(
-    declared: Bundle, authorities: Sequence[KnownAuthority]
-) -> tuple[list[KnownAuthority], list[KnownAuthority]]:
-    """The anchors of a bundle (older generations that still live too), and every CA whose chain ends in one of them."""
-    anchors = [a for a in authorities if a.label in declared.anchors]
+    environment: Environment, declared: Bundle, authorities: Sequence[KnownAuthority]
+) -> tuple[list[CertifiedCa], list[CertifiedCa]]:
+    """The anchors of a bundle (older generations that still live too), and every CA whose chain ends in one of them.
+
+    Those that are kept elsewhere are found in the chains of ours.
+    """
+    everyone: list[CertifiedCa] = [*authorities, *outside_cas(environment, authorities)]
+    anchors = [a for a in everyone if a.label in declared.anchors]
     roots = {fingerprint(anchor.certificate) for anchor in anchors}
-    return anchors, [a for a in authorities if a not in anchors and fingerprint(a.root) in roots]
+    return anchors, [a for a in everyone if a not in anchors and fingerprint(a.root) in roots]
 
 
-def _require_anchors(environment: Environment, declared: Bundle, anchors: Sequence[KnownAuthority], where: str) -> None:
+def _require_anchors(environment: Environment, declared: Bundle, anchors: Sequence[CertifiedCa], where: str) -> None:
     found = {(anchor.label, anchor.generation) for anchor in anchors}
     for label in declared.anchors:
-        generation = environment.authorities[label].generation
+        generation = _generation(environment, label)
         if (label, generation) not in found:
             raise VerificationFailed(
                 f"{where}: anchor {label} generation {generation} does not exist, has no certificate, or has expired",
@@ -160,7 +166,7 @@ def _require_anchors(environment: Environment, declared: Bundle, anchors: Sequen
             )
 
 
-def _require_ca(authority: KnownAuthority, where: str, at: datetime) -> None:
+def _require_ca(authority: CertifiedCa, where: str, at: datetime) -> None:
     certificate = authority.certificate
     constraints = extension_of(certificate, x509.BasicConstraints)
     usage = key_usage_of(certificate)
@@ -176,10 +182,10 @@ def _require_ca(authority: KnownAuthority, where: str, at: datetime) -> None:
         )
 
 
-def _require_pin(environment: Environment, authority: KnownAuthority) -> None:
+def _require_pin(environment: Environment, authority: CertifiedCa) -> None:
     if not is_pinned(environment, authority):
         return
-    pin = environment.authorities[authority.label].sha256
+    pin = declaration(environment, authority.label).sha256
     found = fingerprint(authority.certificate)
     if found != pin:
         raise VerificationFailed(
@@ -190,13 +196,18 @@ def _require_pin(environment: Environment, authority: KnownAuthority) -> None:
         )
 
 
-def is_pinned(environment: Environment, authority: KnownAuthority) -> bool:
+def is_pinned(environment: Environment, authority: CertifiedCa) -> bool:
     """Whether the environment file holds the fingerprint of this generation."""
-    declared = environment.authorities[authority.label]
-    return declared.sha256 is not None and declared.generation == authority.generation
+    pin = declaration(environment, authority.label).sha256
+    return pin is not None and authority.generation == _generation(environment, authority.label)
 
 
-def _require_distinct(authorities: Sequence[KnownAuthority], where: str) -> None:
+def _generation(environment: Environment, label: str) -> int:
+    """The generation that the file declares; a CA that is kept elsewhere has one."""
+    return 1 if is_external(environment, label) else environment.authorities[label].generation
+
+
+def _require_distinct(authorities: Sequence[CertifiedCa], where: str) -> None:
     seen: dict[str, str] = {}
     for one in authorities:
         other = seen.setdefault(fingerprint(one.certificate), one.name)
@@ -206,7 +217,7 @@ def _require_distinct(authorities: Sequence[KnownAuthority], where: str) -> None
             )
 
 
-def _order(authority: KnownAuthority) -> tuple[int, str, float, str]:
+def _order(authority: CertifiedCa) -> tuple[int, str, float, str]:
     """Upper CAs first, the same subject newest first (BoringSSL takes the first that fits), then by fingerprint."""
     certificate = authority.certificate
     newest_first = -certificate.not_valid_before_utc.timestamp()
@@ -214,15 +225,15 @@ def _order(authority: KnownAuthority) -> tuple[int, str, float, str]:
 
 
 def _certificates(
-    environment: Environment, authorities: Sequence[KnownAuthority], role: Role
+    environment: Environment, authorities: Sequence[CertifiedCa], role: Role
 ) -> tuple[BundleCertificate, ...]:
     ordered = sorted(authorities, key=_order)
     return tuple(BundleCertificate(a.name, role, a.certificate, is_pinned(environment, a)) for a in ordered)
 
 
 def _not_revoked(
-    below: Sequence[KnownAuthority], authorities: Sequence[KnownAuthority], crls: Mapping[str, CheckedCrl]
-) -> list[KnownAuthority]:
+    below: Sequence[CertifiedCa], authorities: Sequence[CertifiedCa], crls: Mapping[str, CheckedCrl]
+) -> list[CertifiedCa]:
     """Those CAs of which nothing up to the root is revoked: some software trusts every listed CA by itself and looks no further up."""
     names = {fingerprint(a.certificate): a.name for a in authorities}
 
@@ -234,8 +245,8 @@ def _not_revoked(
 
 
 def revocation_authorities(
-    environment: Environment, revocation: Revocation, anchors: Sequence[KnownAuthority], below: Sequence[KnownAuthority]
-) -> list[KnownAuthority]:
+    environment: Environment, revocation: Revocation, anchors: Sequence[CertifiedCa], below: Sequence[CertifiedCa]
+) -> list[CertifiedCa]:
     """The CAs whose CRLs belong into the bundle.
 
     Relying parties that look at the chain need every one of them. For those that look at the end entity only: every CA
@@ -252,7 +263,7 @@ def revocation_authorities(
 
 
 def _crls(
-    authorities: Sequence[KnownAuthority], crls: Mapping[str, CheckedCrl], where: str, at: datetime, margin: timedelta
+    authorities: Sequence[CertifiedCa], crls: Mapping[str, CheckedCrl], where: str, at: datetime, margin: timedelta
 ) -> tuple[BundleCrl, ...]:
     found: list[BundleCrl] = []
     for authority in sorted(authorities, key=_order):
@@ -260,7 +271,7 @@ def _crls(
         if crl is None:
             raise VerificationFailed(
                 f"{where}: there is no CRL of {authority.name}; relying parties would refuse every client below it",
-                hint="publish a complete set (pkiops crl publish), then render again",
+                hint=_publish_hint(authority),
                 code="trust.crl-missing",
             )
         name = f"{where}: the CRL of {authority.name}"
@@ -269,12 +280,19 @@ def _crls(
     return tuple(found)
 
 
-def _depth(environment: Environment, declared: Bundle, below: Sequence[KnownAuthority]) -> int:
+def _publish_hint(authority: CertifiedCa) -> str:
+    if isinstance(authority, OutsideCa):
+        return f"{authority.label} is kept elsewhere: publish its CRL with the others (pkiops crl publish --external-crl FILE), then render again"
+    return "publish a complete set (pkiops crl publish), then render again"
+
+
+def _depth(environment: Environment, declared: Bundle, below: Sequence[CertifiedCa]) -> int:
     """CAs between anchor and end entity; what is declared but not there yet counts, so that it needs no new configuration."""
     depth = max((len(a.chain) - 1 for a in below), default=0)
+    parents = issuers(environment)
     for label in environment.authorities:
         steps, issuer = 0, label
-        while issuer not in declared.anchors and (above := environment.authorities[issuer].issuer) is not None:
+        while issuer not in declared.anchors and (above := parents[issuer]) is not None:
             steps, issuer = steps + 1, above
         if issuer in declared.anchors:
             depth = max(depth, steps)

@@ -15,6 +15,7 @@ from pathlib import Path
 from pkiops.backends.interface import ReadsAuthorities
 from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities
 from pkiops.crl.check import CheckedCrl
+from pkiops.crl.outside import CertifiedCa, outside_cas
 from pkiops.crl.read import read_current
 from pkiops.crl.silent import REASON, silent_authorities
 from pkiops.environment.models import Environment, Revocation
@@ -175,7 +176,8 @@ def published_crls(
         VerificationFailed: nothing is published yet, or it cannot be trusted.
         BackendError: the store failed.
     """
-    published = read_current(store, environment.environment, authorities, at=at)
+    everyone: list[CertifiedCa] = [*authorities, *outside_cas(environment, authorities)]
+    published = read_current(store, environment.environment, everyone, at=at)
     if published is None:
         raise VerificationFailed(
             f"no CRLs of {environment.environment} are published in {store.describe()}",

@@ -17,6 +17,8 @@ from cryptography import x509
 
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import CheckedCrl, check_crl
+from pkiops.crl.outside import CertifiedCa, outside_cas
+from pkiops.environment.hierarchy import declaration
 from pkiops.environment.models import Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.trust import manifest
@@ -157,7 +159,7 @@ def _check_manifest(folder: _Folder, expected: Expected) -> None:
 def _check_certificates(folder: _Folder, expected: Expected) -> list[x509.Certificate]:
     """Every certificate in a trusted file is one of our CAs, as pinned and as the backend has it; every anchor is there."""
     declared = expected.environment.trust.bundles[expected.bundle]
-    anchors, below = select_authorities(declared, expected.authorities)
+    anchors, below = select_authorities(expected.environment, declared, expected.authorities)
     ours = {fingerprint(one.certificate): one for one in (*anchors, *below)}
     found: list[x509.Certificate] = []
     for name in expected.target.trusted_files:
@@ -174,7 +176,7 @@ def _check_certificates(folder: _Folder, expected: Expected) -> list[x509.Certif
         if one is None:
             folder.report("trust.foreign-certificate", first, _foreign(certificate, expected))
         elif is_pinned(expected.environment, one):
-            pin = expected.environment.authorities[one.label].sha256
+            pin = declaration(expected.environment, one.label).sha256
             if fingerprint(certificate) != pin:
                 folder.report("trust.pin", first, f"{one.name} is not the one that the environment file pins ({pin})")
     present = [fingerprint(certificate) for certificate in found]
@@ -203,7 +205,7 @@ def _check_crls(folder: _Folder, expected: Expected) -> dict[str, CheckedCrl]:
     """Every CRL is a current one of one of our CAs, and every CA that needs one has one."""
     declared = expected.environment.trust.bundles[expected.bundle]
     name = expected.target.crl_file
-    anchors, below = select_authorities(declared, expected.authorities)
+    anchors, below = select_authorities(expected.environment, declared, expected.authorities)
     needed = revocation_authorities(expected.environment, declared.revocation, anchors, below)
     found: dict[str, CheckedCrl] = {}
     if name in folder.files:
@@ -231,7 +233,9 @@ def _match_crl(
     crl: x509.CertificateRevocationList,
     found: dict[str, CheckedCrl],
 ) -> None:
-    candidates = [a for a in expected.authorities if a.certificate.subject == crl.issuer]
+    outside = outside_cas(expected.environment, expected.authorities)
+    everyone: list[CertifiedCa] = [*expected.authorities, *outside]
+    candidates = [a for a in everyone if a.certificate.subject == crl.issuer]
     problem = f"the CRL of {rfc4514(crl.issuer)} is not of a CA of this environment"
     code = "trust.crl-foreign"
     for authority in candidates:

@@ -48,6 +48,7 @@ def verify_chain(
     at: datetime,
     purpose: Purpose,
     crls: Sequence[x509.CertificateRevocationList] | None = None,
+    unchecked: Sequence[x509.Certificate] = (),
 ) -> VerifiedChain:
     """Build and verify a path from ``end_entity`` to one of ``anchors``; host names are not compared.
 
@@ -58,6 +59,7 @@ def verify_chain(
         at: the moment (aware) as of which everything must be valid.
         purpose: must be in the end entity's extended key usage, and allowed by those of its CAs.
         crls: given, every CA of the chain needs a current one among them, and no certificate below the anchor may be revoked.
+        unchecked: CAs of whose CRLs nobody here has one: what they issued is not looked up.
 
     Raises:
         VerificationFailed: codes ``chain.expired``, ``.not-yet-valid``, ``.purpose``, ``.no-san``, ``.is-a-ca``, ``.unknown-issuer``, ``.signature``,
@@ -83,7 +85,7 @@ def verify_chain(
             "list the CA that issued it",
         )
     if crls is not None:
-        _verify_not_revoked(chain, crls, at)
+        _verify_not_revoked(chain, crls, at, unchecked)
     return VerifiedChain(chain)
 
 
@@ -152,9 +154,14 @@ def _policy(anchors: Sequence[x509.Certificate], at: datetime, purpose: Purpose)
 
 
 def _verify_not_revoked(
-    chain: Sequence[x509.Certificate], crls: Sequence[x509.CertificateRevocationList], at: datetime
+    chain: Sequence[x509.Certificate],
+    crls: Sequence[x509.CertificateRevocationList],
+    at: datetime,
+    unchecked: Sequence[x509.Certificate],
 ) -> None:
     for certificate, issuer in pairwise(chain):
+        if issuer in unchecked:
+            continue
         for crl in _current_crls(certificate, issuer, crls, at):
             entry = revoked_entry(crl, certificate.serial_number)
             if entry is not None:

@@ -174,14 +174,6 @@ def test_a_ca_with_our_tags_that_is_not_the_pinned_one_blocks(
     assert "carries its tags, but the file pins another CA" in pkiops("ca", "plan", "dev").stdout
 
 
-@pytest.mark.parametrize("key", ['renew_from: "2027-01-01"'])
-def test_keys_of_later_versions_are_told_so(pkiops: Any, folder: Path, key: str) -> None:
-    edit(folder, "    issuer: root", f"    {key}\n    issuer: root")
-    result = pkiops("env", "validate", "dev")
-    assert result.exit_code == 3
-    assert "not supported by this version" in result.output
-
-
 def test_adopting_before_anything_was_applied_needs_no_bucket(
     pkiops: Any, sandbox: RunningSandbox, strays: dict[str, str]
 ) -> None:

@@ -26,6 +26,7 @@ from tests.seeded import seeded
 # options that give consent or wave a guard away: never inherited from a shell
 GUARDS = {
     "--yes",
+    "--allow-live-certificates",
     "--overwrite",
     "--reissue",
     "--allow-delete",

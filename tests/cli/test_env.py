@@ -35,7 +35,13 @@ def pkiops(folder: Path) -> Any:
 def test_the_samples_are_sound(pkiops: Any) -> None:
     result = pkiops("validate")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["dev", "prod", "spread", "staging"]
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "dev",
+        "offline",
+        "prod",
+        "spread",
+        "staging",
+    ]
     assert "dev: ok (2 authorities, 1 profile, 1 bundle)" in result.stdout
 
 
@@ -85,6 +91,7 @@ def test_list_shows_broken_ones_too(pkiops: Any, folder: Path) -> None:
     assert {row["environment"]: row["status"] for row in rows} == {
         "broken": "invalid",
         "dev": "ok",
+        "offline": "ok",
         "prod": "ok",
         "spread": "ok",
         "staging": "ok",
@@ -155,7 +162,7 @@ def test_what_validate_leaves_out_is_told(pkiops: Any, folder: Path) -> None:
     (folder / "test.yml").write_text("x")
     result = pkiops("validate")
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 4
+    assert len(result.stdout.splitlines()) == 5
     assert "Prod.yaml is no environment" in result.stderr
     assert "test.yml is no environment" in result.stderr
 

@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.cli.test_ca import edit, folder, pkiops, sandbox
-from tests.sandbox_server import RunningSandbox
+from tests.sandbox_server import REGION, RunningSandbox
 
 __all__ = ["folder", "pkiops", "sandbox"]
 
@@ -82,7 +83,7 @@ def csr(pkiops: Any) -> None:
 
 
 @pytest.mark.usefixtures("csr")
-@pytest.mark.parametrize("service", ["acm-pca", "s3", "sts"])
+@pytest.mark.parametrize("service", ["acm-pca", "s3", "sts", "resourcegroupstaggingapi"])
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: "-".join(words[:2]))
 def test_no_command_signs_a_request_for_somebody_else_s_endpoint(
     pkiops: Any, folder: Path, command: tuple[str, ...], service: str
@@ -134,6 +135,33 @@ def test_credentials_of_another_account_do_nothing(pkiops: Any, folder: Path, sa
     for command in COMMANDS[:2]:
         assert pkiops(*command).exit_code == 9
     assert sandbox.client("s3").list_buckets()["Buckets"] == []
+    assert sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"] == []
+
+
+@pytest.mark.parametrize("manage", ["true", "false"])
+@pytest.mark.parametrize("bucket", ["crl", "trust"])
+def test_a_bucket_of_another_account_is_neither_changed_nor_written(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox, bucket: str, manage: str
+) -> None:
+    role = {"RoleArn": "arn:aws:iam::999999999999:role/mallory", "RoleSessionName": "test"}
+    keys = sandbox.client("sts").assume_role(**role)["Credentials"]
+    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=REGION)
+    theirs: Any = session.client("s3", endpoint_url=sandbox.url)
+    theirs.create_bucket(Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": REGION})
+    open_policy = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": ["arn:aws:s3:::theirs", "arn:aws:s3:::theirs/*"],
+    }
+    theirs.put_bucket_policy(Bucket="theirs", Policy=json.dumps({"Version": "2012-10-17", "Statement": [open_policy]}))
+    edit(folder, f"    bucket: example-pki-dev-{bucket}", f"    bucket: theirs\n    manage: {manage}\n   ")
+    for command in (("ca", "plan", "dev"), ("ca", "apply", "dev", "--yes")):
+        result = pkiops(*command)
+        assert result.exit_code == 6, result.output
+        assert "exists, but not in account 123456789012" in result.stderr
+    assert theirs.list_objects_v2(Bucket="theirs").get("KeyCount", 0) == 0
+    assert json.loads(theirs.get_bucket_policy(Bucket="theirs")["Policy"])["Statement"] == [open_policy]
     assert sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"] == []
 
 
@@ -267,3 +295,25 @@ def test_rendered_files_go_where_the_command_line_says_and_hold_no_line_of_the_f
                 line.strip().startswith(("-----BEGIN CERTIFICATE----- ", "ssl_crl off", "49"))
                 for line in text.splitlines()
             )
+
+
+def test_the_homes_and_roles_of_authorities_are_in_the_plan(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> None:
+    role = "arn:aws:iam::999999999999:role/mallory"
+    home = f"{{account: '999999999999', region: us-east-1, role_arn: '{role}'}}"
+    edit(folder, "    issuer: root", f"    issuer: root\n    backend: {home}")
+    text = pkiops("ca", "plan", "dev").stdout
+    first = f"dev: the sandbox, account 123456789012, eu-west-1; account 999999999999, us-east-1, through role {role}"
+    assert text.splitlines()[0] == first
+    assert "home: account 999999999999, us-east-1" in text
+    assert pkiops("ca", "plan", "dev", "--out", "plan.json").exit_code == 0
+    edit(folder, "us-east-1", "us-west-2")
+    assert pkiops("ca", "apply", "dev", "--plan", "plan.json", "--yes").exit_code == 9
+    assert sandbox.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"] == []
+
+
+def test_a_role_of_another_account_than_the_authority_s_is_refused(pkiops: Any, folder: Path) -> None:
+    home = "{account: '222233334444', role_arn: 'arn:aws:iam::999999999999:role/mallory'}"
+    edit(folder, "    issuer: root", f"    issuer: root\n    backend: {home}")
+    result = pkiops("ca", "plan", "dev", **SHELL)
+    assert result.exit_code == 3
+    assert "this role is in another account" in result.stderr

@@ -106,7 +106,8 @@ class FakeAuthorities:
         self._environment = env
         self._clock = clock
         self._lock = threading.Lock()
-        self.cas = _authorities(env, clock.now())
+        self.outside = _outside(env, clock.now())
+        self.cas = _authorities(env, clock.now(), self.outside)
         self.status = dict.fromkeys(self.cas, AuthorityStatus.ACTIVE)
         self.calls: list[str] = []
         self.made: list[Made] = []
@@ -125,7 +126,7 @@ class FakeAuthorities:
     def authority_chain(self, reference: str) -> tuple[bytes, ...]:
         with self._call("authority_chain"):
             labels = chain(self._environment, self._label(reference))
-            return tuple(_der(self.cas[label].certificate) for label in labels)
+            return tuple(_der((self.cas | self.outside)[label].certificate) for label in labels)
 
     def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
         return ExpectedCertificate(
@@ -160,7 +161,7 @@ class FakeAuthorities:
             for made in self.made:
                 if made.reference == certificate:
                     above = chain(self._environment, self._label(authority))
-                    return (made.certificate, *(_der(self.cas[label].certificate) for label in above))
+                    return (made.certificate, *(_der((self.cas | self.outside)[label].certificate) for label in above))
             raise NotFound(f"no certificate {certificate}")
 
     def revoke_certificate(self, authority: str, serial: str, reason: RevocationReason) -> RevocationOutcome:
@@ -264,7 +265,21 @@ def reference_of(label: str) -> str:
     return f"arn:aws:acm-pca:eu-west-1:{ACCOUNT}:certificate-authority/{label}"
 
 
-def _authorities(env: Environment, at: datetime) -> dict[str, builders.Issued]:
+def _outside(env: Environment, at: datetime) -> dict[str, builders.Issued]:
+    """The CAs that are kept elsewhere, which the file lists from the root down."""
+    made: dict[str, builders.Issued] = {}
+    for label, declared in env.external_authorities.items():
+        if declared.issuer is None:
+            made[label] = builders.root_ca(f"Outside {label}", at=at)
+        else:
+            ends = at + timedelta(days=3000)
+            made[label] = builders.subordinate_ca(
+                made[declared.issuer], f"Outside {label}", at=at, path_length=2, not_after=ends
+            )
+    return made
+
+
+def _authorities(env: Environment, at: datetime, outside: Mapping[str, builders.Issued]) -> dict[str, builders.Issued]:
     made: dict[str, builders.Issued] = {}
     for label in issuers_first(env):
         declared = env.authorities[label]
@@ -273,7 +288,7 @@ def _authorities(env: Environment, at: datetime) -> dict[str, builders.Issued]:
         if declared.issuer is None:
             made[label] = builders.root_ca(name, at=at, not_after=ends)
         else:
-            made[label] = builders.subordinate_ca(made[declared.issuer], name, at=at, not_after=ends)
+            made[label] = builders.subordinate_ca((made | dict(outside))[declared.issuer], name, at=at, not_after=ends)
     return made
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.faults.hierarchy import IDENTITY, assert_buckets_closed, assert_whole_dev
+from tests.faults.retiring import RETIRING
+from tests.faults.signing_verbs import SIGNING_VERBS
 from tests.faults.world import EVERYTHING, Verb, World
 
 ACM = "acm.amazonaws.com"
@@ -135,4 +137,6 @@ VERBS = (
     Verb("cost", words("ca cost dev"), _read, applied, reads=True),
     Verb("env iam-policy", words("env iam-policy dev --persona provisioner"), _nothing, reads=True),
     Verb("doctor", words("ca doctor dev --no-probe"), _read, applied, reads=True, tolerates=EVERYTHING),
+    *SIGNING_VERBS,
+    *RETIRING,
 )

@@ -25,7 +25,12 @@ _FIND = ("DescribeCertificateAuthority", "ListTags")
 _KEEP = ("GetCertificateAuthorityCsr", "ImportCertificateAuthorityCertificate", "UpdateCertificateAuthority")
 _SHARE = ("GetPolicy", "PutPolicy", "DeletePolicy")
 _SERVE_ACM = ("ListPermissions", "CreatePermission", "DeletePermission")
-_RETIRE = ("DeleteCertificateAuthority", "RestoreCertificateAuthority")
+_RETIRE = (
+    "DeleteCertificateAuthority",
+    "RestoreCertificateAuthority",
+    "CreateCertificateAuthorityAuditReport",
+    "DescribeCertificateAuthorityAuditReport",
+)
 # "the IAM principal must have permission to write to the S3 bucket" (CreateCertificateAuthority, UpdateCertificateAuthority, RevokeCertificate)
 _CRL_OBJECTS = ("s3:PutObject", "s3:PutObjectAcl")
 _CRL_BUCKET = ("s3:GetBucketAcl", "s3:GetBucketLocation")

@@ -122,12 +122,15 @@ class Authorities(Listing):
         is_root = request.authority == request.issuer
         # an issuer that became ACTIVE a moment ago may not issue yet (terraform-provider-aws retries for a minute too)
         return self._while_settling(
-            lambda: self._issue(parameters, salt=after),
+            lambda: self._issue(parameters, salt=after or request.replaces),
             lambda error: isinstance(error, InvalidState) and not is_root and self._is_active(request.issuer),
         )
 
     def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
-        """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE."""
+        """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE.
+
+        An EXPIRED one that had been disabled before is DISABLED afterwards (User Guide, private CA lifecycle).
+        """
         parameters: dict[str, Any] = {
             "CertificateAuthorityArn": reference,
             "Certificate": pem.encode(chain[0], pem.CERTIFICATE),
@@ -143,14 +146,16 @@ class Authorities(Listing):
             self._when_free(install)
         except (InProgress, InvalidState):
             # another run may be installing, or have installed, the same certificate at this moment
-            if not self._is_active(reference):
-                self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+            self._wait_for(self._installed(reference), f"{reference} to become ACTIVE")
+            if self.authority_chain(reference)[0] != chain[0]:
+                raise
             return
-        self._wait_for(self._active(reference), f"{reference} to become ACTIVE")
+        self._wait_for(self._installed(reference), f"{reference} to become ACTIVE")
 
-    def _active(self, reference: str) -> Callable[[], bool | None]:
+    def _installed(self, reference: str) -> Callable[[], bool | None]:
         def ask() -> bool | None:
-            return self._is_active(reference) or None
+            status = self.describe_authority(reference).status
+            return status in {AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED} or None
 
         return ask
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pkiops.aws import AwsClients
 from pkiops.backends.aws_private_ca.access import Permissions
+from pkiops.backends.aws_private_ca.audit_reports import AuditReports
 from pkiops.backends.aws_private_ca.caller import Caller
 from pkiops.backends.aws_private_ca.crl_bucket import CrlBucket
 from pkiops.clock import Clock
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from pkiops.backends.prices import Prices
 
 
-class AwsPrivateCa(CrlBucket, Caller, Permissions):
+class AwsPrivateCa(CrlBucket, AuditReports, Caller, Permissions):
     """AWS Private CA in one account and region.
 
-    Implements ReadsAuthorities, ConfirmsTags, CreatesAuthorities, TagsAuthorities, SharesAuthorities, IssuesCertificates, RevokesCertificates,
-    PublishesOwnCrls, KeepsCrlsInBucket, StatesPermissions, HasPrices and doctor's KnowsCaller.
+    Implements ReadsAuthorities, ConfirmsTags, CreatesAuthorities, TagsAuthorities, SharesAuthorities, RetiresAuthorities, IssuesCertificates,
+    RevokesCertificates, PublishesOwnCrls, PublishesCrlsInParts, KeepsCrlsInBucket, AuditsIssuance, StatesPermissions, HasPrices and doctor's
+    KnowsCaller.
 
     Args:
         clients: the clients of the account and region.

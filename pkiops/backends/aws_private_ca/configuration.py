@@ -1,7 +1,8 @@
-"""Changing certificate authorities that exist: revocation, tags, resource policy and ACM's permission.
+"""Changing certificate authorities that exist: revocation, status, deletion, tags, resource policy and ACM's permission.
 
-Source: UpdateCertificateAuthority, TagCertificateAuthority, PutPolicy, GetPolicy, DeletePolicy, CreatePermission, ListPermissions and
-DeletePermission of the service's API reference. Updates read first and keep every field we have no word for.
+Source: UpdateCertificateAuthority, DeleteCertificateAuthority, RestoreCertificateAuthority, TagCertificateAuthority, PutPolicy, GetPolicy,
+DeletePolicy, CreatePermission, ListPermissions and DeletePermission of the service's API reference.
+Updates read first and keep every field we have no word for.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.authorities import Authorities, is_bucket_permission
-from pkiops.backends.interface import ACM_ACTIONS, CrlSettings, OcspSettings
-from pkiops.errors import AlreadyExists, BackendError, NotFound
+from pkiops.backends.interface import ACM_ACTIONS, AuthorityStatus, CrlSettings, OcspSettings
+from pkiops.errors import AlreadyExists, BackendError, InvalidState, NotFound
 
 ACM = "acm.amazonaws.com"
 _MAX_POLICY = 81_920
@@ -55,6 +56,37 @@ class Configuration(Authorities):
                 )
 
         self._when_free(update)
+
+    def delete_authority(self, reference: str, *, days: int) -> None:
+        """Delete a CA (DeleteCertificateAuthority); one that is DELETED or gone by now is a success."""
+
+        def delete() -> None:
+            with translated("DeleteCertificateAuthority", reference):
+                self._clients.private_ca().delete_certificate_authority(
+                    CertificateAuthorityArn=reference, PermanentDeletionTimeInDays=days
+                )
+
+        try:
+            self._when_free(delete)
+        except NotFound:
+            return
+        except InvalidState:
+            # the answer to an earlier attempt may have been lost
+            if self.describe_authority(reference).status is not AuthorityStatus.DELETED:
+                raise
+
+    def restore_authority(self, reference: str) -> None:
+        """Bring a DELETED CA back (RestoreCertificateAuthority); one that is back by now is a success."""
+
+        def restore() -> None:
+            with translated("RestoreCertificateAuthority", reference):
+                self._clients.private_ca().restore_certificate_authority(CertificateAuthorityArn=reference)
+
+        try:
+            self._when_free(restore)
+        except InvalidState:
+            if self.describe_authority(reference).status is AuthorityStatus.DELETED:
+                raise
 
     def tag_authority(self, reference: str, tags: Mapping[str, str]) -> None:
         """Add or change tags (TagCertificateAuthority); others stay."""

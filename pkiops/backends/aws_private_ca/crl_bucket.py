@@ -5,7 +5,7 @@ The policy does not refuse plain HTTP for reads: CDP URLs are http, and a CDN as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +23,9 @@ _WRITING = ("s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketL
 
 
 class CrlBucket(Issuance):
-    """CRLs that the service publishes itself (PublishesOwnCrls). ``writers`` are other homes with CAs that publish in the same bucket."""
+    """CRLs that the service publishes itself (PublishesOwnCrls, PublishesCrlsInParts). ``writers`` are other homes with CAs that publish in the
+    same bucket.
+    """
 
     _writers: Mapping[Home, Sequence[str]] = MappingProxyType({})
 
@@ -36,19 +38,36 @@ class CrlBucket(Issuance):
         if authority.crl is None:
             return None
         key = f"{authority.crl.path.strip('/')}/{shapes.authority_id(authority.reference)}.crl".lstrip("/")
-        where = f"s3://{authority.crl.bucket}/{key}"
         try:
-            with translated("GetObject", where):
-                answer = self._publication.s3().get_object(
-                    Bucket=authority.crl.bucket, Key=key, ExpectedBucketOwner=self._publication.access.account
-                )
-                if answer["ContentLength"] > _MAX_CRL_BYTES:
-                    raise VerificationFailed(f"{where} is larger than {_MAX_CRL_BYTES} bytes", code="crl.too-big")
-                return answer["Body"].read(_MAX_CRL_BYTES + 1)
+            return self._get(authority.crl.bucket, key)
         except NotFound as error:
             if error.details.get("aws_error") == "NoSuchBucket":
                 raise  # not "none yet": certificates point to a bucket that is gone
             return None
+
+    def fetch_crl_parts(self, authority: ObservedAuthority) -> Iterator[tuple[str, bytes]]:
+        """Every CRL in the CA's folder of the bucket (s3:ListObjectsV2, s3:GetObject): the names of parts are random, the folder may be shared."""
+        if authority.crl is None:
+            return
+        client, bucket, owner = self._publication.s3(), authority.crl.bucket, self._publication.access.account
+        prefix = f"{authority.crl.path.strip('/')}/".lstrip("/")
+        with translated("ListObjectsV2", f"s3://{bucket}/{prefix}"):
+            pages = client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, Delimiter="/", ExpectedBucketOwner=owner
+            )
+            keys = [one["Key"] for page in pages for one in page.get("Contents", []) if one["Key"].endswith(".crl")]
+        for key in sorted(keys):
+            yield key[len(prefix) :], self._get(bucket, key)
+
+    def _get(self, bucket: str, key: str) -> bytes:
+        where = f"s3://{bucket}/{key}"
+        with translated("GetObject", where):
+            answer = self._publication.s3().get_object(
+                Bucket=bucket, Key=key, ExpectedBucketOwner=self._publication.access.account
+            )
+            if answer["ContentLength"] > _MAX_CRL_BYTES:
+                raise VerificationFailed(f"{where} is larger than {_MAX_CRL_BYTES} bytes", code="crl.too-big")
+            return answer["Body"].read(_MAX_CRL_BYTES + 1)
 
     def crl_bucket_policy(self, bucket: str) -> tuple[dict[str, Any], ...]:
         """The statements that the CRL bucket's policy needs (KeepsCrlsInBucket).

@@ -204,6 +204,7 @@ def authority_from_api(answer: Mapping[str, Any], tags: Mapping[str, str] | None
         crl=crl_from_api(revocation.get("CrlConfiguration")),
         ocsp=bool(ocsp.get("Enabled")),
         ocsp_host=ocsp.get("OcspCustomCname") if ocsp.get("Enabled") else None,
+        changed_at=_moment_or_none(answer.get("LastStateChangeAt")),
         tags=tags,
         owner_account=answer.get("OwnerAccount"),
         failure_reason=answer.get("FailureReason"),

@@ -34,17 +34,21 @@ _STATES = {
     AuthorityStatus.PENDING_CERTIFICATE: ("authority.pending", "pkiops ca apply {environment} gives it one"),
     AuthorityStatus.DISABLED: (
         "authority.disabled",
-        "write enabled: true at {label} and run pkiops ca apply {environment}, or delete it if nobody needs it",
+        "pkiops ca enable {environment} {label}, or pkiops ca delete {environment} {label} if nobody needs it",
     ),
     AuthorityStatus.EXPIRED: (
         "authority.expired",
-        "declare a new generation of {label} and run pkiops ca apply {environment}",
+        "write renew_from at {label} and run pkiops ca renew {environment} {label}, or declare a new generation",
     ),
     AuthorityStatus.FAILED: (
         "authority.failed",
-        "delete it (aws acm-pca delete-certificate-authority), then run pkiops ca apply {environment}",
+        "pkiops ca delete {environment} {label}, then pkiops ca apply {environment}",
     ),
 }
+
+
+_SIGNED_ELSEWHERE = "have its certificate signed by {issuer} (pkiops ca csr {environment} {label}), then pkiops ca install {environment} {label}"
+_NO_VALID_CERTIFICATE = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
 
 
 def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
@@ -119,6 +123,7 @@ def _has(wanted: BucketSettings, found: ObservedBucket, statement: Mapping[str, 
 
 def _authorities(world: World, now: datetime) -> Iterator[Finding]:
     environment = world.environment.environment
+    signers = {(one.label, str(one.generation)): one.issuer for one in world.desired.authorities if one.outside}
     by_identity: dict[tuple[str, str], list[ObservedAuthority]] = {}
     for one in of_environment(world.authorities, environment):
         tags = one.tags or {}
@@ -129,7 +134,7 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             hint = "decide which one is right, and remove the pkiops: tags from the others"
             yield finding("authority.duplicate", f"{environment}/ca/{label}", f"generation {generation}: {names}", hint)
         for one in several:
-            yield from _authority(_address(world, one), environment, label, one, now)
+            yield from _authority(_address(world, one), environment, label, one, now, signers.get((label, generation)))
             yield from _home(world.environment, label, generation, one)
     for wanted in world.desired.authorities:
         where = f"{environment}/ca/{wanted.label}"
@@ -141,6 +146,13 @@ def _authorities(world: World, now: datetime) -> Iterator[Finding]:
             yield finding(
                 "authority.unpinned", where, message, f"pkiops ca show {environment} prints the sha256 to pin"
             )
+    for name, outside in world.environment.external_authorities.items():
+        if outside.issuer is None and outside.sha256 is None:
+            message = (
+                "the file does not pin this root, so it can be no anchor, and nobody can rely on the published index"
+            )
+            hint = f"compare it with the one that is kept elsewhere, then pin its sha256: pkiops ca show {environment}"
+            yield finding("authority.unpinned", f"{environment}/ca/{name}", message, hint)
     for other in unmanaged(world.desired, world.authorities):
         hint = "adopt it (pkiops ca adopt), or delete it if nobody needs it"
         yield finding("authority.unmanaged", other.reference, f"{other.what}; {other.why}", hint)
@@ -167,9 +179,15 @@ def _address(world: World, one: ObservedAuthority) -> str:
     )
 
 
-def _authority(where: str, environment: str, label: str, one: ObservedAuthority, now: datetime) -> Iterator[Finding]:
+def _authority(
+    where: str, environment: str, label: str, one: ObservedAuthority, now: datetime, signer: str | None
+) -> Iterator[Finding]:
+    """What is wrong with one CA; ``signer`` is its issuer where that is kept elsewhere."""
+    renew = _SIGNED_ELSEWHERE.format(environment=environment, label=label, issuer=signer)
     if one.status in _STATES:
         code, hint = _STATES[one.status]
+        if signer is not None and one.status in _NO_VALID_CERTIFICATE:
+            hint = renew
         yield finding(
             code, where, f"{one.reference} is {one.status.value}", hint.format(environment=environment, label=label)
         )
@@ -183,7 +201,9 @@ def _authority(where: str, environment: str, label: str, one: ObservedAuthority,
             "authority.expiring",
             where,
             message,
-            "declare a new generation now, so that its anchor is everywhere in time",
+            renew
+            if signer is not None
+            else f"declare a new generation now, so that its anchor is everywhere in time; with the same key: pkiops ca renew {environment} {label}",
         )
 
 
@@ -201,7 +221,8 @@ def _issuing(world: World, now: datetime) -> Iterator[Finding]:
                 f"from {last:%Y-%m-%d} on, certificates of profile {name} get less than their {profile.validity.max}"
             )
             hint = (
-                f"declare generation {environment.authorities[profile.authority].generation + 1} of {profile.authority}"
+                f"declare generation {environment.authorities[profile.authority].generation + 1} of {profile.authority}, "
+                f"or renew it: pkiops ca renew {environment.environment} {profile.authority}"
             )
             yield finding(
                 "authority.leaf-no-longer-fits", f"{environment.environment}/ca/{profile.authority}", message, hint

@@ -15,7 +15,10 @@ from pkiops.inventory.records import Inventory
 LEDGER_NOTE = (
     "what was asked for through pkiops with this ledger; what was issued or revoked outside pkiops is not in the ledger"
 )
-SERVICE_NOTE = "as the service lists them: tagged with this environment, or DELETED with the subject of a declared one"
+SERVICE_NOTE = (
+    "as the service lists them: tagged with this environment, or DELETED with the subject of a declared one; "
+    "those that are EXTERNAL stand above these"
+)
 
 
 def inventory_body(inventory: Inventory, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

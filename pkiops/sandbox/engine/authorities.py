@@ -106,8 +106,10 @@ def _listed(
     context: Context, oldest_first: Iterable[tuple[Region, Authority]], request: dict[str, Any]
 ) -> dict[str, Any]:
     now = context.clock.now()
-    shown = [_description(authority, region, now) for region, authority in reversed(list(oldest_first))]
-    return page("CertificateAuthorities", shown, request, key=lambda item: str(item["Arn"]))
+    newest_first = list(oldest_first)[::-1]
+    answer = page("CertificateAuthorities", newest_first, request, key=lambda each: each[1].arn)
+    shown = [_description(authority, region, now) for region, authority in answer["CertificateAuthorities"]]
+    return {**answer, "CertificateAuthorities": shown}
 
 
 def settle_creation(authority: Authority, now: datetime) -> None:

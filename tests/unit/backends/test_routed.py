@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pkiops.aws import AwsAccess, AwsClients
+from pkiops.backends.auditing import AuditReport
 from pkiops.backends.aws_private_ca import AwsPrivateCa
 from pkiops.backends.interface import (
     AuthorityCertificateRequest,
@@ -113,9 +114,10 @@ SIGNING = AuthorityCertificateRequest(
     not_before=NOW,
     not_after=NOW,
 )
+REPORT = AuditReport(authority=arn(B), bucket="b", key="k", created_at=NOW)
 # what of a call names a home, by the name of its parameter
 GIVEN: dict[str, Any] = {"reference": arn(B), "authority": arn(B), "certificate": arn(B), "tags": {}, "chain": ()}
-GIVEN["authorities"] = (observed(B, 1),)
+GIVEN |= {"authorities": (observed(B, 1),), "pieces": (), "report": REPORT}
 
 
 def arguments(signature: inspect.Signature) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def arguments(signature: inspect.Signature) -> dict[str, Any]:
         "AuthorityCertificateRequest": AuthorityCertificateRequest(**{**_fields(SIGNING), "issuer": arn(B)}),
         "IssuanceRequest": type("Request", (), {"authority": arn(B)})(),
         "ObservedAuthority": observed(B, 1),
+        "AuditReport": AuditReport(authority=arn(B), bucket="b", key="k", created_at=NOW),
     }
     return {
         name: annotations.get(str(one.annotation), GIVEN.get(name))
@@ -240,5 +243,6 @@ def test_one_home_alone_can_be_read() -> None:
     with pytest.raises(Throttled) as caught:
         reader_at(broken, B).list_authorities()
     assert caught.value.message == f"{B}: too fast"
-    single = AwsPrivateCa(AwsClients(AwsAccess(region=A.region, account=A.account)), ManualClock(NOW))
+    access = AwsAccess(region=A.region, account=A.account, role_arn=None, endpoint_urls={}, sandbox=True)
+    single = AwsPrivateCa(AwsClients(access), ManualClock(NOW))
     assert reader_at(single, A) is single

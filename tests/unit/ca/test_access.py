@@ -142,7 +142,12 @@ def test_the_provisioner_gets_what_the_file_speaks_of() -> None:
 
 def test_deleting_is_apart() -> None:
     retire = statements(SOUND, Persona.PROVISIONER, may_delete=True)["Retire"]
-    assert retire["Action"] == ["acm-pca:DeleteCertificateAuthority", "acm-pca:RestoreCertificateAuthority"]
+    assert retire["Action"] == [
+        "acm-pca:DeleteCertificateAuthority",
+        "acm-pca:RestoreCertificateAuthority",
+        "acm-pca:CreateCertificateAuthorityAuditReport",
+        "acm-pca:DescribeCertificateAuthorityAuditReport",
+    ]
     assert retire["Condition"] == {"StringEquals": {"aws:ResourceTag/pkiops:environment": "dev"}}
     with pytest.raises(InputError):
         made(read(SOUND), Persona.ISSUER, may_delete=True)
@@ -186,6 +191,22 @@ def test_a_backend_that_knows_no_permissions_says_so() -> None:
     authorities, buckets = AwsPrivateCa(clients, SystemClock()), S3Buckets(clients, SystemClock())
     with pytest.raises(NotSupported):
         persona_policy(environment, desired_state(environment, authorities, buckets), Persona.ISSUER, object(), buckets)
+
+
+def test_what_is_signed_elsewhere_needs_no_right_to_sign() -> None:
+    outside = "external_authorities: {offline-root: {subject: {common_name: Offline Root}}}\nauthorities:\n"
+    text = SOUND.replace("authorities:\n", outside).replace("issuer: root", "issuer: offline-root")
+    (template,) = statements(text, Persona.PROVISIONER)["SignAuthorities"]["Condition"]["StringEquals"][
+        "acm-pca:TemplateArn"
+    ]
+    assert "Root" in template
+    start, end = text.index("  root:\n"), text.index("  clients:\n")
+    alone = (text[:start] + text[end:]).split("trust:\n  bundles")[0]
+    policy = statements(alone, Persona.PROVISIONER)
+    assert not {"SignAuthorities", "Fetch"} & set(policy)
+    assert {"acm-pca:GetCertificateAuthorityCsr", "acm-pca:ImportCertificateAuthorityCertificate"} <= set(
+        policy["Keep"]["Action"]
+    )
 
 
 OTHER = "444455556666"

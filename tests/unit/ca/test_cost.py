@@ -9,7 +9,7 @@ from pkiops.backends.aws_private_ca.prices import LISTED
 from pkiops.backends.interface import AuthorityStatus
 from pkiops.backends.prices import PriceTier
 from pkiops.ca.cost import cost, cost_text
-from pkiops.environment.models import UsageMode
+from pkiops.environment.models import ExternalAuthority, UsageMode
 from pkiops.ledger.interface import Entry, EntryState
 from pkiops.x509.duration import Duration
 from tests.unit.ca.worlds import NOW, authority_as, desired, dev
@@ -68,6 +68,17 @@ def test_certificates_of_the_last_thirty_days_are_counted() -> None:
     bill = cost(dev(), (), LISTED, entries, NOW)
     assert (bill.certificates, bill.certificates_usd) == (2, 1.5)
     assert "unverified" in cost_text(bill, LISTED)
+
+
+def test_those_kept_elsewhere_cost_nothing_here() -> None:
+    environment = replace(dev(), external_authorities={"offline-root": ExternalAuthority(sha256="ab" * 32)})
+    bill = cost(environment, (), LISTED, None, NOW)
+    first = bill.lines[0]
+    assert (first.label, first.external, first.usd_month) == ("offline-root", True, 0.0)
+    assert bill.usd_month == 800
+    text = cost_text(bill, LISTED)
+    assert "dev/ca/offline-root  kept elsewhere  USD 0.00 a month here" in text
+    assert "for 2 CAs" in text
 
 
 def test_certificates_are_counted_by_tiers_in_each_account_and_region() -> None:

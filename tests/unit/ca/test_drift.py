@@ -21,6 +21,7 @@ from pkiops.ca.drift import (
     same_policy,
     same_subject,
     sharing_changes,
+    subject_text,
 )
 from pkiops.ca.plan import plan
 from pkiops.errors import NotSupported
@@ -274,3 +275,10 @@ def test_a_disabled_authority_does_what_the_file_says(enabled: bool | None, kind
     world = observed(WANT, authorities={"clients": authority_as(CLIENTS, status=AuthorityStatus.DISABLED)})
     (action,) = [a for a in plan(wanted, world, Prices(), NOW).actions if a.address == "dev/ca/clients"]
     assert action.kind is kind
+
+
+def test_a_value_of_a_subject_is_never_taken_for_two() -> None:
+    one = replace(CLIENTS.request, subject={"organization": "A, common_name=B", "common_name": "C"})
+    assert subject_text(one) == 'organization="A, common_name=B", common_name=C'
+    odd = replace(one, subject_attributes=(("1.2.3", 'x="y"'), ("2.5.4.3", "C")))
+    assert subject_text(odd) == '1.2.3="x=\\"y\\"", common_name=C'

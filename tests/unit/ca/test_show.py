@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pkiops.backends.interface import AuthorityStatus, CrlSettings, ObservedAuthority
+from pkiops.ca.desired import OutsideAuthority
 from pkiops.ca.show import as_json, read_fingerprints, render_tree, shown_authorities
 from pkiops.errors import AccessDenied
 from tests.unit.ca.worlds import NOW, authority_as, desired
@@ -57,10 +58,41 @@ def test_tagged_authorities_that_the_file_does_not_declare_are_shown() -> None:
 def test_the_tree_says_whether_a_certificate_is_the_pinned_one() -> None:
     want = replace(WANT, authorities=(replace(WANT.authorities[0], sha256="ab" * 32), WANT.authorities[1]))
     for actual, remark in (("ab" * 32, "as pinned"), ("cd" * 32, f"NOT AS PINNED: the file says {'ab' * 32}")):
-        shown = shown_authorities(want, [ROOT, CLIENTS], {ROOT.reference: actual, CLIENTS.reference: "ef" * 32})
+        shown = shown_authorities(
+            want, [ROOT, CLIENTS], {ROOT.reference: (actual,), CLIENTS.reference: ("ef" * 32, actual)}
+        )
         lines = [line.strip(" │") for line in render_tree("dev", shown, NOW).splitlines() if "sha256" in line]
         assert lines == [f"sha256 {actual}  {remark}", f"sha256 {'ef' * 32}"]
         assert [one["pinned_sha256"] for one in as_json(shown)] == ["ab" * 32, None]
+
+
+def test_those_kept_elsewhere_are_drawn_above_ours_with_what_stands_in_their_place() -> None:
+    issuing = OutsideAuthority(label="company-issuing", subject=(("2.5.4.3", "Company Issuing CA"),))
+    root = OutsideAuthority(label="company-root", sha256="ab" * 32)
+    wanted = [
+        replace(WANT.authorities[1], issuer="company-issuing", label=name, outside=(issuing, root))
+        for name in ("one", "two")
+    ]
+    want = replace(WANT, authorities=tuple(wanted))
+    there = [authority_as(one) for one in wanted]
+    nothing_yet = shown_authorities(want, [], {})
+    assert [(one.label, one.issuer, one.sha256) for one in nothing_yet[:2]] == [
+        ("company-root", None, None), ("company-issuing", "company-root", None),
+    ]  # fmt: skip
+    assert "its certificate comes with the first one" in render_tree("dev", nothing_yet, NOW)
+    prints = {
+        there[0].reference: ("01" * 32, "02" * 32, "ab" * 32),
+        there[1].reference: ("03" * 32, "04" * 32, "cd" * 32),
+    }
+    shown = shown_authorities(want, there, prints)
+    tree = render_tree("dev", shown, NOW)
+    assert tree.startswith("dev\n└── company-root  kept elsewhere\n")
+    assert "    └── company-issuing  kept elsewhere\n        │   common_name=Company Issuing CA" in tree
+    assert "        ├── one (generation 1)  ACTIVE" in tree
+    assert f"sha256 {'ab' * 32}  as pinned" in tree
+    assert f"sha256 {'cd' * 32}  NOT AS PINNED" in tree
+    top = as_json(shown)[0]
+    assert (top["external"], top["exists"], top["sha256"], top["pinned_sha256"]) == (True, True, "ab" * 32, "ab" * 32)
 
 
 def test_an_older_generation_hangs_where_the_newest_does() -> None:

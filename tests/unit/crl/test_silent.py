@@ -11,7 +11,7 @@ from pkiops.backends.interface import ObservedAuthority
 from pkiops.clock import ManualClock
 from pkiops.crl.silent import REASON, issuers_in, silent_authorities
 from pkiops.environment.models import AuthoritySubject, Environment
-from pkiops.errors import VerificationFailed
+from pkiops.errors import AccessDenied, VerificationFailed
 from pkiops.ledger.interface import Entry, EntryState
 from pkiops.trust.render import Choice, Destination, RenderOutcome, render_trust
 from tests import builders
@@ -118,3 +118,15 @@ def test_a_ca_without_a_complete_crl_is_not_silent_but_misconfigured(world: Worl
     for crl in (None, replace(known[0].observed.crl, complete=False) if known[0].observed.crl else None):
         odd = [replace(one, observed=replace(one.observed, crl=crl)) for one in known]
         assert silent_authorities(odd, world.backend, published=()) == ()
+
+
+def test_whoever_may_not_look_takes_no_ca_for_silent(world: World) -> None:
+    growing(world).hidden.clear()
+
+    class Closed(GrowingAuthorities):
+        def fetch_crl(self, authority: ObservedAuthority) -> bytes | None:
+            raise AccessDenied(f"no right to the CRL of {authority.reference}")
+
+    closed = Closed(world.environment, world.clock)
+    closed.hidden.clear()
+    assert silent_authorities(world.known(), closed, published=()) == ()

@@ -3,7 +3,7 @@ targets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -84,6 +84,7 @@ class World:
         store: Store | None = None,
         backend: CrlAuthorities | None = None,
         allow_removal: bool = False,
+        external: Sequence[x509.CertificateRevocationList] = (),
         entries: Callable[[], Iterable[Entry]] | None = None,
     ) -> PublishOutcome:
         return publish_crls(
@@ -92,6 +93,7 @@ class World:
             store or self.store,
             self.clock,
             allow_removal=allow_removal,
+            external=external,
             entries=entries,
         )
 

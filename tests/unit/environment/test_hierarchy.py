@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkiops.environment.hierarchy import chain, children, effective_path_length, issuers_first, root_of, roots
+from pkiops.environment.hierarchy import (
+    chain,
+    children,
+    effective_path_length,
+    effective_path_lengths,
+    issuers_first,
+    root_of,
+    roots,
+)
 from pkiops.environment.load import load_environment
 from pkiops.environment.models import Environment
 from tests.seeded import seeded
@@ -34,6 +42,7 @@ def test_path_lengths_that_nobody_gave() -> None:
     environment = read(text)
     lengths = {label: effective_path_length(environment, label) for label in environment.authorities}
     assert lengths == {"root": None, "clients": 2, "below": 1, "beside": 0}
+    assert effective_path_lengths(environment) == lengths
 
 
 @seeded(100)
@@ -54,6 +63,7 @@ def test_any_hierarchy_is_ordered_or_refused(parents: list[int]) -> None:
     if not found:
         environment = read(head + "authorities:\n" + "".join(rows) + tail)
         order = issuers_first(environment)
+        assert effective_path_lengths(environment) == {each: effective_path_length(environment, each) for each in order}
         assert sorted(order) == sorted(environment.authorities)
         for label in order:
             assert all(order.index(above) < order.index(label) for above in chain(environment, label)[1:])

@@ -22,7 +22,7 @@ from pkiops.environment.load import load_environment
 from pkiops.environment.name_constraints import Boundary, holds, narrowest
 from pkiops.environment.schema import json_schema
 from pkiops.environment.sharing_checks import outsiders
-from pkiops.errors import EnvironmentFileError, GuardRefused
+from pkiops.errors import EnvironmentFileError, GuardRefused, InputError
 from pkiops.x509.name_constraints import constraints
 from tests.seeded import seeded
 from tests.unit.environment.samples import SOUND, changed, problems, read
@@ -41,13 +41,25 @@ POLICY = {
 }
 # every key that a file may hold today, as far as one authority can have them all
 FULL: dict[str, Any] = yaml.safe_load(SOUND)
-FULL["backend"] |= {"role_arn": "arn:aws:iam::111122223333:role/pki", "endpoint_urls": {"s3": "http://127.0.0.1:1"}}
+FULL["backend"] |= {
+    "role_arn": "arn:aws:iam::111122223333:role/pki",
+    "endpoint_urls": {"s3": "http://127.0.0.1:1"},
+    "former_homes": [
+        {
+            "region": "us-east-1",
+            "account": "444455556666",
+            "role_arn": "arn:aws:iam::444455556666:role/pki",
+            "access": {"issuer": "arn:aws:iam::444455556666:role/issuer"},
+        }
+    ],
+}
 FULL["access"] = {"issuer": "arn:aws:iam::111122223333:role/issuer"}
 FULL["tags"] = {"team": "pki"}
 FULL["authorities"]["clients"] |= {
     "generation": 2,
     "sha256": "0" * 64,
     "arn": "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/11111111-2222-3333-4444-555555555555",
+    "backend": {"region": "eu-west-1", "account": "111122223333"},
     "enabled": True,
     "usage_mode": "GENERAL_PURPOSE",
     "signing_algorithm": "SHA256WITHECDSA",
@@ -343,3 +355,22 @@ def test_no_key_of_a_file_is_a_secret_a_command_or_a_file_of_the_machine() -> No
         "path",  # of the ledger, and a folder in the CRL bucket
         "path_length", "key_algorithm", "key_usage", "key_storage_security_standard", "keys",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "label", ["../x", "a/b", "..", "a.b", "-a", "A", "a b", "a" * 41, "x\ny", "\u0430b", "con:", ""]
+)
+@pytest.mark.parametrize(
+    "place",
+    [("authorities",), ("profiles",), ("trust", "bundles"), ("trust", "bundles", "services", "targets")],
+    ids=".".join,
+)
+def test_no_name_that_becomes_part_of_a_path_or_key_is_one(place: tuple[str, ...], label: str) -> None:
+    made = copy.deepcopy(FULL)
+    inner: Any = made
+    for step in place:
+        inner = inner[step]
+    inner[label] = {"kind": "pem"} if place[-1] == "targets" else copy.deepcopy(next(iter(inner.values())))
+    assert problems(yaml.safe_dump(made))
+    with pytest.raises(InputError):
+        load_environment(label, Path("environments"))

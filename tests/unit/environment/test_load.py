@@ -78,7 +78,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         load_file(tmp_path / "missing.yaml")
 
 
-@pytest.mark.parametrize("name", ["dev", "staging", "prod", "spread"])
+@pytest.mark.parametrize("name", ["dev", "staging", "prod", "spread", "offline"])
 def test_an_environment_written_out_reads_back_as_itself(name: str) -> None:
     environment = load_environment(name, SAMPLES)
     again = load_bytes(as_yaml(environment).encode(), "again.yaml", name)

@@ -47,7 +47,7 @@ def misfits(value: Any, schema: dict[str, Any], definitions: dict[str, Any], pat
     return found
 
 
-@pytest.mark.parametrize("name", ["dev", "staging", "prod", "spread"])
+@pytest.mark.parametrize("name", ["dev", "staging", "prod", "spread", "offline"])
 def test_the_samples_fit(name: str) -> None:
     schema = json_schema()
     assert misfits(yaml.safe_load((ROOT / "environments" / f"{name}.yaml").read_text()), schema, schema["$defs"]) == []

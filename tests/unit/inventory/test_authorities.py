@@ -9,9 +9,11 @@ import pytest
 
 from pkiops.backends.interface import AuthorityStatus, AuthorityType
 from pkiops.clock import ManualClock
+from pkiops.environment.models import AuthoritySubject, ExternalAuthority
 from pkiops.errors import AccessDenied, Throttled, Unreachable
 from pkiops.inventory.collect import Table, collect
 from pkiops.inventory.records import AuthorityRecord, Identity, Inventory, Position
+from pkiops.x509.certificate import fingerprint
 from tests import builders
 from tests.unit.inventory.world import AT, CLIENTS_SUBJECT, ENVIRONMENT, ROOT_SUBJECT, Account, der, tags
 
@@ -205,3 +207,56 @@ def test_an_account_that_cannot_be_listed_is_an_error() -> None:
 
     with pytest.raises(Unreachable):
         listed(Down())
+
+
+def outside_environment(pin: str | None = None) -> object:
+    clients = replace(ENVIRONMENT.authorities["clients"], issuer="company-issuing")
+    return replace(
+        ENVIRONMENT,
+        authorities={"clients": clients},
+        external_authorities={
+            "company-issuing": ExternalAuthority(issuer="company-root"),
+            "company-root": ExternalAuthority(sha256=pin, subject=AuthoritySubject(common_name="Company Root")),
+        },
+    )
+
+
+def test_cas_kept_elsewhere_are_known_by_the_chains_of_ours() -> None:
+    top = builders.root_ca("Company Root")
+    issuing = builders.subordinate_ca(top, "Company Issuing", path_length=1)
+    own = builders.subordinate_ca(issuing, CLIENTS_SUBJECT)
+    account = Account()
+    account.add("clients", tags("clients"), (der(own), der(issuing), der(top)))
+    sha256 = fingerprint(top.certificate)
+    root, middle, clients = authorities(account, outside_environment(sha256))
+    assert (root.authority, root.status, root.identified_by, root.reference) == (
+        "company-root", "EXTERNAL", Identity.CHAIN, None,
+    )  # fmt: skip
+    assert (root.position, root.depth, root.exists, root.sha256) == (Position.ROOT, 0, True, sha256)
+    assert (root.subject["common_name"], root.key_algorithm) == ("Company Root", "EC_prime256v1")
+    assert root.remark == "kept elsewhere: its CRL and its own condition are not known here"
+    assert (middle.position, middle.issuer, middle.issuer_subject) == (
+        Position.INTERMEDIATE, "company-root", "CN=Company Root,O=Example Ltd",
+    )  # fmt: skip
+    assert "the file does not pin it" in str(middle.remark)
+    assert (clients.issuer, clients.issuer_reference, clients.depth) == ("company-issuing", None, 2)
+    other = authorities(account, outside_environment("ab" * 32))[0]
+    assert "the file pins another certificate" in str(other.remark)
+
+
+def test_cas_kept_elsewhere_that_stand_in_no_chain_yet_are_told_by_the_file() -> None:
+    root, middle, clients = authorities(Account(), outside_environment())
+    assert (root.exists, root.sha256, root.subject) == (False, None, {"common_name": "Company Root"})
+    assert "no CA of ours has a certificate of it yet" in str(root.remark)
+    assert (middle.exists, clients.exists, clients.issuer) == (False, False, "company-issuing")
+
+
+def test_a_certificate_in_the_place_of_a_pinned_issuer_is_not_called_by_its_name() -> None:
+    top = builders.root_ca("Company Root")
+    own = builders.subordinate_ca(top, CLIENTS_SUBJECT)
+    account = Account()
+    account.add("clients", tags("clients"), (der(own), der(top)))
+    clients = replace(ENVIRONMENT.authorities["clients"], issuer="company-root")
+    pinned = {"company-root": ExternalAuthority(sha256="ab" * 32)}
+    environment = replace(ENVIRONMENT, authorities={"clients": clients}, external_authorities=pinned)
+    assert [one.issuer for one in authorities(account, environment) if one.authority == "clients"] == [None]

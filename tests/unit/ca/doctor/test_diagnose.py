@@ -14,7 +14,9 @@ from pkiops.ca.doctor.catalogue import BY_CODE, CHECKS, Severity
 from pkiops.ca.doctor.diagnose import diagnose
 from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.environment.homes import default_home
+from pkiops.environment.load import load_file
 from pkiops.environment.models import Environment
+from tests.offline_root import SAMPLE
 from tests.unit.ca.worlds import NOW, authority_as, bucket_as, desired, dev
 
 PIN = "ab" * 32
@@ -224,3 +226,40 @@ def test_a_bucket_of_other_tooling_may_say_it_in_its_own_words() -> None:
     (found,) = diagnose(with_bucket(statements=())(world), NOW)
     assert found.check.code == "bucket.policy"
     assert "ca apply" not in found.hint
+
+
+def outside(status: AuthorityStatus, pin: str | None = None) -> list[tuple[str, str, str]]:
+    environment = load_file(SAMPLE)
+    root = replace(environment.external_authorities["offline-root"], sha256=pin)
+    environment = replace(environment, external_authorities={"offline-root": root})
+    want = desired(environment)
+    life: dict[str, object] = {"not_before": NOW - timedelta(days=1000), "not_after": NOW + timedelta(days=10)}
+    if status is AuthorityStatus.PENDING_CERTIFICATE:
+        life = {"not_before": None, "not_after": None}
+    world = World(
+        environment=environment,
+        desired=want,
+        buckets=tuple(bucket_as(one) for one in want.buckets),
+        authorities=(authority_as(want.authorities[0], "offline", status=status, **life),),
+    )
+    return [(one.check.code, one.where, one.hint) for one in diagnose(world, NOW)]
+
+
+@pytest.mark.parametrize(
+    "status", [AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED, AuthorityStatus.ACTIVE]
+)
+def test_what_is_signed_elsewhere_says_who_signs(status: AuthorityStatus) -> None:
+    hints = [
+        hint
+        for code, where, hint in outside(status, PIN)
+        if code.startswith("authority.") and where == "offline/ca/clients"
+    ]
+    assert any(
+        "signed by offline-root (pkiops ca csr offline clients), then pkiops ca install" in hint for hint in hints
+    )
+
+
+def test_a_root_that_is_kept_elsewhere_is_pinned_like_any_other() -> None:
+    unpinned = ("authority.unpinned", "offline/ca/offline-root")
+    assert unpinned in [(code, where) for code, where, _ in outside(AuthorityStatus.ACTIVE)]
+    assert unpinned not in [(code, where) for code, where, _ in outside(AuthorityStatus.ACTIVE, PIN)]
