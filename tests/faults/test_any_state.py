@@ -67,7 +67,8 @@ DECISIONS = (
     r"does not exist, and manage: false: make it where it is declared",
 )
 # what a whole run may wait for: two CAs of one identity, a claim of other inputs, tags that somebody took away, a CA that AWS failed to make
-GUARDS = {"ca.duplicate-identity", "ca.claimed", "ca.untagged", "ca.failed", "plan.blocked"}
+# and a CA pinned by its ARN that has another certificate than the file says
+GUARDS = {"ca.duplicate-identity", "ca.claimed", "ca.untagged", "ca.failed", "ca.not-as-declared", "plan.blocked"}
 WHICH = st.integers(min_value=0, max_value=5)
 LABELS = st.sampled_from(["root", "clients"])
 FAULTS = st.sampled_from(
@@ -256,7 +257,7 @@ class AnyState(RuleBasedStateMachine):
         else:
             event("converged")
             again = self.hierarchy().plan()
-            if again.pending and any(one.kind is ActionKind.ADOPT for one in shown.pending):
+            if any(one.kind is ActionKind.ADOPT for one in shown.pending):
                 self.apply()  # what else differs of an adopted CA is for the plan after it
                 return
             assert not again.pending, described(again)
@@ -292,7 +293,7 @@ class AnyState(RuleBasedStateMachine):
         found = Examination(
             self.environment, backend, one.buckets, one.store, self.clock, probe=False, deep=True
         ).read()
-        assert not found.unread
+        assert all("NoSuchBucket" in why for why in found.unread.values()), found.unread
         assert all(finding.hint for finding in diagnose(found, self.clock.now()))
         observed = backend.list_authorities()
         try:
