@@ -100,6 +100,8 @@ class S3Buckets:
         tags = {tag["Key"]: tag["Value"] for tag in answers["GetBucketTagging"].get("TagSet", [])}
         # whose a bucket is, is told by its tags; what is in it counts only without any
         first = {} if tags else _answer_or_nothing("ListObjectsV2", name, s3.list_objects_v2, {**owned, "MaxKeys": 1})
+        if first.get("KeyCount", 0) and ask("GetBucketTagging"):
+            return self.observe_bucket(name)  # another run made, tagged and filled it while we looked
         return ObservedBucket(
             name=name,
             exists=True,

@@ -132,6 +132,21 @@ def test_every_call_but_the_creating_one_names_the_owner() -> None:
     assert set(seen.values()) == {ACCOUNT}
 
 
+def test_a_bucket_that_another_run_tags_and_fills_meanwhile_is_that_run_s() -> None:
+    with running_sandbox() as sandbox:
+        clients = clients_of(dict.fromkeys(("acm-pca", "s3", "sts"), sandbox.url))
+        other = sandbox.client("s3")
+        other.create_bucket(Bucket=NAME, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+        def meanwhile(**_: Any) -> None:
+            other.put_bucket_tagging(Bucket=NAME, Tagging={"TagSet": [{"Key": "pkiops:environment", "Value": "dev"}]})
+            other.put_object(Bucket=NAME, Key="dev/index.json", Body=b"{}")
+
+        clients.s3().meta.events.register_first("before-call.s3.ListObjectsV2", meanwhile)
+        found = S3Buckets(clients, ManualClock(START)).observe_bucket(NAME)
+    assert (found.tags, found.empty) == ({"pkiops:environment": "dev"}, False)
+
+
 def test_a_crl_bucket_that_is_gone_is_not_a_crl_that_is_not_there_yet(clients: AwsClients, service: Stubber) -> None:
     authority = ObservedAuthority(
         reference=f"arn:aws:acm-pca:{REGION}:{ACCOUNT}:certificate-authority/x",
