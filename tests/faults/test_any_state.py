@@ -20,7 +20,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from hypothesis import HealthCheck, event
+from hypothesis import HealthCheck, Phase, event
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from moto import mock_aws
@@ -362,7 +362,11 @@ def described(plan: Plan) -> str:
     return "\n".join(f"{one.kind} {one.address}: {one.reason} {one.changes}" for one in plan.actions)
 
 
+# sixteen steps can be read as they are: making them fewer would take minutes
 AnyState.TestCase.settings = seeded(
-    40, stateful_step_count=16, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    40,
+    stateful_step_count=16,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestAnyState = AnyState.TestCase
