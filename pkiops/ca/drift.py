@@ -107,6 +107,11 @@ def sharing_changes(wanted: DesiredAuthority, reference: str | None, details: De
     return tuple(changes)
 
 
+def is_refused_to_disabled(change: Change) -> bool:
+    """Whether a change of ``sharing_changes`` gives something: PutPolicy and CreatePermission want an ACTIVE CA, taking away does not."""
+    return change.after not in {None, "none"}
+
+
 def certificate_changes(wanted: DesiredAuthority, details: Details) -> tuple[Change, ...]:
     """What a CA's certificate says otherwise than the file, as far as it was read: only another certificate can change that."""
     facts = details.certificate

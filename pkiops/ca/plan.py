@@ -29,6 +29,7 @@ from pkiops.ca.drift import (
     crl_text,
     csr_text,
     immutable_changes,
+    is_refused_to_disabled,
     lasts_as_declared,
     revocation_changes,
     sharing_changes,
@@ -234,14 +235,17 @@ def _existing_actions(
         Action(
             ActionKind.NO_OP,
             where,
-            f"{found.reference} is {found.status.value}, as declared{_later(wanted, found, now)}",
+            f"{found.reference} is {found.status.value}, as declared{_later(wanted, found, now)}{_held_back(wanted, found, details)}",
         )
     ]
 
 
 def _update(where: str, wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> list[Action]:
     revocation = revocation_changes(wanted.request, found)
-    others = (*tag_changes(wanted.request, found), *sharing_changes(wanted, found.reference, details))
+    sharing = sharing_changes(wanted, found.reference, details)
+    if _stays_disabled(wanted, found):
+        sharing = tuple(change for change in sharing if not is_refused_to_disabled(change))
+    others = (*tag_changes(wanted.request, found), *sharing)
     reasons = []
     if revocation:
         reasons.append("CRL or OCSP settings differ; certificates already issued keep their distribution point")
@@ -251,6 +255,16 @@ def _update(where: str, wanted: DesiredAuthority, found: ObservedAuthority, deta
     changes = (*revocation, *others)
     warnings = _lets_in(wanted, changes)
     return [Action(ActionKind.UPDATE, where, "; ".join(reasons), changes, warnings=warnings)] if changes else []
+
+
+def _stays_disabled(wanted: DesiredAuthority, found: ObservedAuthority) -> bool:
+    return found.status is AuthorityStatus.DISABLED and not wanted.enabled
+
+
+def _held_back(wanted: DesiredAuthority, found: ObservedAuthority, details: Details) -> str:
+    changes = sharing_changes(wanted, found.reference, details) if _stays_disabled(wanted, found) else ()
+    waiting = [change.field for change in changes if is_refused_to_disabled(change)]
+    return f"; the service takes {' and '.join(waiting)} only once it is enabled" if waiting else ""
 
 
 def _lets_in(wanted: DesiredAuthority, changes: tuple[Change, ...]) -> tuple[str, ...]:

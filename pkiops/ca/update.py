@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pkiops.backends.interface import (
+    AuthorityStatus,
     CreatesAuthorities,
     ObservedAuthority,
     ReadsAuthorities,
@@ -17,7 +18,7 @@ from pkiops.backends.interface import (
 )
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.details import details_of
-from pkiops.ca.drift import missing_tags, policy_document, revocation_changes, sharing_changes
+from pkiops.ca.drift import is_refused_to_disabled, missing_tags, policy_document, revocation_changes, sharing_changes
 
 
 class Changes(ReadsAuthorities, CreatesAuthorities, TagsAuthorities, SharesAuthorities, Protocol):
@@ -38,7 +39,10 @@ def update_authority(backend: Changes, wanted: DesiredAuthority, found: Observed
     if tags := missing_tags(request, found):
         backend.tag_authority(reference, tags)
         changed = True
-    differing = {change.field for change in sharing_changes(wanted, reference, details_of(backend, wanted, found))}
+    sharing = sharing_changes(wanted, reference, details_of(backend, wanted, found))
+    if found.status is AuthorityStatus.DISABLED:
+        sharing = tuple(change for change in sharing if not is_refused_to_disabled(change))
+    differing = {change.field for change in sharing}
     if "policy" in differing and wanted.policy is not None:
         if wanted.policy:
             backend.put_authority_policy(reference, policy_document(wanted.policy, reference))

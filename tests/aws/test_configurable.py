@@ -376,6 +376,24 @@ def test_an_authority_is_disabled_and_enabled_as_the_file_says(world: World) -> 
     assert not drift(world.plan(FILE))
 
 
+def test_what_is_disabled_is_shared_once_it_is_enabled_and_taken_back_at_once(world: World) -> None:
+    world.apply(with_("enabled: false"))
+    held = world.plan(with_("enabled: false\nacm_permission: true\n" + POLICY))
+    (action,) = [a for a in held.actions if a.address == "dev/ca/clients"]
+    assert action.kind is ActionKind.NO_OP
+    assert action.reason.endswith("; the service takes policy and acm permission only once it is enabled")
+    world.apply(with_("enabled: false\nacm_permission: true\ntags: {team: a}\n" + POLICY))
+    assert world.acm_pca.list_permissions(CertificateAuthorityArn=world.arn())["Permissions"] == []
+    made = world.apply(with_("enabled: true\nacm_permission: true\ntags: {team: a}\n" + POLICY))
+    assert [a.kind for a in made.pending if "/ca/" in a.address] == [ActionKind.ENABLE, ActionKind.UPDATE]
+    assert world.acm_pca.get_policy(ResourceArn=world.arn())["Policy"]
+    world.apply(with_("enabled: false\nacm_permission: true\ntags: {team: a}\n" + POLICY))
+    world.apply(with_("enabled: false\nacm_permission: false\npolicy: {}"))
+    assert world.acm_pca.list_permissions(CertificateAuthorityArn=world.arn())["Permissions"] == []
+    with pytest.raises(world.acm_pca.exceptions.ResourceNotFoundException):
+        world.acm_pca.get_policy(ResourceArn=world.arn())
+
+
 def test_nothing_new_hangs_below_what_stays_disabled(world: World) -> None:
     alone = re.sub(r"  clients:\n(    .*\n)+", "", FILE).split("profiles:")[0]
     world.apply(alone.replace("    path_length: 1\n", "    path_length: 1\n    enabled: false\n"))

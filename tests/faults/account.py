@@ -39,8 +39,9 @@ class Account:
         return sorted(found, key=lambda one: (one["CreatedAt"], one["Arn"]))
 
     def tags(self, arn: str) -> dict[str, str]:
-        """The tags of a CA; none where they cannot be read."""
+        """The tags of a CA; none where they cannot be read. A CA that is CREATING has been looked at often enough then to be there."""
         with refusals_allowed():
+            self.pca.describe_certificate_authority(CertificateAuthorityArn=arn)
             return {one["Key"]: one["Value"] for one in self.pca.list_tags(CertificateAuthorityArn=arn)["Tags"]}
         return {}
 

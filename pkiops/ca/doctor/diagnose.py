@@ -77,7 +77,12 @@ def _access(world: World, now: datetime) -> Iterator[Finding]:
     hint = f"pkiops env iam-policy {world.environment.environment} --persona auditor prints what it takes to look at everything"
     for where, why in world.unread.items():
         if where in world.failed:
-            yield finding("access.failed", where, why, "run it again, and see what the service's status page says")
+            yield finding(
+                "access.failed",
+                where,
+                why,
+                "run it again; if it lasts, look at what it names, and at the service's status page",
+            )
         else:
             yield finding("access.denied", where, why, hint)
 
