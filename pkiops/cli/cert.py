@@ -301,7 +301,8 @@ def _hand_out(
     from pkiops.cert.report import certificate_document, issued_json
 
     name, now = factory.environment.environment, factory.clock.now()
-    document = json_text("cert-issue", name, now, certificate_document(issued)) + "\n"
+    # dated by the record, not by this run: the same certificate gives the same bytes
+    document = json_text("cert-issue", name, issued.entry.created_at, certificate_document(issued)) + "\n"
     written = outputs.write(issued, factory.ledger, document=document, overwrite=overwrite)
     if format_ is Format.JSON:
         emit_json("cert-issue", name, now, issued_json(issued, written))

@@ -176,8 +176,6 @@ def outputs_of(targets: tuple[OutputTarget, ...], options: KeyOptions, secrets: 
         InputError: a format needs a key, a passphrase or a name, and there is none that fits.
         GuardRefused: others can read the file of a passphrase.
     """
-    from pkiops.cert.formats import check_passphrase
-
     for target in targets:
         needs = f"--output {target.format}={target.dest}"
         if target.format.holds_key and options.key is None:
@@ -197,6 +195,8 @@ def outputs_of(targets: tuple[OutputTarget, ...], options: KeyOptions, secrets: 
     encrypted = any(one.format.needs_passphrase for one in targets)
     passphrase = secrets.get(options.passphrase_name) if encrypted and options.passphrase_name else None
     if passphrase is not None:
+        from pkiops.cert.formats import check_passphrase
+
         check_passphrase(passphrase)
     return CertificateOutputs(
         targets,

@@ -63,7 +63,7 @@ def mode(shell: Shell, name: str) -> int:
 
 
 def test_every_format_at_once(ready: tuple[Shell, RunningSandbox]) -> None:
-    shell, _ = ready
+    shell, sandbox = ready
     names = {
         "fullchain": "full.pem", "certificate": "leaf.pem", "chain": "chain.pem", "key": "copy.key", "combined": "all.pem", "der": "leaf.der",
         "pkcs7": "chain.p7b", "pkcs7-pem": "chain.p7", "pkcs12": "a.p12", "pkcs12-legacy": "old.p12", "kubernetes": "orders-tls.yaml",
@@ -104,7 +104,11 @@ def test_every_format_at_once(ready: tuple[Shell, RunningSandbox]) -> None:
     assert "PRIVATE" not in (shell.folder / "a.json").read_text()
     assert yaml.safe_load((shell.folder / "orders-tls.yaml").read_text())["metadata"]["name"] == "orders-tls"
     # its own files and folder, written again; the salted ones differ each time
+    document = (shell.folder / "a.json").read_bytes()
+    assert isinstance(sandbox.clock, ManualClock)
+    sandbox.clock.advance(timedelta(minutes=1))
     assert issue(shell, *words, *P12).exit_code == 0
+    assert (shell.folder / "a.json").read_bytes() == document
     write(shell, "a.p12", b"mine")
     full = (shell.folder / "full.pem").read_bytes()
     refused = issue(shell, *words, *P12)
