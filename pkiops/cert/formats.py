@@ -1,7 +1,7 @@
 """A certificate in the formats that people use, as bytes.
 
 What this module decides: which certificates each format holds, in which order, and how PKCS#12 is encrypted. The root is in none of them but the
-Kubernetes Secret's ``ca.crt``: whoever verifies has it, and must not take it from here. Files and folders are the command line's.
+Kubernetes Secret and the document for a secret store: whoever verifies has it already. Files and folders are the command line's.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Material:
 
 
 def render(format_: OutputFormat, material: Material) -> bytes:
-    """The bytes of a format that is one file and needs no name of its own (not ``kubernetes``, not ``folder``). PKCS#12 is salted: no two are alike.
+    """The bytes of a format that is one file and needs no name (not ``kubernetes``, ``folder``, a service). PKCS#12 is salted: no two are alike.
 
     Raises:
         InputError: PKCS#12 cannot hold such a key.
@@ -138,6 +138,20 @@ def kubernetes_secret(material: Material, name: SecretName) -> bytes:
     lines += ["  labels:", "    app.kubernetes.io/managed-by: pkiops", "data:"]
     lines += _members({key: base64.b64encode(value).decode("ascii") for key, value in data.items()}, "  ")
     return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def secret_document(material: Material) -> str:
+    """One JSON object with all that a program needs to use the certificate, for stores that keep a text under a name."""
+    shown = view(material.certificate)
+    document = {
+        "certificate": pem(material.certificate).decode("ascii"),
+        "chain": b"".join(pem(one) for one in material.sent[1:]).decode("ascii"),
+        "root": pem(material.chain[-1]).decode("ascii"),
+        "private_key": material.key_pem.decode("ascii"),
+        "serial": shown.serial,
+        "not_after": shown.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return json.dumps(document, ensure_ascii=True, separators=(",", ":"))
 
 
 def _members(values: Mapping[str, str], indent: str) -> list[str]:

@@ -25,6 +25,8 @@ class OutputFormat(StrEnum):
     KUBERNETES = "kubernetes"
     JSON = "json"
     FOLDER = "folder"
+    SECRETS_MANAGER = "secrets-manager"
+    PARAMETER_STORE = "parameter-store"
 
     @property
     def holds_key(self) -> bool:
@@ -37,12 +39,25 @@ class OutputFormat(StrEnum):
         return self in {OutputFormat.DER, OutputFormat.PKCS7, *_WITH_PASSPHRASE}
 
     @property
+    def service(self) -> str | None:
+        """The service of AWS that keeps it; None for what stays on this machine."""
+        return _SERVICES.get(self)
+
+    @property
     def needs_passphrase(self) -> bool:
         """Whether it is encrypted under a passphrase."""
         return self in _WITH_PASSPHRASE
 
 
+_SERVICES = {OutputFormat.SECRETS_MANAGER: "secretsmanager", OutputFormat.PARAMETER_STORE: "ssm"}
 _WITH_PASSPHRASE = frozenset({OutputFormat.PKCS12, OutputFormat.PKCS12_LEGACY})
 _WITH_KEY = frozenset(
-    {OutputFormat.KEY, OutputFormat.COMBINED, OutputFormat.KUBERNETES, OutputFormat.FOLDER, *_WITH_PASSPHRASE}
+    {
+        OutputFormat.KEY,
+        OutputFormat.COMBINED,
+        OutputFormat.KUBERNETES,
+        OutputFormat.FOLDER,
+        *_SERVICES,
+        *_WITH_PASSPHRASE,
+    }
 )

@@ -39,6 +39,12 @@ class Owner:
     profile: str
     names: tuple[str, ...]
 
+    @property
+    def sha256(self) -> str:
+        """A digest of it (hex), for places that take short and plain marks only."""
+        text = json.dumps([self.environment, self.profile, *self.names], ensure_ascii=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class FolderManifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -151,6 +152,7 @@ def issue_command(
     outputs = _outputs(output, output_certificate, output_chain, options, format_)
     names, life = tuple(parse_san(text) for text in san), _duration(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    outputs = replace(outputs, place_of=factory.secret_place)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     issuance = Issuance(
         environment=factory.environment,
@@ -263,7 +265,7 @@ def _outputs(
 
     targets = parse_targets(outputs, certificate, chain)
     asked_for = bool(outputs or certificate or chain)
-    if "-" in {certificate, chain} or (format_ is Format.JSON and asked_for and None in {one.path for one in targets}):
+    if "-" in {certificate, chain} or (format_ is Format.JSON and asked_for and any(one.is_stdout for one in targets)):
         raise InputError(
             "only --output may be -, and not together with --format json: stdout carries one result",
             code="usage.arguments",

@@ -1,7 +1,8 @@
 """``--output FORMAT=DEST``: the files, folders and the stdout of one certificate, as a set.
 
 What this module decides: how a destination is read, that all of them are checked before anything is asked for, which go to stdout, and
-in which order they are written: first what nobody reads yet, then all files, then the links of folders. What is in them is ``pkiops.cert.formats``'s.
+in which order they are written: what nobody reads yet, what AWS keeps (it may refuse), files, the links of folders.
+What is in them is ``pkiops.cert.formats``'s.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import STDIN, absolute, read_bounded, refuse_foreign
+from pkiops.cli.cert_places import check_place, write_place
 from pkiops.cli.files import FileToWrite, check_targets, write_files
-from pkiops.errors import InputError
+from pkiops.errors import InputError, InternalError
 
 if TYPE_CHECKING:
     from pkiops.cert.formats import Material, SecretName
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pkiops.cert.server_folder import Owner
     from pkiops.ledger.interface import Entry, Ledger, LedgerIntent
     from pkiops.named_secrets import NamedSecrets
+    from pkiops.stores.secret_places import SecretPlace
     from pkiops.x509.keys import PrivateKey
 
 _MAX_KEY_BYTES = 65_536
@@ -33,15 +36,20 @@ _FORMAT = re.compile(r"([a-z][a-z0-9-]*)=(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class OutputTarget:
-    """One destination: a path, or ``-`` for stdout."""
+    """One destination: a path, ``-`` for stdout, or the name of a secret."""
 
     format: OutputFormat
     dest: str
 
     @property
     def path(self) -> Path | None:
-        """The file or folder; None for stdout."""
-        return None if self.dest == STDIN else Path(self.dest)
+        """The file or folder; None for stdout and for what AWS keeps."""
+        return None if self.is_stdout or self.format.service else Path(self.dest)
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether it goes to stdout."""
+        return self.dest == STDIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class CertificateOutputs:
     key: PrivateKey | None = field(default=None, repr=False)
     passphrase: bytes | None = field(default=None, repr=False)
     secret_name: str | None = None
+    place_of: Callable[[str], SecretPlace] | None = None
 
     def check(self, ledger: Ledger, prepared: Prepared, *, overwrite: bool) -> None:
         """Check every target before anything is asked for.
@@ -74,6 +83,8 @@ class CertificateOutputs:
             check_folder(folder, _owner(prepared.record), overwrite=overwrite)
         if not overwrite:
             refuse_foreign(self._files(), ledger.outputs(prepared.record.request_key))
+        for place, name in self._places():
+            check_place(place, name, _owner(prepared.record), overwrite=overwrite)
 
     def write(self, issued: Issued, ledger: Ledger, *, document: str = "", overwrite: bool) -> tuple[str, ...]:
         """Write the set; the ledger knows of its files first, so that a run killed in between can write them again. What was written.
@@ -101,15 +112,16 @@ class CertificateOutputs:
         for folder in self._folders():
             check_folder(folder, owner, overwrite=overwrite)
             versions.append(stage_version(folder, folder_files(material, owner, str(folder.resolve()))))
+        kept = [write_place(place, name, material, owner, overwrite=overwrite) for place, name in self._places()]
         write_files(files, overwrite=True)
         for version in versions:
             switch(version)
-        return tuple(str(path) for target in self.targets if (path := target.path))
+        return (*(str(path) for target in self.targets if (path := target.path)), *kept)
 
     def for_stdout(self, issued: Issued, document: str = "") -> bytes | None:
         """What stdout gets, None for nothing."""
         for target in self.targets:
-            if target.path is None:
+            if target.is_stdout:
                 return self._render(target, self._material(issued, document))
         return None
 
@@ -131,6 +143,14 @@ class CertificateOutputs:
             return kubernetes_secret(material, secret_name_of(target, self.secret_name))
         return render(target.format, material)
 
+    def _places(self) -> list[tuple[SecretPlace, str]]:
+        wanted = [(one.format.service, one.dest) for one in self.targets if one.format.service]
+        if not wanted:
+            return []
+        if self.place_of is None:
+            raise InternalError("an output for AWS without a way there")
+        return [(self.place_of(service), name) for service, name in wanted]
+
     def _files(self) -> list[Path]:
         return [one.path for one in self.targets if one.path and one.format is not OutputFormat.FOLDER]
 
@@ -149,7 +169,7 @@ def parse_targets(outputs: Sequence[str], certificate: str | None, chain: str | 
         if dest is not None:
             targets.append(OutputTarget(format_, dest))
     targets = targets or [OutputTarget(OutputFormat.FULLCHAIN, STDIN)]
-    if [one.path for one in targets].count(None) > 1:
+    if sum(one.is_stdout for one in targets) > 1:
         raise InputError("only one --output may be -: stdout carries one result", code="usage.arguments")
     for target in targets:
         _check_stdout(target)
@@ -221,7 +241,7 @@ def secret_name_of(target: OutputTarget, given: str | None) -> SecretName:
     """
     from pkiops.cert.formats import SecretName
 
-    if given is None and target.path is None:
+    if given is None and target.is_stdout:
         raise InputError(
             "a Kubernetes Secret on stdout needs a name", hint="add --secret-name [NAMESPACE/]NAME", code="usage.output"
         )
@@ -252,10 +272,10 @@ def _parse(text: str) -> OutputTarget:
 
 
 def _check_stdout(target: OutputTarget) -> None:
-    if target.path is not None:
+    if not target.is_stdout:
         return
-    if target.format is OutputFormat.FOLDER:
-        raise InputError("--output folder=- is no folder", code="usage.output")
+    if target.format is OutputFormat.FOLDER or target.format.service:
+        raise InputError(f"--output {target.format}=- is no folder and no name of a secret", code="usage.output")
     if (target.format.is_binary or target.format.holds_key) and sys.stdout.isatty():
         what = "a private key" if target.format.holds_key else "binary"
         raise InputError(

@@ -69,7 +69,7 @@ def test_every_format_at_once(ready: tuple[Shell, RunningSandbox]) -> None:
         "pkcs7": "chain.p7b", "pkcs7-pem": "chain.p7", "pkcs12": "a.p12", "pkcs12-legacy": "old.p12", "kubernetes": "orders-tls.yaml",
         "json": "a.json", "folder": "live",
     }  # fmt: skip
-    assert set(names) == set(OutputFormat)
+    assert set(names) == {one for one in OutputFormat if one.service is None}
     words = outputs(*(f"{format_}={name}" for format_, name in names.items()))
     done = issue(shell, *words, *P12)
     assert done.exit_code == 0, done.output
@@ -187,6 +187,53 @@ def test_a_secret_goes_through_a_pipe(ready: tuple[Shell, RunningSandbox]) -> No
     assert shell.files() == {"a.key", "a.csr", ".pkiops/dev.db"}
 
 
+def test_what_aws_keeps(ready: tuple[Shell, RunningSandbox]) -> None:
+    shell, sandbox = ready
+    arguments = (*outputs("secrets-manager=dev/orders", "parameter-store=/dev/orders", "a.pem"), "--key", "a.key")
+    done = issue(shell, *arguments, "--format", "json")
+    assert done.exit_code == 0, done.output
+    body = json.loads(done.stdout)
+    assert body["written"] == ["a.pem", "secret dev/orders", "parameter /dev/orders"]
+    secrets, parameters = sandbox.client("secretsmanager"), sandbox.client("ssm")
+    text = secrets.get_secret_value(SecretId="dev/orders")["SecretString"]
+    parameter = parameters.get_parameter(Name="/dev/orders", WithDecryption=True)["Parameter"]
+    assert parameter["Value"] == text
+    assert parameter["Type"] == "SecureString"
+    kept = json.loads(text)
+    assert (kept["certificate"], kept["serial"]) == (body["certificate"], body["serial"])
+    assert kept["private_key"].encode() == (shell.folder / "a.key").read_bytes()
+    # again: no new version; renewed: one more each
+    assert issue(shell, *arguments).exit_code == 0
+    assert parameters.get_parameter(Name="/dev/orders")["Parameter"]["Version"] == 1
+    assert isinstance(sandbox.clock, ManualClock)
+    sandbox.clock.advance(timedelta(days=25))
+    assert issue(shell, *arguments).exit_code == 0
+    assert parameters.get_parameter(Name="/dev/orders")["Parameter"]["Version"] == 2
+    assert json.loads(secrets.get_secret_value(SecretId="dev/orders")["SecretString"])["serial"] != body["serial"]
+    # changed by somebody else: nothing is written anywhere
+    before = (shell.folder / "a.pem").read_bytes()
+    secrets.put_secret_value(SecretId="dev/orders", SecretString="theirs")
+    sandbox.clock.advance(timedelta(days=25))
+    refused = issue(shell, *arguments)
+    assert refused.exit_code == 9, refused.output
+    assert "error: secret dev/orders exists, or was changed" in refused.stderr
+    assert (shell.folder / "a.pem").read_bytes() == before
+    assert parameters.get_parameter(Name="/dev/orders")["Parameter"]["Version"] == 2
+    assert issue(shell, *arguments, "--overwrite").exit_code == 0
+
+
+def test_a_secret_of_other_names_is_left_alone(ready: tuple[Shell, RunningSandbox]) -> None:
+    shell, _ = ready
+    assert issue(shell, *outputs("parameter-store=/dev/tls"), "--key", "a.key").exit_code == 0
+    files = ("--key", "b.key", "--csr", "b.csr")
+    other = ("--profile", "service", "--san", "dns:billing.svc.dev.example.com")
+    assert shell.run("cert", "request", "dev", *other, *files).exit_code == 0
+    place = outputs("parameter-store=/dev/tls")
+    refused = shell.run("cert", "issue", "dev", "--profile", "service", *files, *place)
+    assert refused.exit_code == 9, refused.output
+    assert "holds a certificate of other names" in refused.stderr
+
+
 REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no key": (tuple(outputs("pkcs12=a.p12")), 2, "a request has only its public half"),
     "no key for a folder": (tuple(outputs("folder=live")), 2, "--key"),
@@ -202,6 +249,9 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "stdout and JSON": ((*outputs("der=-"), "--format", "json"), 2, "one result"),
     "a file twice": (tuple(outputs("a.pem", "der=a.pem")), 2, "named twice"),
     "a folder twice": ((*outputs("folder=live", "folder=./live"), "--key", "a.key"), 2, "named twice"),
+    "a secret on stdout": ((*outputs("secrets-manager=-"), "--key", "a.key"), 2, "no name of a secret"),
+    "no key for a secret": (tuple(outputs("parameter-store=/a")), 2, "--key"),
+    "a name that is none": ((*outputs("parameter-store=/a b"), "--key", "a.key"), 2, "parameter /a b: no name"),
     "a folder on stdout": ((*outputs("folder=-"), "--key", "a.key"), 2, "no folder"),
     "a folder for nginx that is none": ((*outputs('folder=a"b'), "--key", "a.key"), 2, "nginx"),
     "a folder that is a file": ((*outputs("folder=a.csr"), "--key", "a.key"), 2, "is not a folder"),
