@@ -53,19 +53,19 @@ class ParameterStore:
         digest = hashlib.sha256(value.encode()).hexdigest()
         before = self._version(name)
         wanted = {**tags, _VERSION_TAG: str((before or 0) + 1), _DIGEST_TAG: digest}
-        listed = [{"Key": key, "Value": text} for key, text in wanted.items()]
         settings: dict[str, Any] = {"Name": name, "Value": value, "Type": "SecureString", "Tier": "Intelligent-Tiering"}
         if before is None:
             with translated("PutParameter", where):
-                self._client().put_parameter(**settings, Tags=listed)
+                self._client().put_parameter(**settings, Tags=_listed(wanted))
             return True
         known = self._tags(name)
         if (_written(known), known.get(_DIGEST_TAG)) == (before, digest) and not tags.items() - known.items():
             return False
-        with translated("AddTagsToResource", where):
-            self._client().add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=listed)
+        self._tag(name, wanted)
         with translated("PutParameter", where):
-            self._client().put_parameter(**settings, Overwrite=True)
+            made = int(self._client().put_parameter(**settings, Overwrite=True)["Version"])
+        if made != before + 1:  # a lost answer and a second try, or another run in between
+            self._tag(name, {_VERSION_TAG: str(made), _DIGEST_TAG: digest})
         return True
 
     def _version(self, name: str) -> int | None:
@@ -84,8 +84,16 @@ class ParameterStore:
             answer = self._client().list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
         return {one["Key"]: one["Value"] for one in answer.get("TagList", ())}
 
+    def _tag(self, name: str, tags: Mapping[str, str]) -> None:
+        with translated("AddTagsToResource", self.describe(name)):
+            self._client().add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=_listed(tags))
+
     def _client(self) -> Any:
         return self._clients.parameter_store()
+
+
+def _listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _written(tags: Mapping[str, str]) -> int:

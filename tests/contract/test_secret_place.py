@@ -25,6 +25,7 @@ class Place:
         access = AwsAccess(region=REGION, account=ACCOUNT, role_arn=None, endpoint_urls=urls, sandbox=True)
         clients = AwsClients(access)
         self.service = service
+        self.other: Any = sandbox.client(service)
         self.client: Any = clients.secrets_manager() if service == "secretsmanager" else clients.parameter_store()
         self.ours: SecretPlace = SecretsManager(clients) if service == "secretsmanager" else ParameterStore(clients)
 
@@ -112,6 +113,29 @@ def test_the_place_after_a_kill_between_tags_and_version(place: Place) -> None:
 def test_a_name_that_no_service_takes(place: Place, name: str) -> None:
     with pytest.raises(InputError, match="no name that the service takes"):
         place.ours.look(name)
+
+
+def test_a_version_of_another_run_in_between(place: Place) -> None:
+    place.ours.put("/dev/orders", "one", TAGS)
+    hooked: list[str] = []
+
+    def meanwhile(**_: object) -> None:
+        if not hooked:
+            hooked.append("once")
+            if place.service == "ssm":
+                place.other.put_parameter(Name="/dev/orders", Value="theirs", Type="SecureString", Overwrite=True)
+            else:
+                place.other.put_secret_value(SecretId="/dev/orders", SecretString="theirs")
+
+    call = "ssm.PutParameter" if place.service == "ssm" else "secrets-manager.PutSecretValue"
+    place.client.meta.events.register_first(f"before-call.{call}", meanwhile)
+    assert place.ours.put("/dev/orders", "two", TAGS)
+    assert hooked
+    assert (place.value("/dev/orders"), place.versions("/dev/orders")) == ("two", 3)
+    found = place.ours.look("/dev/orders")
+    assert found is not None
+    assert found.ours
+    assert not place.ours.put("/dev/orders", "two", TAGS)
 
 
 def test_what_is_too_long_is_refused_before_anything_is_sent(place: Place) -> None:
