@@ -213,6 +213,14 @@ class AwsClients:
         client: ResourceGroupsTaggingAPIClient = self._client("resourcegroupstaggingapi")
         return client
 
+    def secrets_manager(self) -> Any:
+        """The secretsmanager client."""
+        return self._client("secretsmanager")
+
+    def parameter_store(self) -> Any:
+        """The ssm client."""
+        return self._client("ssm")
+
     def caller_identity(self) -> CallerIdentity:
         """Who we are (sts:GetCallerIdentity).
 

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from pkiops.ledger.interface import Entry, Ledger
     from pkiops.stores.interface import Store
     from pkiops.stores.s3_buckets import S3Buckets
+    from pkiops.stores.secret_places import SecretPlace
 
 SANDBOX_URL = "http://127.0.0.1:4599"
 _AT_ONCE = 8  # homes asked for who we are there
-_SERVICES = ("acm-pca", "s3", "sts", "iam", "resourcegroupstaggingapi")
+_SERVICES = ("acm-pca", "s3", "sts", "iam", "resourcegroupstaggingapi", "secretsmanager", "ssm")
 # what AWS calls a service in AWS_ENDPOINT_URL_..., where that is not its name in upper case
-_VARIABLES = {"resourcegroupstaggingapi": "RESOURCE_GROUPS_TAGGING_API"}
+_VARIABLES = {"resourcegroupstaggingapi": "RESOURCE_GROUPS_TAGGING_API", "secretsmanager": "SECRETS_MANAGER"}
 
 
 class Factory:
@@ -164,6 +165,22 @@ class Factory:
         from pkiops.stores.s3 import S3Store
 
         return S3Store(self.clients, self.environment.publication.trust.bucket)
+
+    def secret_place(self, service: str) -> SecretPlace:
+        """Where AWS keeps secrets in the environment's account and region: ``secretsmanager`` or ``ssm``.
+
+        Raises:
+            GuardRefused: the caller belongs to another account.
+            BackendError: the caller cannot be asked for.
+        """
+        self.check_account(everywhere=False)
+        if service == "secretsmanager":
+            from pkiops.stores.secrets_manager import SecretsManager
+
+            return SecretsManager(self.clients)
+        from pkiops.stores.parameter_store import ParameterStore
+
+        return ParameterStore(self.clients)
 
     @cached_property
     def ledger(self) -> Ledger:

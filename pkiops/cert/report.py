@@ -13,7 +13,12 @@ from pkiops.x509.certificate import fingerprint, pem, view
 
 
 def issued_json(issued: Issued, written: Sequence[str]) -> dict[str, Any]:
-    """A certificate that was issued or served. ``chain`` holds the CAs above it from its issuer upwards, without the root."""
+    """A certificate that was issued or served, and what this run did."""
+    return {**certificate_document(issued), "from_ledger": issued.from_ledger, "written": list(written)}
+
+
+def certificate_document(issued: Issued) -> dict[str, Any]:
+    """A certificate and what is known of it. ``chain`` holds the CAs above it from its issuer upwards, without the root."""
     shown, entry = view(issued.certificate), issued.entry
     return {
         "certificate": pem(issued.certificate).decode("ascii"),
@@ -34,8 +39,6 @@ def issued_json(issued: Issued, written: Sequence[str]) -> dict[str, Any]:
         "certificate_reference": entry.certificate_reference,
         "request_key": entry.request_key,
         "attempt": entry.attempt,
-        "from_ledger": issued.from_ledger,
-        "written": list(written),
     }
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkiops.cli.cert_files import (
-    MAX_CERTIFICATE_BYTES,
-    MAX_CRL_BYTES,
-    CertificateOutputs,
-    read_bounded,
-    texts_of,
-)
+from pkiops.cert.output_formats import OutputFormat
+from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, MAX_CRL_BYTES, read_bounded
+from pkiops.cli.cert_outputs import CertificateOutputs, KeyOptions, outputs_of, parse_targets
 from pkiops.cli.options import (
     AtOption,
     EnvironmentArgument,
@@ -24,7 +21,7 @@ from pkiops.cli.options import (
     moment_of,
     option,
 )
-from pkiops.cli.output import emit, emit_bytes, emit_json, note
+from pkiops.cli.output import emit, emit_bytes, emit_json, json_text, note
 from pkiops.cli.wiring import environment_of, factory_of, progress_of
 from pkiops.errors import InputError
 from pkiops.x509.algorithms import KeyAlgorithm
@@ -47,6 +44,14 @@ class PurposeChoice(StrEnum):
 ProfileOption = Annotated[str, option("--profile", help="Profile of the environment file.", metavar="PROFILE")]
 SanOption = Annotated[
     list[str], option("--san", help="A name: dns:, uri:, ip: or email: and its value; repeat for more.", metavar="NAME")
+]
+OutputOption = Annotated[
+    list[str],
+    option(
+        "--output",
+        metavar="[FORMAT=]DEST",
+        help=f"Where it goes, - is stdout; repeat for more. FORMAT: {', '.join(OutputFormat)}; without one: fullchain.",
+    ),
 ]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
@@ -110,15 +115,25 @@ def issue_command(
     request_id: Annotated[
         str | None, option("--request-id", metavar="TEXT", help="Tells apart requests that are equal otherwise.")
     ] = None,
-    output: Annotated[
-        str | None,
-        option("--output", help="Certificate and CAs above it, without the root; - is stdout.", metavar="DEST"),
-    ] = None,
+    output: OutputOption = [],  # noqa: B006 - typer copies it
     output_certificate: Annotated[
         str | None, option("--output-certificate", help="The certificate alone.", metavar="FILE")
     ] = None,
     output_chain: Annotated[
         str | None, option("--output-chain", help="The CAs above it alone, without the root.", metavar="FILE")
+    ] = None,
+    key: Annotated[
+        str | None, option("--key", help="The request's private key, for outputs that hold it.", metavar="FILE")
+    ] = None,
+    key_passphrase_name: Annotated[
+        str | None, option("--key-passphrase-name", help="Secret that decrypts --key.", metavar="NAME")
+    ] = None,
+    passphrase_name: Annotated[
+        str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 outputs.", metavar="NAME")
+    ] = None,
+    secret_name: Annotated[
+        str | None,
+        option("--secret-name", help="Of a Kubernetes Secret; else its file's.", metavar="[NAMESPACE/]NAME"),
     ] = None,
     overwrite: OverwriteOption = False,
     reissue: Annotated[
@@ -133,9 +148,11 @@ def issue_command(
     from pkiops.x509.csr import MAX_CSR_BYTES
     from pkiops.x509.san import parse_san
 
-    outputs = _outputs(output, output_certificate, output_chain, format_)
+    options = KeyOptions(key, key_passphrase_name, passphrase_name, secret_name)
+    outputs = _outputs(output, output_certificate, output_chain, options, format_)
     names, life = tuple(parse_san(text) for text in san), _duration(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    outputs = replace(outputs, place_of=factory.secret_place)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     issuance = Issuance(
         environment=factory.environment,
@@ -150,9 +167,8 @@ def issue_command(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
     )
     prepared = issuance.prepare(order)
-    outputs.check(factory.ledger, prepared.record.request_key, overwrite=overwrite)
-    issued = issuance.complete(prepared)
-    _hand_out(factory, issued, outputs, outputs.write(issued, factory.ledger, overwrite=overwrite), format_)
+    outputs.check(factory.ledger, prepared, overwrite=overwrite)
+    _hand_out(factory, issuance.complete(prepared), outputs, overwrite=overwrite, format_=format_)
 
 
 @app.command("show")
@@ -240,13 +256,21 @@ def verify_command(
         note(f"what {', '.join(elsewhere)} revoked was not checked: that CA is kept elsewhere, and so is its CRL")
 
 
-def _outputs(full: str | None, certificate: str | None, chain: str | None, format_: Format) -> CertificateOutputs:
-    if "-" in {certificate, chain} or (full == "-" and format_ is Format.JSON):
+def _outputs(
+    outputs: list[str], certificate: str | None, chain: str | None, options: KeyOptions, format_: Format
+) -> CertificateOutputs:
+    import os
+
+    from pkiops.named_secrets import NamedSecrets
+
+    targets = parse_targets(outputs, certificate, chain)
+    asked_for = bool(outputs or certificate or chain)
+    if "-" in {certificate, chain} or (format_ is Format.JSON and asked_for and any(one.is_stdout for one in targets)):
         raise InputError(
             "only --output may be -, and not together with --format json: stdout carries one result",
             code="usage.arguments",
         )
-    return CertificateOutputs(full, certificate, chain)
+    return outputs_of(targets, options, NamedSecrets.of_user(os.environ))
 
 
 def _duration(text: str | None) -> Any:
@@ -274,16 +298,20 @@ def _of_environment(factory: Factory) -> Material:
 
 
 def _hand_out(
-    factory: Factory, issued: Issued, outputs: CertificateOutputs, written: tuple[str, ...], format_: Format
+    factory: Factory, issued: Issued, outputs: CertificateOutputs, *, overwrite: bool, format_: Format
 ) -> None:
-    from pkiops.cert.report import issued_json
+    from pkiops.cert.report import certificate_document, issued_json
 
-    name = factory.environment.environment
+    name, now = factory.environment.environment, factory.clock.now()
+    # dated by the record, not by this run: the same certificate gives the same bytes
+    document = json_text("cert-issue", name, issued.entry.created_at, certificate_document(issued)) + "\n"
+    written = outputs.write(issued, factory.ledger, document=document, overwrite=overwrite)
     if format_ is Format.JSON:
-        emit_json("cert-issue", name, factory.clock.now(), issued_json(issued, written))
+        emit_json("cert-issue", name, now, issued_json(issued, written))
         return
-    if outputs.to_stdout:
-        emit_bytes(texts_of(issued)["full"])
+    data = outputs.for_stdout(issued, document)
+    if data is not None:
+        emit_bytes(data)
     source = (
         "of the ledger, nothing was asked for"
         if issued.from_ledger

@@ -102,7 +102,8 @@ class AwsPrivateCaBackend:
     account: AccountId
     role_arn: RoleArn | None = None
     endpoint_urls: Mapping[
-        Literal["acm-pca", "s3", "sts", "resourcegroupstaggingapi"], Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+        Literal["acm-pca", "s3", "sts", "resourcegroupstaggingapi", "secretsmanager", "ssm"],
+        Annotated[str, Field(pattern=r"^https?://[^\s]+$")],
     ] = field(default_factory=dict)
     sandbox: Switch = False
     former_homes: Annotated[tuple[AuthorityHome, ...], Field(min_length=1, max_length=20)] | None = None

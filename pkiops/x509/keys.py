@@ -125,22 +125,30 @@ def private_key_pem(key: PrivateKey) -> bytes:
     )
 
 
-def load_private_key(data: bytes, source: str) -> PrivateKey:
-    """Read one unencrypted private key in PEM (PKCS#8 or the older RSA and EC forms) or DER.
+def load_private_key(data: bytes, source: str, passphrase: bytes | None = None) -> PrivateKey:
+    """Read one private key in PEM (PKCS#8 or the older RSA and EC forms) or DER; an encrypted one must be PKCS#8 (RFC 5958 section 3).
 
     Raises:
-        InputError: code ``key.too-big``, ``key.not-pem``, ``key.wrong-pem-type``, ``key.encrypted``, ``key.malformed`` or ``key.unsupported``.
+        InputError: code ``key.too-big``, ``key.not-pem``, ``key.wrong-pem-type``, ``key.encrypted``, ``key.passphrase``, ``key.malformed`` or
+            ``key.unsupported``.
     """
     block = select(scan(data, source, _PRIVATE_KEY), source, _PRIVATE_KEY)[0]
-    if block.label == "ENCRYPTED PRIVATE KEY" or b"ENCRYPTED" in block.body[:200]:
+    encrypted = block.label == "ENCRYPTED PRIVATE KEY"
+    if (encrypted and passphrase is None) or b"ENCRYPTED" in block.body[:200]:
         raise InputError(
             f"{source}: the private key is encrypted",
             hint="decrypt it first (openssl pkey -in FILE -out FILE), or keep it and use the program that holds its passphrase",
             code="key.encrypted",
         )
     try:
-        key = serialization.load_der_private_key(decode(block, source, _PRIVATE_KEY), password=None)
+        # a passphrase for a key that has none is an error of the library's, and none of the caller's
+        password = passphrase if encrypted else None
+        key = serialization.load_der_private_key(decode(block, source, _PRIVATE_KEY), password=password)
     except PARSE_ERRORS as error:
+        if encrypted:
+            raise InputError(
+                f"{source}: the private key cannot be read with this passphrase", code="key.passphrase"
+            ) from error
         raise InputError(f"{source}: the private key cannot be read", code="key.malformed") from error
     if isinstance(key, _SIGNING_KEYS) or key_algorithm_of(key.public_key()):
         return cast("PrivateKey", key)

@@ -24,7 +24,7 @@ from pkiops.backends.interface import RevocationReason
 from pkiops.cert.order import Issued
 from pkiops.cli.app import app
 from pkiops.cli.cert import PurposeChoice
-from pkiops.cli.cert_files import CertificateOutputs
+from pkiops.cli.cert_outputs import CertificateOutputs, parse_targets
 from pkiops.cli.cert_revoke import ReasonChoice
 from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.errors import GuardRefused
@@ -432,11 +432,13 @@ def test_a_file_that_another_run_of_the_request_wrote_meanwhile_is_replaced(
     issued = Issued(entry=entry, certificate=certificate, chain=chain, from_ledger=True)
     # the other run has looked at its targets before a.pem was there, and writes only now
     target = shell.folder / "a.pem"
-    assert CertificateOutputs(full=str(target)).write(issued, ledger, overwrite=False) == (str(target),)
+    assert CertificateOutputs(parse_targets([str(target)], None, None)).write(issued, ledger, overwrite=False) == (
+        str(target),
+    )
     assert target.read_bytes() == written
     target.write_bytes(b"theirs")
     with pytest.raises(GuardRefused, match="was changed since it was written"):
-        CertificateOutputs(full=str(target)).write(issued, ledger, overwrite=False)
+        CertificateOutputs(parse_targets([str(target)], None, None)).write(issued, ledger, overwrite=False)
     assert target.read_bytes() == b"theirs"
 
 

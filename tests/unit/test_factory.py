@@ -32,9 +32,24 @@ def test_a_foreign_endpoint_out_of_the_shell_is_refused(staging: Environment, va
 
 def test_the_variable_of_a_service_wins_over_the_one_for_all(staging: Environment) -> None:
     local = "http://127.0.0.1:9"
-    factory = Factory(staging, variables={"AWS_ENDPOINT_URL": local, "AWS_ENDPOINT_URL_S3": f"{local}9"})
+    factory = Factory(
+        staging,
+        variables={
+            "AWS_ENDPOINT_URL": local,
+            "AWS_ENDPOINT_URL_S3": f"{local}9",
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"{local}8",
+        },
+    )
     urls = factory.clients.access.endpoint_urls
-    assert urls == {"acm-pca": local, "s3": f"{local}9", "sts": local, "iam": local, "resourcegroupstaggingapi": local}
+    assert urls == {
+        "acm-pca": local,
+        "s3": f"{local}9",
+        "sts": local,
+        "iam": local,
+        "resourcegroupstaggingapi": local,
+        "secretsmanager": f"{local}8",
+        "ssm": local,
+    }
 
 
 def test_the_variable_of_the_tagging_api_is_the_one_that_aws_names(staging: Environment) -> None:

@@ -18,6 +18,8 @@ OURS = [
     ("acm-pca", "https://acm-pca.eu-west-1.api.aws"),
     ("resourcegroupstaggingapi", "https://tagging.eu-west-1.amazonaws.com"),
     ("resourcegroupstaggingapi", "https://vpce-0a1b-2c3d.tagging.eu-west-1.vpce.amazonaws.com"),
+    ("secretsmanager", "https://secretsmanager.eu-west-1.amazonaws.com"),
+    ("ssm", "https://vpce-0a1b-2c3d.ssm.eu-west-1.vpce.amazonaws.com"),
     ("acm-pca", "http://127.0.0.1:4599"),
     ("acm-pca", "http://localhost:4599/path"),
     ("acm-pca", "http://[::1]:4599"),

@@ -64,7 +64,7 @@ ONE_PROBLEM = [
     ("endpoint_urls: {}", "endpoint_urls: {s3: 'http://s3.amazonaws.com'}", "7:23",
      "backend.endpoint_urls.s3", "env.endpoint", "https"),
     ("endpoint_urls: {}", "endpoint_urls: {ec2: 'https://h'}", "7:19", "backend.endpoint_urls.ec2", "env.value",
-     "acm-pca, s3, sts or resourcegroupstaggingapi"),
+     "acm-pca, s3, sts, resourcegroupstaggingapi, secretsmanager or ssm"),
     ("  endpoint_urls: {}", "  role_arn: arn:aws:iam::444455556666:role/x", "7:13", "backend.role_arn", "env.account", "another account"),
     (".pkiops/dev.db", "/var/dev.db", "8:30", "ledger.path", "env.ledger-path", "below the working directory"),
     (".pkiops/dev.db", "a/../../dev.db", "8:30", "ledger.path", "env.ledger-path", "below the working directory"),
