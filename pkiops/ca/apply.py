@@ -47,6 +47,7 @@ from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, Throttled
 from pkiops.ledger.interface import Entry
+from pkiops.ledger.tables import Tables
 from pkiops.plan import Action, ActionKind, Plan, run_plan
 from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, Store
@@ -98,6 +99,7 @@ class Hierarchy:
     entries: Callable[[], Iterable[Entry]] | None = None
     deep: bool = False
     progress: Progress = field(default_factory=NoProgress)
+    tables: Tables | None = None
 
     def desired(self) -> Desired:
         """What the file asks for."""
@@ -112,7 +114,9 @@ class Hierarchy:
         """
         desired = self.desired()
         self.progress.step(f"looking at what exists for {desired.environment}")
-        observed = observe(desired, self.backend, self.buckets, self.index(), deep=self.deep, count=self._count)
+        observed = observe(
+            desired, self.backend, self.buckets, self.index(), tables=self.tables, deep=self.deep, count=self._count
+        )
         made = replace(plan(desired, observed, self.backend, self.clock.now()), place=place_of(self.environment))
         if self.entries is None or not needs_counts(made):
             return made
@@ -160,6 +164,10 @@ class Hierarchy:
         def apply_bucket(action: Action) -> bool:
             return self.buckets.ensure_bucket(buckets[action.address.split("/")[2]])
 
+        def apply_table(action: Action) -> bool:
+            wanted = next(one for one in desired.tables if one.name == action.address.split("/")[2])
+            return self.tables is not None and self.tables.ensure_table(wanted)
+
         def apply_authority(action: Action) -> bool:
             wanted = authorities[action.address.split("/")[2]]
             if action.kind is ActionKind.CREATE:
@@ -176,7 +184,12 @@ class Hierarchy:
 
         return run_plan(
             current,
-            {"bucket": apply_bucket, "ca": apply_authority, "index": lambda _: self.index().publish()},
+            {
+                "bucket": apply_bucket,
+                "table": apply_table,
+                "ca": apply_authority,
+                "index": lambda _: self.index().publish(),
+            },
             progress=progress,
             resume=resume or f"pkiops ca apply {desired.environment}",
         )

@@ -16,8 +16,10 @@ from typing import Any
 from pkiops.aws import AwsClients, translated
 from pkiops.clock import Clock
 from pkiops.errors import InProgress, NotFound, Unreachable
+from pkiops.homes import partition_of
+from pkiops.ledger import dynamodb_permissions
 from pkiops.ledger.dynamodb_items import INDEXES, Index
-from pkiops.ledger.tables import ObservedTable, TableSettings
+from pkiops.ledger.tables import ObservedTable, TableRights, TableSettings
 
 _SETTLING_S = 300.0  # a table with indexes takes up to minutes
 _KEYS = ("pk", "sk")
@@ -56,7 +58,6 @@ class DynamoDbTables:
             active=table.get("TableStatus") == "ACTIVE",
             shape=_shape(table),
             missing_indexes=_missing_indexes(table),
-            on_demand=table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST",
             deletion_protection=bool(table.get("DeletionProtectionEnabled")),
             recovery=recovery.get("PointInTimeRecoveryStatus") == "ENABLED",
             tags=tags,
@@ -101,6 +102,12 @@ class DynamoDbTables:
                 changed = True
         self._ready(settings.name)
         return changed
+
+    def table_permissions(self, rights: TableRights) -> tuple[dict[str, Any], ...]:
+        """The statements that allow what ``rights`` say."""
+        access = self._clients.access
+        arn = f"arn:{partition_of(access.region)}:dynamodb:{access.region}:{access.account}:table/{rights.table}"
+        return tuple(dynamodb_permissions.table_permissions(rights, arn))
 
     def _ready(self, name: str) -> ObservedTable:
         started = self._clock.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,10 +25,21 @@ class ObservedTable:
     active: bool = False
     shape: bool = False
     missing_indexes: tuple[str, ...] = ()
-    on_demand: bool = False
     deletion_protection: bool = False
     recovery: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableRights:
+    """What somebody does with a table: keeps it, looks at its settings, lists entries, issues (records them), revokes."""
+
+    table: str
+    keep: bool = False
+    look: bool = False
+    lists: bool = False
+    issues: bool = False
+    revokes: bool = False
 
 
 class Tables(Protocol):
@@ -39,3 +50,6 @@ class Tables(Protocol):
 
     def ensure_table(self, settings: TableSettings) -> bool:
         """Make the table or bring it to its settings, and wait until it can be used; True if anything was changed."""
+
+    def table_permissions(self, rights: TableRights) -> tuple[dict[str, Any], ...]:
+        """The statements of an identity-based policy that allow what ``rights`` say."""

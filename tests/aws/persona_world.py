@@ -27,7 +27,7 @@ ENVIRONMENT = """\
 schema: 1
 environment: NAME
 backend: {type: aws-private-ca, region: eu-west-1, account: "123456789012"}
-ledger: {type: sqlite, path: .pkiops/NAME.db}
+ledger: {type: dynamodb, table: persona-NAME-ledger}
 publication:
   crl: {bucket: persona-NAME-crl, host: pki.dev.example.com}
   trust: {bucket: persona-NAME-trust}

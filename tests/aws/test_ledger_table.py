@@ -85,7 +85,9 @@ def test_a_table_is_made_protected_and_left_alone_then(sandbox: RunningSandbox) 
     assert tables.ensure_table(SETTINGS)
     assert not tables.ensure_table(SETTINGS)
     found = tables.observe_table(TABLE)
-    assert (found.active, found.shape, found.missing_indexes, found.on_demand) == (True, True, (), True)
+    assert (found.active, found.shape, found.missing_indexes) == (True, True, ())
+    billing = sandbox.client("dynamodb").describe_table(TableName=TABLE)["Table"]["BillingModeSummary"]
+    assert billing["BillingMode"] == "PAY_PER_REQUEST"
     assert (found.deletion_protection, found.recovery, found.tags) == (True, True, SETTINGS.tags)
 
 

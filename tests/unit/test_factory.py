@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pkiops.environment.load import load_file
-from pkiops.environment.models import Environment
+from pkiops.environment.models import DynamoDbLedger, Environment, SqliteLedger
 from pkiops.errors import GuardRefused, InputError
 from pkiops.factory import Factory
+from pkiops.ledger.dynamodb import DynamoDbLedger as SharedLedger
 
 FOREIGN = "https://pca.example.com"
 
@@ -51,6 +52,16 @@ def test_an_endpoint_that_is_no_url_is_wrong_input(staging: Environment, url: st
             Factory(environment, allow_endpoint=True, variables={variable: url})
 
 
+def test_the_ledger_in_a_table_is_asked_where_the_rest_is(staging: Environment) -> None:
+    local = "http://127.0.0.1:9"
+    shared = replace(staging, ledger=DynamoDbLedger(type="dynamodb", table="ledger"))
+    factory = Factory(shared, variables={"AWS_ENDPOINT_URL": local})
+    assert factory.clients.access.endpoint_urls["dynamodb"] == local
+    assert isinstance(factory.ledger, SharedLedger)
+    with pytest.raises(GuardRefused):
+        Factory(shared, variables={"AWS_ENDPOINT_URL_DYNAMODB": FOREIGN})
+
+
 def test_a_link_does_not_lead_the_ledger_out_of_the_working_directory(
     staging: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +69,7 @@ def test_a_link_does_not_lead_the_ledger_out_of_the_working_directory(
     elsewhere.mkdir()
     here.mkdir()
     monkeypatch.chdir(here)
+    assert isinstance(staging.ledger, SqliteLedger)
     folder = Path(staging.ledger.path).parts[0]
     (here / folder).symlink_to(elsewhere)
     with pytest.raises(GuardRefused) as caught:
