@@ -195,6 +195,14 @@ class Factory:
             )
         return SqliteLedger(path, self.clock, self.randomness)
 
+    def ledger_warning(self) -> str | None:
+        """What to say before something is issued where the ledger may not last; None if it does, or in a sandbox, where nothing lasts."""
+        from pkiops.ledger.runners import vanishing_ledger
+
+        if isinstance(self.environment.ledger, DynamoDbLedger) or self.environment.backend.sandbox:
+            return None
+        return vanishing_ledger(self.environment.ledger.path, self._variables)
+
     def known_entries(self) -> Callable[[], Iterable[Entry]] | None:
         """Reads the ledger's entries; None where no ledger was begun yet. Makes none.
 

@@ -41,6 +41,7 @@ from pkiops.ca.place import place_of
 from pkiops.ca.plan import plan
 from pkiops.ca.renewal import renew_authority
 from pkiops.ca.settle import settled
+from pkiops.ca.tables import table_keeper
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
 from pkiops.environment.homes import home_of
@@ -164,10 +165,6 @@ class Hierarchy:
         def apply_bucket(action: Action) -> bool:
             return self.buckets.ensure_bucket(buckets[action.address.split("/")[2]])
 
-        def apply_table(action: Action) -> bool:
-            wanted = next(one for one in desired.tables if one.name == action.address.split("/")[2])
-            return self.tables is not None and self.tables.ensure_table(wanted)
-
         def apply_authority(action: Action) -> bool:
             wanted = authorities[action.address.split("/")[2]]
             if action.kind is ActionKind.CREATE:
@@ -182,17 +179,14 @@ class Hierarchy:
                 return self._switch(wanted, enabled=action.kind is ActionKind.ENABLE)
             return update_authority(self.backend, wanted, self._require(wanted))
 
-        return run_plan(
-            current,
-            {
-                "bucket": apply_bucket,
-                "table": apply_table,
-                "ca": apply_authority,
-                "index": lambda _: self.index().publish(),
-            },
-            progress=progress,
-            resume=resume or f"pkiops ca apply {desired.environment}",
-        )
+        steps: dict[str, Callable[[Action], bool]] = {
+            "bucket": apply_bucket,
+            "table": table_keeper(desired, self.tables),
+            "ca": apply_authority,
+            "index": lambda _: self.index().publish(),
+        }
+        again = resume or f"pkiops ca apply {desired.environment}"
+        return run_plan(current, steps, progress=progress, resume=again)
 
     def _adopt(self, wanted: DesiredAuthority, progress: Progress) -> bool:
         # late: it reads certificates, and few plans adopt

@@ -136,6 +136,8 @@ def issue_command(
     outputs = _outputs(output, output_certificate, output_chain, format_)
     names, life = tuple(parse_san(text) for text in san), _duration(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    if warning := factory.ledger_warning():
+        note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     issuance = Issuance(
         environment=factory.environment,

@@ -90,3 +90,22 @@ def test_without_its_table_nothing_is_issued(runner: Runner) -> None:
     assert "there is no ledger table dev-ledger" in refused.stderr
     assert not (runner.folder / "one.pem").exists()
     assert runner.run("ca", "plan", "dev").exit_code == 0
+
+
+def test_a_job_whose_disk_vanishes_is_told_before_anything_else() -> None:
+    settings: dict[str, str | None] = {name: None for name in os.environ if name.startswith(("PKIOPS_", "AWS_"))}
+    command = [
+        "--environments",
+        str(SAMPLE.parent),
+        "cert",
+        "issue",
+        "staging",
+        "--profile",
+        "service",
+        "--csr",
+        "none",
+    ]
+    for job in ({"GITHUB_ACTIONS": "true"}, {"GITHUB_ACTIONS": None}):
+        result = CliRunner().invoke(app, command, env={**settings, **job}, prog_name="pkiops")
+        assert result.exit_code == 2, result.output
+        assert ("this is a GitHub Actions job" in result.stderr) == (job["GITHUB_ACTIONS"] is not None)

@@ -62,6 +62,25 @@ def test_the_ledger_in_a_table_is_asked_where_the_rest_is(staging: Environment) 
         Factory(shared, variables={"AWS_ENDPOINT_URL_DYNAMODB": FOREIGN})
 
 
+def test_a_ledger_in_a_file_is_warned_about_where_the_disk_vanishes(staging: Environment) -> None:
+    for variable, says in (
+        ("GITHUB_ACTIONS", "GitHub Actions"),
+        ("GITLAB_CI", "GitLab"),
+        ("JENKINS_URL", "Jenkins"),
+        ("KUBERNETES_SERVICE_HOST", "a pod"),
+    ):
+        warning = Factory(staging, variables={variable: "true"}).ledger_warning()
+        assert warning is not None
+        assert says in warning
+        assert "dynamodb" in warning
+    assert Factory(staging, variables={"GITHUB_ACTIONS": "", "HOME": "/"}).ledger_warning() is None
+    job = {"GITHUB_ACTIONS": "true"}
+    sandbox = replace(staging, backend=replace(staging.backend, sandbox=True, role_arn=None))
+    shared = replace(staging, ledger=DynamoDbLedger(type="dynamodb", table="ledger"))
+    assert Factory(sandbox, variables=job).ledger_warning() is None
+    assert Factory(shared, variables=job).ledger_warning() is None
+
+
 def test_a_link_does_not_lead_the_ledger_out_of_the_working_directory(
     staging: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
