@@ -130,6 +130,8 @@ _ERRORS: dict[str, type[BackendError]] = {
     "BucketAlreadyExists": AlreadyExists,
     "BucketAlreadyOwnedByYou": AlreadyExists,
     "RequestAlreadyProcessedException": AlreadyExists,
+    "ConditionalCheckFailedException": AlreadyExists,
+    "ResourceInUseException": InProgress,
     "PermissionAlreadyExistsException": AlreadyExists,
     **dict.fromkeys(THROTTLES, Throttled),
     "InternalFailure": Unreachable,
@@ -207,6 +209,10 @@ class AwsClients:
         """The iam client."""
         client: IAMClient = self._client("iam")
         return client
+
+    def dynamodb(self) -> Any:
+        """The dynamodb client."""
+        return self._client("dynamodb")
 
     def tagging(self) -> ResourceGroupsTaggingAPIClient:
         """The client of the Resource Groups Tagging API; it does not wait long for a network that leads nowhere."""

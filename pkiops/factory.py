@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pkiops.clock import Clock, Randomness, ServerClock, SystemClock, SystemRandomness
 from pkiops.environment.endpoints import endpoint_problem, is_foreign
 from pkiops.environment.homes import Roles, homes_of, persona_of
-from pkiops.environment.models import Environment
+from pkiops.environment.models import DynamoDbLedger, Environment
 from pkiops.errors import BackendError, GuardRefused, InputError
 from pkiops.progress import NoProgress, Progress
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pkiops.backends.routed import RoutedAuthorities
     from pkiops.homes import Home
     from pkiops.ledger.interface import Entry, Ledger
+    from pkiops.ledger.tables import Tables
     from pkiops.stores.interface import Store
     from pkiops.stores.s3_buckets import S3Buckets
     from pkiops.stores.secret_places import SecretPlace
@@ -160,6 +161,13 @@ class Factory:
         return S3Buckets(self.clients, self.clock)
 
     @cached_property
+    def tables(self) -> Tables:
+        """The ledger's table as a resource."""
+        from pkiops.ledger.dynamodb_table import DynamoDbTables
+
+        return DynamoDbTables(self.clients, self.clock)
+
+    @cached_property
     def trust_store(self) -> Store:
         """The trust bucket: bundles and chain-complete CRL sets."""
         from pkiops.stores.s3 import S3Store
@@ -189,6 +197,10 @@ class Factory:
         Raises:
             GuardRefused: its path leaves the working directory through a link.
         """
+        if isinstance(self.environment.ledger, DynamoDbLedger):
+            from pkiops.ledger import dynamodb
+
+            return dynamodb.DynamoDbLedger(self.clients, self.environment.ledger.table, self.clock, self.randomness)
         from pkiops.ledger.sqlite import SqliteLedger
 
         path = Path(self.environment.ledger.path)
@@ -200,11 +212,31 @@ class Factory:
             )
         return SqliteLedger(path, self.clock, self.randomness)
 
+    def ledger_warning(self) -> str | None:
+        """What to say before something is issued where the ledger may not last; None if it does, or in a sandbox, where nothing lasts."""
+        from pkiops.ledger.runners import vanishing_ledger
+
+        if isinstance(self.environment.ledger, DynamoDbLedger) or self.environment.backend.sandbox:
+            return None
+        return vanishing_ledger(self.environment.ledger.path, self._variables)
+
     def known_entries(self) -> Callable[[], Iterable[Entry]] | None:
-        """Reads the ledger's entries; None where no ledger was begun yet. Makes none."""
+        """Reads the ledger's entries; None where no ledger was begun yet. Makes none.
+
+        Whether there is a table is found out by the first read; without one there are no entries.
+        """
+        if isinstance(self.environment.ledger, DynamoDbLedger):
+            return self._entries_of_table
         if not Path(self.environment.ledger.path).exists():
             return None
         return lambda: self.ledger.entries(self.environment.environment)
+
+    def _entries_of_table(self) -> Iterable[Entry]:
+        try:
+            yield from self.ledger.entries(self.environment.environment)
+        except InputError as error:
+            if error.code != "ledger.no-table":
+                raise
 
     @cached_property
     def identity(self) -> CallerIdentity:
@@ -275,12 +307,13 @@ class Factory:
 
     def _find_endpoints(self) -> tuple[dict[str, str], dict[str, str]]:
         backend = self.environment.backend
+        services = (*_SERVICES, "dynamodb") if isinstance(self.environment.ledger, DynamoDbLedger) else _SERVICES
         if backend.sandbox:
             url = self._variables.get("PKIOPS_SANDBOX_URL") or SANDBOX_URL
-            return dict.fromkeys(_SERVICES, _checked(_SERVICES[0], url, "PKIOPS_SANDBOX_URL")), {}
+            return dict.fromkeys(services, _checked(services[0], url, "PKIOPS_SANDBOX_URL")), {}
         endpoints: dict[str, str] = {str(service): url for service, url in backend.endpoint_urls.items()}
         sources = dict.fromkeys(endpoints, "environment file")
-        for service in _SERVICES:
+        for service in services:
             for variable in (f"AWS_ENDPOINT_URL_{_variable(service)}", "AWS_ENDPOINT_URL"):
                 url = self._variables.get(variable, "")
                 if url and service not in endpoints:

@@ -78,6 +78,7 @@ THROTTLES = frozenset(
         "RequestThrottled",
         "RequestThrottledException",
         "RequestLimitExceeded",
+        "ProvisionedThroughputExceededException",
         "TooManyRequestsException",
         "BandwidthLimitExceeded",
         "SlowDown",

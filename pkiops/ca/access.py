@@ -16,8 +16,9 @@ from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRi
 from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
 from pkiops.ca.places import Places
-from pkiops.environment.models import Environment, Persona
+from pkiops.environment.models import DynamoDbLedger, Environment, Persona
 from pkiops.errors import InputError, NotSupported
+from pkiops.ledger.tables import TableRights, Tables
 from pkiops.stores.interface import BucketRights, Buckets
 
 # what a managed policy may be long, white space apart (IAM quotas)
@@ -47,6 +48,7 @@ def persona_policy(
     persona: Persona,
     backend: object,
     buckets: Buckets,
+    tables: Tables | None = None,
     *,
     may_delete: bool = False,
     account: str | None = None,
@@ -59,6 +61,7 @@ def persona_policy(
         persona: whose policy.
         backend: knows the permissions of its calls.
         buckets: knows those of the publication buckets.
+        tables: knows those of the ledger's table; None where the file asks for none.
         may_delete: whether the provisioner may delete and restore CAs, too.
         account: the account whose policy it is: that of ``backend``, or one in which authorities live; None is the former.
 
@@ -84,9 +87,14 @@ def persona_policy(
         assumes=places.assumed_by(persona),
     )
     in_buckets = _bucket_rights(environment, persona, may_delete=may_delete) if places.is_default else ()
+    in_table = _table_rights(environment, persona) if places.is_default else None
     document = {
         "Version": "2012-10-17",
-        "Statement": [*backend.authority_permissions(rights), *buckets.bucket_permissions(in_buckets)],
+        "Statement": [
+            *backend.authority_permissions(rights),
+            *buckets.bucket_permissions(in_buckets),
+            *(tables.table_permissions(in_table) if tables and in_table else ()),
+        ],
     }
     made = PersonaPolicy(persona, document, ())
     return PersonaPolicy(persona, document, (*_notes(environment, made, places), *places.notes(persona)))
@@ -165,6 +173,20 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
             BucketRights(bucket=trust.bucket, look=True, find=True, read=(*provisioner_keys(name)[:1], *published)),
         )
     return ()
+
+
+def _table_rights(environment: Environment, persona: Persona) -> TableRights | None:
+    ledger = environment.ledger
+    if not isinstance(ledger, DynamoDbLedger) or persona is Persona.RELYING_PARTY:
+        return None
+    return TableRights(
+        table=ledger.table,
+        keep=persona is Persona.PROVISIONER and ledger.manage,
+        look=persona is Persona.PROVISIONER,
+        lists=persona in {Persona.PROVISIONER, Persona.PUBLISHER, Persona.AUDITOR},
+        issues=persona is Persona.ISSUER,
+        revokes=persona is Persona.REVOKER,
+    )
 
 
 def _notes(environment: Environment, made: PersonaPolicy, places: Places) -> Iterable[str]:

@@ -41,12 +41,14 @@ from pkiops.ca.place import place_of
 from pkiops.ca.plan import plan
 from pkiops.ca.renewal import renew_authority
 from pkiops.ca.settle import settled
+from pkiops.ca.tables import table_keeper
 from pkiops.ca.update import update_authority
 from pkiops.clock import Clock
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InvalidState, Throttled
 from pkiops.ledger.interface import Entry
+from pkiops.ledger.tables import Tables
 from pkiops.plan import Action, ActionKind, Plan, run_plan
 from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, Store
@@ -98,6 +100,7 @@ class Hierarchy:
     entries: Callable[[], Iterable[Entry]] | None = None
     deep: bool = False
     progress: Progress = field(default_factory=NoProgress)
+    tables: Tables | None = None
 
     def desired(self) -> Desired:
         """What the file asks for."""
@@ -112,7 +115,9 @@ class Hierarchy:
         """
         desired = self.desired()
         self.progress.step(f"looking at what exists for {desired.environment}")
-        observed = observe(desired, self.backend, self.buckets, self.index(), deep=self.deep, count=self._count)
+        observed = observe(
+            desired, self.backend, self.buckets, self.index(), tables=self.tables, deep=self.deep, count=self._count
+        )
         made = replace(plan(desired, observed, self.backend, self.clock.now()), place=place_of(self.environment))
         if self.entries is None or not needs_counts(made):
             return made
@@ -174,12 +179,13 @@ class Hierarchy:
                 return self._switch(wanted, enabled=action.kind is ActionKind.ENABLE)
             return update_authority(self.backend, wanted, self._require(wanted))
 
-        return run_plan(
-            current,
-            {"bucket": apply_bucket, "ca": apply_authority, "index": lambda _: self.index().publish_if_applied()},
-            progress=progress,
-            resume=resume or f"pkiops ca apply {desired.environment}",
-        )
+        steps: dict[str, Callable[[Action], bool]] = {
+            "bucket": apply_bucket,
+            "table": table_keeper(desired, self.tables),
+            "ca": apply_authority,
+            "index": lambda _: self.index().publish_if_applied(),
+        }
+        return run_plan(current, steps, progress=progress, resume=resume or f"pkiops ca apply {desired.environment}")
 
     def _adopt(self, wanted: DesiredAuthority, progress: Progress) -> bool:
         # late: it reads certificates, and few plans adopt

@@ -33,6 +33,7 @@ from pkiops.environment.settings_checks import ACCESS_FORMS, ACCESS_METHODS
 from pkiops.environment.sharing_checks import outsiders
 from pkiops.environment.subjects import ordered_attributes, subject_fields, subject_oids
 from pkiops.homes import Home
+from pkiops.ledger.tables import TableSettings
 from pkiops.stores.interface import Buckets, BucketSettings
 from pkiops.x509.algorithms import default_signing_algorithm
 from pkiops.x509.duration import Duration
@@ -79,13 +80,14 @@ class DesiredAuthority:
 class Desired:
     """Everything ``ca apply`` keeps: buckets first, then authorities with each issuer before those it signs.
 
-    ``home`` is that of the buckets, and of authorities unless they say otherwise.
+    ``tables`` hold the ledger, where that is not a file. ``home`` is that of buckets and tables, and of authorities unless they say otherwise.
     """
 
     environment: str
     buckets: tuple[BucketSettings, ...]
     authorities: tuple[DesiredAuthority, ...]
     home: Home | None = None
+    tables: tuple[TableSettings, ...] = ()
 
 
 def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: Buckets) -> Desired:
@@ -135,7 +137,15 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
         ),
         authorities=desired_authorities(environment),
         home=default_home(environment),
+        tables=_tables(environment, tags),
     )
+
+
+def _tables(environment: Environment, tags: Mapping[str, str]) -> tuple[TableSettings, ...]:
+    ledger = environment.ledger
+    if not isinstance(ledger, models.DynamoDbLedger):
+        return ()
+    return (TableSettings(name=ledger.table, manage=ledger.manage, tags={**tags, "pkiops:purpose": "ledger"}),)
 
 
 def subject_of(subject: AuthoritySubject) -> dict[str, str]:

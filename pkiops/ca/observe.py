@@ -14,6 +14,7 @@ from pkiops.ca.drift import certificate_changes
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.settle import settled
 from pkiops.errors import InputError
+from pkiops.ledger.tables import ObservedTable, Tables
 from pkiops.stores.interface import Buckets, ObservedBucket
 
 
@@ -30,6 +31,7 @@ class Observed:
     details: Mapping[str, Details] = field(default_factory=dict)
     index_is_current: bool = True
     elsewhere: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    tables: tuple[ObservedTable, ...] = ()
 
 
 def observe(
@@ -38,6 +40,7 @@ def observe(
     buckets: Buckets,
     index: IndexPublisher,
     *,
+    tables: Tables | None = None,
     deep: bool = False,
     count: Count = lambda total: None,
 ) -> Observed:
@@ -48,6 +51,7 @@ def observe(
         reader: the certificate authorities.
         buckets: the publication buckets.
         index: the published index.
+        tables: the ledger's table; None where the file asks for none.
         deep: read the policies and permissions of all CAs, not only of those that declare any.
         count: given how many CAs have to be asked one by one, what is told of each.
 
@@ -55,9 +59,10 @@ def observe(
         BackendError: something could not be read.
         GuardRefused: an identity exists twice.
     """
-    with ThreadPoolExecutor(max_workers=len(desired.buckets) + 1) as pool:
+    with ThreadPoolExecutor(max_workers=len(desired.buckets) + len(desired.tables) + 1) as pool:
         published = pool.submit(index.published)
         looked = [pool.submit(buckets.observe_bucket, settings.name) for settings in desired.buckets]
+        kept = [pool.submit(tables.observe_table, one.name) for one in desired.tables] if tables else []
         listed = reader.list_authorities()
         # whose bucket it is explains more than why the index in it cannot be read
         found = tuple(one.result() for one in looked)
@@ -66,6 +71,7 @@ def observe(
         wanted = [(one, identities.find(one.label, one.generation)) for one in desired.authorities]
         return Observed(
             buckets=found,
+            tables=tuple(one.result() for one in kept),
             authorities=authorities,
             details=read_details(
                 reader,

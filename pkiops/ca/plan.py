@@ -11,7 +11,7 @@ Rules:
 - resource policies and permissions follow the activation, because the service takes them from then on; an authority is disabled after all else;
 - the published index is rewritten last, whenever an authority changes or it does not name what exists.
 
-How an action is carried out is ``apply.py``; what differs is found by ``drift.py`` and ``bucket_drift.py``.
+How an action is carried out is ``apply.py``; what differs is found by ``drift.py``, ``bucket_drift.py`` and ``table_drift.py``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from pkiops.ca.homes import moved_action, with_home
 from pkiops.ca.observe import Observed
 from pkiops.ca.pinned import pinned_actions, pinned_authority
 from pkiops.ca.renewal import renewal_action, renewal_state
+from pkiops.ca.table_drift import table_action
 from pkiops.ca.unmanaged import undeclared, unmanaged
 from pkiops.ca.waiting import another_certificate, waits_below, waits_for_signature
 from pkiops.plan import Action, ActionKind, Change, Plan
@@ -61,6 +62,8 @@ def plan(desired: Desired, observed: Observed, prices: HasPrices | None, now: da
     """
     buckets = {bucket.name: bucket for bucket in observed.buckets}
     actions = [bucket_action(desired.environment, one, buckets[one.name]) for one in desired.buckets]
+    tables = {table.name: table for table in observed.tables}
+    actions += [table_action(desired.environment, one, tables[one.name]) for one in desired.tables]
     identities = Identities(observed.authorities, desired.environment)
     authorities: list[Action] = []
     disabled: list[Action] = []

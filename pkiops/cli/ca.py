@@ -181,6 +181,7 @@ def hierarchy_of(factory: Factory, *, deep: bool = False) -> Hierarchy:
         factory.known_entries(),
         deep=deep,
         progress=factory.progress,
+        tables=factory.tables,
     )
 
 

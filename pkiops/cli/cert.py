@@ -153,6 +153,8 @@ def issue_command(
     names, life = tuple(parse_san(text) for text in san), _duration(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     outputs = replace(outputs, place_of=factory.secret_place)
+    if warning := factory.ledger_warning():
+        note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     issuance = Issuance(
         environment=factory.environment,

@@ -56,6 +56,7 @@ def iam_policy_command(
         Persona(persona.value),
         factory.backend,
         factory.buckets,
+        factory.tables,
         may_delete=allow_delete,
         account=account,
     )

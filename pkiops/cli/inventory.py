@@ -110,14 +110,17 @@ def _entries(factory: Factory) -> Iterable[Entry]:
 
 
 def _ledger_exists(environment: Environment) -> bool:
+    from pkiops.environment.models import SqliteLedger
     from pkiops.ledger.sqlite_file import exists
 
-    return exists(Path(environment.ledger.path))
+    # a table that does not exist is an error to read, and a file is none
+    return not isinstance(environment.ledger, SqliteLedger) or exists(Path(environment.ledger.path))
 
 
 def _say_what_is_missing(environment: Environment, found: Inventory) -> None:
     if found.certificates is not None and not _ledger_exists(environment):
-        note(f"note: there is no ledger at {environment.ledger.path}, so no certificate is listed; is this its folder?")
+        place = _sources(environment)["certificates"]["path"]
+        note(f"note: there is no ledger at {place}, so no certificate is listed; is this its folder?")
     for one in found.skipped:
         note(f"note: {one.table}: {one.what} of {one.item} left out: {one.reason}")
 
@@ -140,6 +143,7 @@ def _sources(environment: Environment) -> dict[str, dict[str, Any]]:
     from pkiops.environment.homes import homes_of
 
     backend, ledger = environment.backend, environment.ledger
+    place = "path" if ledger.type == "sqlite" else "table"
     service = {
         "type": backend.type,
         "account": backend.account,
@@ -149,7 +153,7 @@ def _sources(environment: Environment) -> dict[str, dict[str, Any]]:
     }
     return {
         "authorities": service,
-        "certificates": {"type": ledger.type, "path": ledger.path, "exists": _ledger_exists(environment)},
+        "certificates": {"type": ledger.type, place: getattr(ledger, place), "exists": _ledger_exists(environment)},
     }
 
 

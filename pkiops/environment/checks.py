@@ -15,7 +15,7 @@ from pkiops.environment.endpoints import endpoint_problem
 from pkiops.environment.finding import Finding, KeyPath, listed
 from pkiops.environment.hierarchy import declaration, is_below, is_external, roots
 from pkiops.environment.home_checks import check_homes
-from pkiops.environment.models import Bundle, CrlType, Environment, Persona, Revocation, TargetKind
+from pkiops.environment.models import Bundle, CrlType, Environment, Persona, Revocation, SqliteLedger, TargetKind
 from pkiops.environment.profile_checks import check_profiles
 from pkiops.environment.settings_checks import check_settings
 from pkiops.homes import partition_of
@@ -51,7 +51,7 @@ def _check_top(environment: Environment, stem: str) -> Iterator[Finding]:
     if environment.environment != stem:
         yield Finding(("environment",), f"write {stem}, as the file is called, or rename the file", "env.name")
     yield from _check_backend(environment)
-    path = environment.ledger.path
+    path = environment.ledger.path if isinstance(environment.ledger, SqliteLedger) else f"{stem}.db"
     if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/") or not path.endswith(_LEDGER_SUFFIXES):
         message = f"write a path below the working directory that ends in {listed(_LEDGER_SUFFIXES)}, without .. in it: .pkiops/{stem}.db"
         yield Finding(("ledger", "path"), message, "env.ledger-path")

@@ -31,6 +31,7 @@ class PATTERNS:
     )
     crl_path = r"^(/|[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)$"  # no segment starts with a dot
     day = r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
+    table = r"^[A-Za-z0-9_.-]{3,255}$"
     tag_key = r"^[A-Za-z0-9 _.:/=+@-]+$"
     tag_value = r"^[A-Za-z0-9 _.:/=+@-]*$"
 
@@ -102,7 +103,7 @@ class AwsPrivateCaBackend:
     account: AccountId
     role_arn: RoleArn | None = None
     endpoint_urls: Mapping[
-        Literal["acm-pca", "s3", "sts", "resourcegroupstaggingapi", "secretsmanager", "ssm"],
+        Literal["acm-pca", "s3", "sts", "resourcegroupstaggingapi", "dynamodb", "secretsmanager", "ssm"],
         Annotated[str, Field(pattern=r"^https?://[^\s]+$")],
     ] = field(default_factory=dict)
     sandbox: Switch = False
@@ -115,6 +116,15 @@ class SqliteLedger:
 
     type: Literal["sqlite"]
     path: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+@declared
+class DynamoDbLedger:
+    """A ledger in a DynamoDB table of the backend's account and region. Not managed: checked, never changed."""
+
+    type: Literal["dynamodb"]
+    table: Annotated[str, Field(pattern=PATTERNS.table)]
+    manage: Switch = True
 
 
 @declared
@@ -349,7 +359,7 @@ class Environment:
     schema: Annotated[Literal[1], BeforeValidator(_no_truth_value)]
     environment: EnvironmentName
     backend: AwsPrivateCaBackend
-    ledger: SqliteLedger
+    ledger: Annotated[SqliteLedger | DynamoDbLedger, Field(discriminator="type")]
     publication: Publication
     access: Mapping[Persona, RoleArn] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)

@@ -29,7 +29,6 @@ _FUTURE_KEYS = {
 }
 _FUTURE_VALUES: Mapping[KeyPath, frozenset[str]] = {
     ("backend", "type"): frozenset({"internal", "step-ca", "acme"}),
-    ("ledger", "type"): frozenset({"dynamodb"}),
 }
 # of AWS Private CA in China; nothing here can check its signatures, and what cannot be checked is never installed
 _UNVERIFIABLE = frozenset({"SM2", "SM3WITHSM2"})
@@ -43,11 +42,19 @@ _SPELLING = {
     r"^https?://[^\s]+$": "write a URL with http:// or https://",
     models.PATTERNS.arn: "write the ARN of a CA, arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID",
     models.PATTERNS.crl_path: "write a folder such as crl/clients, without / at its ends, or / for none",
+    models.PATTERNS.table: "write the name of a table: 3 to 255 letters, digits, _ . and -",
     models.PATTERNS.day: 'write a day in quotes, such as "2026-11-25"',
     models.PATTERNS.tag_key: "write letters, digits, spaces and _ . : / = + @ -",
     models.PATTERNS.tag_value: "write letters, digits, spaces and _ . : / = + @ -",
 }
-_UNITS = {"dataclass_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list"}
+_LEDGERS = {"sqlite", "dynamodb"}
+_TAGS = {"union_tag_invalid": "literal_error", "union_tag_not_found": "missing"}
+_UNITS = {
+    "dataclass_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+}
 
 
 def findings_of(error: ValidationError, value: object, schema: Callable[[], Schema]) -> tuple[Finding, ...]:
@@ -89,10 +96,14 @@ class _Translation:
         self.meant: set[KeyPath] = set()
 
     def finding(self, detail: ErrorDetails) -> Finding | None:
-        spot = self._spot(detail["loc"])
+        kind, context, loc = detail["type"], detail.get("ctx", {}), detail["loc"]
+        if kind in _TAGS:
+            # said of the whole mapping, and meant of the key that tells which kind it is
+            kind, loc = _TAGS[kind], (*loc, "type")
+            context = {"expected": context.get("expected_tags", "")}
+        spot = self._spot(loc)
         if spot is None:
             return None
-        kind, context = detail["type"], detail.get("ctx", {})
         if kind == "too_short" and spot.value:
             return None  # its entries are wrong, and were complained about; it is not empty
         if kind == "unexpected_keyword_argument":
@@ -100,7 +111,11 @@ class _Translation:
         if kind == "missing":
             return Finding(spot.path, "this key is required; add it", "env.missing-key")
         if spot.value is None and not spot.at_key:
-            what = "write its keys, or {} for none" if kind == "dataclass_type" else "give it a value"
+            what = (
+                "write its keys, or {} for none"
+                if kind in {"dataclass_type", "model_attributes_type"}
+                else "give it a value"
+            )
             return Finding(spot.path, f"is empty; {what}", "env.type")
         if kind == "string_type":
             if isinstance(spot.value, (bool, int)):
@@ -174,6 +189,8 @@ class _Translation:
             if isinstance(value, (dict, str)) and isinstance(value, dict) != (loc[4] == "FromRequest"):
                 return None
             loc = (*loc[:4], *loc[5:])
+        if len(loc) > 1 and loc[0] == "ledger" and loc[1] in _LEDGERS:
+            loc = (loc[0], *loc[2:])
         return _Spot(loc, at_key=False, value=self._at(loc))
 
     def _at(self, path: KeyPath) -> object:
@@ -223,8 +240,8 @@ def _resolved(places: list[Schema], definitions: Schema) -> list[Schema]:
     for place in places:
         if "$ref" in place:
             flat += _resolved([definitions[place["$ref"].rpartition("/")[2]]], definitions)
-        elif "anyOf" in place:
-            flat += _resolved(place["anyOf"], definitions)
+        elif "anyOf" in place or "oneOf" in place:
+            flat += _resolved(place.get("anyOf") or place["oneOf"], definitions)
         else:
             flat.append(place)
     return flat

@@ -223,3 +223,12 @@ class Ledger(Protocol):
 
     def entries(self, environment: str) -> Iterator[Entry]:
         """Every entry of an environment, by creation and then by id."""
+
+    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
+        """The entries with that name, by creation: the value of one of their alternative names or their common name, whole, in any case."""
+
+    def find_by_authority(self, environment: str, authority: str) -> Iterator[Entry]:
+        """The entries of an authority (its label), by creation and then by id."""
+
+    def find_expiring(self, environment: str, start: datetime, end: datetime) -> Iterator[Entry]:
+        """The entries with a certificate that expires at or after ``start`` and before ``end`` (aware UTC), by that and then by id."""

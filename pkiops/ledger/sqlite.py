@@ -7,22 +7,20 @@ threads and nothing is left open. The file itself is ``sqlite_file.py``'s.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-
 from pkiops.clock import Clock, Randomness
-from pkiops.errors import AlreadyExists, InternalError
+from pkiops.errors import InternalError
+from pkiops.ledger import transitions
 from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Rejection, RevocationRecord
 from pkiops.ledger.sqlite_file import transaction
-from pkiops.x509.certificate import serial_hex
+from pkiops.ledger.values import moment_of, moment_text, searched_names, utf8
 from pkiops.x509.san import SanKind, SubjectAltName
 
 _PAGE = 500
@@ -30,7 +28,6 @@ _SELECT = """
 SELECT entries.*, revocations.reason, revocations.revoked_at, revocations.revoked_by
 FROM entries LEFT JOIN revocations USING (environment, authority_reference, serial)
 """
-_UNFINISHED = frozenset({EntryState.PENDING, EntryState.FAILED, EntryState.UNKNOWN})
 
 
 class SqliteLedger:
@@ -68,48 +65,21 @@ class SqliteLedger:
 
     def record_reference(self, entry_id: str, reference: str) -> Entry:
         """See ``Ledger.record_reference``."""
-        with transaction(self._path, write=True) as db:
-            entry = _require(db, entry_id)
-            if entry.certificate_reference is None:
-                return self._update(db, entry_id, certificate_reference=reference)
-            if entry.certificate_reference == reference:
-                return entry
-            doubt = f"asked twice, and the backend answered with another certificate as well: {reference}"
-            return self._update(db, entry_id, doubts=(*entry.doubts, doubt))
+        return self._change(entry_id, lambda entry: transitions.with_reference(entry, reference))
 
     def record_issued(self, entry_id: str, chain: Sequence[bytes]) -> Entry:
         """See ``Ledger.record_issued``."""
-        with transaction(self._path, write=True) as db:
-            entry = _require(db, entry_id)
-            certificate = _certificate_columns(chain)
-            if entry.certificate_sha256 not in {None, certificate["certificate_sha256"]}:
-                raise AlreadyExists(
-                    f"ledger entry {entry_id} holds another certificate already (serial {entry.serial})",
-                    hint="run the same command again: it uses the certificate of the ledger",
-                    code="ledger.another-certificate",
-                )
-            if entry.state is EntryState.ISSUED:
-                return entry
-            return self._update(db, entry_id, state=EntryState.ISSUED, code=None, message=None, **certificate)
+        return self._change(entry_id, lambda entry: transitions.issued(entry, chain))
 
     def record_failed(
         self, entry_id: str, code: str, message: str, *, reference: str | None, chain: Sequence[bytes] = ()
     ) -> Entry:
         """See ``Ledger.record_failed``."""
-        with transaction(self._path, write=True) as db:
-            entry = _require(db, entry_id)
-            if entry.state is not EntryState.PENDING or entry.certificate_reference != reference:
-                return entry
-            certificate = _certificate_columns(chain) if chain else {}
-            return self._update(db, entry_id, state=EntryState.FAILED, code=code, message=message, **certificate)
+        return self._change(entry_id, lambda entry: transitions.failed(entry, code, message, reference, chain))
 
     def record_unknown(self, entry_id: str, doubt: str) -> Entry:
         """See ``Ledger.record_unknown``."""
-        with transaction(self._path, write=True) as db:
-            entry = _require(db, entry_id)
-            if entry.state not in _UNFINISHED:
-                return entry
-            return self._update(db, entry_id, state=EntryState.UNKNOWN, doubts=(*entry.doubts, doubt))
+        return self._change(entry_id, lambda entry: transitions.unknown(entry, doubt))
 
     def record_rejection(self, rejection: Rejection) -> Entry:
         """See ``Ledger.record_rejection``."""
@@ -123,13 +93,13 @@ class SqliteLedger:
         with transaction(self._path, write=True) as db:
             db.execute(
                 "INSERT OR IGNORE INTO revocations VALUES (?, ?, ?, ?, ?, ?)",
-                (environment, authority_reference, serial, record.reason, _iso(record.at), record.requester),
+                (environment, authority_reference, serial, record.reason, moment_text(record.at), record.requester),
             )
 
     def record_outputs(self, entry_id: str, outputs: Sequence[Output]) -> None:
         """See ``Ledger.record_outputs``."""
         with transaction(self._path, write=True) as db:
-            rows = [(entry_id, _text(one.path), one.sha256) for one in outputs]
+            rows = [(entry_id, utf8(one.path), one.sha256) for one in outputs]
             db.executemany("INSERT OR IGNORE INTO outputs VALUES (?, ?, ?)", rows)
 
     def outputs(self, request_key: str) -> Mapping[str, frozenset[str]]:
@@ -167,16 +137,33 @@ class SqliteLedger:
 
     def entries(self, environment: str) -> Iterator[Entry]:
         """See ``Ledger.entries``."""
+        return self._paged("entries.environment = ?", (environment,))
+
+    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
+        """See ``Ledger.find_by_name``; looks at every entry of the environment."""
+        wanted = utf8(name).lower()
+        return tuple(one for one in self.entries(environment) if wanted in searched_names(one.subject, one.sans))
+
+    def find_by_authority(self, environment: str, authority: str) -> Iterator[Entry]:
+        """See ``Ledger.find_by_authority``."""
+        return self._paged("entries.environment = ? AND authority = ?", (environment, authority))
+
+    def find_expiring(self, environment: str, start: datetime, end: datetime) -> Iterator[Entry]:
+        """See ``Ledger.find_expiring``."""
+        where = "entries.environment = ? AND entries.serial IS NOT NULL AND not_after >= ? AND not_after < ?"
+        return self._paged(where, (environment, moment_text(start), moment_text(end)), by="not_after")
+
+    def _paged(self, where: str, values: tuple[str, ...], by: str = "created_at") -> Iterator[Entry]:
         last = ("", "")
-        where = f"WHERE entries.environment = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT {_PAGE}"
+        where = f"WHERE {where} AND ({by}, id) > (?, ?) ORDER BY {by}, id LIMIT {_PAGE}"
         while True:
             # Page by page, so that no transaction is open while the caller works.
             with transaction(self._path, write=False) as db:
-                page = [_entry(row) for row in db.execute(_SELECT + where, (environment, *last))]
+                page = [_entry(row) for row in db.execute(_SELECT + where, (*values, *last))]
             yield from page
             if len(page) < _PAGE:
                 return
-            last = (_iso(page[-1].created_at), page[-1].id)
+            last = (moment_text(getattr(page[-1], by)), page[-1].id)
 
     def _one(self, where: str, value: str) -> Entry | None:
         with transaction(self._path, write=False) as db:
@@ -191,11 +178,18 @@ class SqliteLedger:
         marks = ", ".join("?" * len(columns))
         db.execute(f"INSERT INTO entries ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))  # noqa: S608
 
-    def _update(self, db: sqlite3.Connection, entry_id: str, **values: Any) -> Entry:
-        columns = {name: _stored(name, value) for name, value in {**values, "updated_at": self._clock.now()}.items()}
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        db.execute(f"UPDATE entries SET {assignments} WHERE id = ?", (*columns.values(), entry_id))  # noqa: S608
-        return _require(db, entry_id)
+    def _change(self, entry_id: str, change: Callable[[Entry], transitions.Changes]) -> Entry:
+        with transaction(self._path, write=True) as db:
+            entry = _require(db, entry_id)
+            changes = change(entry)
+            if not changes:
+                return entry
+            columns = {
+                name: _stored(name, value) for name, value in {**changes, "updated_at": self._clock.now()}.items()
+            }
+            assignments = ", ".join(f"{name} = ?" for name in columns)
+            db.execute(f"UPDATE entries SET {assignments} WHERE id = ?", (*columns.values(), entry_id))  # noqa: S608
+            return _require(db, entry_id)
 
 
 def _find(db: sqlite3.Connection, entry_id: str) -> Entry | None:
@@ -210,37 +204,23 @@ def _require(db: sqlite3.Connection, entry_id: str) -> Entry:
     return entry
 
 
-def _certificate_columns(chain: Sequence[bytes]) -> dict[str, Any]:
-    certificate = x509.load_der_x509_certificate(chain[0])
-    return {
-        "chain": tuple(chain),
-        "serial": serial_hex(certificate.serial_number),
-        "certificate_sha256": hashlib.sha256(chain[0]).hexdigest(),
-    }
-
-
 def _stored(name: str, value: Any) -> Any:
     """A field's value as SQLite keeps it: moments as text that sorts, lists as JSON, DER in base64."""
     if isinstance(value, datetime):
-        return _iso(value)
+        return moment_text(value)
     if name == "chain":
         return json.dumps([base64.b64encode(der).decode("ascii") for der in value])
     if name == "sans":
         return json.dumps([[san.kind.value, san.value] for san in value])
     if name in {"subject", "usages", "findings", "doubts"}:
         return json.dumps(value)
-    return _text(value) if isinstance(value, str) else value
-
-
-def _text(value: str) -> str:
-    # file names that are no UTF-8 arrive as lone surrogates, which SQLite refuses
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return utf8(value) if isinstance(value, str) else value
 
 
 def _entry(row: sqlite3.Row) -> Entry:
     values: dict[str, Any] = {one.name: row[one.name] for one in fields(Entry) if one.name != "revocation"}
     for name in ("created_at", "updated_at", "not_before", "not_after"):
-        values[name] = _moment(values[name]) if values[name] else None
+        values[name] = moment_of(values[name]) if values[name] else None
     values["state"] = EntryState(values["state"])
     values["subject"] = tuple((field, value) for field, value in json.loads(row["subject"]))
     values["sans"] = tuple(SubjectAltName(SanKind(kind), value) for kind, value in json.loads(row["sans"]))
@@ -249,14 +229,6 @@ def _entry(row: sqlite3.Row) -> Entry:
         values[name] = tuple(json.loads(row[name]))
     if row["reason"] is not None:
         values["revocation"] = RevocationRecord(
-            reason=row["reason"], at=_moment(row["revoked_at"]), requester=row["revoked_by"]
+            reason=row["reason"], at=moment_of(row["revoked_at"]), requester=row["revoked_by"]
         )
     return Entry(**values)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _moment(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -19,6 +19,7 @@ from pkiops.x509.san import SanKind, SubjectAltName
 from tests.aws.persona_world import (
     CHANGED,
     CRL_BUCKET,
+    LEDGER_TABLE,
     MORE,
     TRUST_BUCKET,
     World,
@@ -35,6 +36,10 @@ _DENIED = (6, 7)
 def prepare(world: World) -> None:
     """Hierarchies of two environments, requests of two kinds, a certificate to revoke; all by the administrator."""
     world.done("ca", "apply", "dev", "--yes")
+    _issue_a_leaf(world)
+
+
+def _issue_a_leaf(world: World) -> None:
     key = generate_private_key(KeyAlgorithm.EC_prime256v1)
     for name, subject in (("same", {"organization": "Example Ltd"}), ("other", {})):
         host = f"{name}.svc.dev.example.com"
@@ -68,6 +73,9 @@ def _provisioner(world: World, credentials: Credentials) -> Iterator[Refusal]:
     yield _said(world, credentials, "ca", "apply", "dev", "--yes")
     yield _said(world, credentials, "ca", "show", "dev")
     yield _said(world, credentials, "ca", "plan", "dev", "--detailed-exitcode")
+    # somebody switches off what protects the ledger, in which there is a certificate to count by now
+    _issue_a_leaf(world)
+    world.sandbox.client("dynamodb").update_table(TableName=LEDGER_TABLE, DeletionProtectionEnabled=False)
     world.write(without_policy(environment_text(changes=CHANGED)))
     yield _said(world, credentials, "ca", "apply", "dev", "--yes")
     # somebody takes the tags off a CA that is ACTIVE: it has to be adopted
@@ -83,10 +91,11 @@ def _provisioner(world: World, credentials: Credentials) -> Iterator[Refusal]:
 
 
 def _issuer(world: World, credentials: Credentials) -> Iterator[Refusal]:
+    # the ledger is shared: a request that it knows needs no right to issue
+    request_id = f"{world.strangers}"
     for csr in ("@same.csr", "@other.csr"):
-        yield _said(
-            world, credentials, "cert", "issue", "dev", "--profile", "service", "--csr", csr, "--output", "issued.pem"
-        )
+        order = ("--profile", "service", "--csr", csr, "--output", "issued.pem", "--request-id", request_id)
+        yield _said(world, credentials, "cert", "issue", "dev", *order)
 
 
 def _revoker(world: World, credentials: Credentials) -> Iterator[Refusal]:

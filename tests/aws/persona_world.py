@@ -20,14 +20,14 @@ from pkiops.sandbox.engine.settings import Settings
 from tests.sandbox_server import ACCOUNT, START, RunningSandbox, running_sandbox, subprocess_environment
 
 ADMINISTRATOR = {"AccessKeyId": "testing", "SecretAccessKey": "testing", "SessionToken": ""}
-CRL_BUCKET, TRUST_BUCKET = "persona-dev-crl", "persona-dev-trust"
+CRL_BUCKET, TRUST_BUCKET, LEDGER_TABLE = "persona-dev-crl", "persona-dev-trust", "persona-dev-ledger"
 
 # every key that asks for a permission of its own is in it; P-256 throughout, because it is quick
 ENVIRONMENT = """\
 schema: 1
 environment: NAME
 backend: {type: aws-private-ca, region: eu-west-1, account: "123456789012"}
-ledger: {type: sqlite, path: .pkiops/NAME.db}
+ledger: {type: dynamodb, table: persona-NAME-ledger}
 publication:
   crl: {bucket: persona-NAME-crl, host: pki.dev.example.com}
   trust: {bucket: persona-NAME-trust}

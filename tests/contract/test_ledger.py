@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pkiops.aws import AwsAccess, AwsClients
 from pkiops.clock import ManualClock, SeededRandomness, SystemClock, SystemRandomness
 from pkiops.errors import AlreadyExists, InternalError
+from pkiops.ledger.dynamodb import DynamoDbLedger
+from pkiops.ledger.dynamodb_table import DynamoDbTables
 from pkiops.ledger.interface import (
     EntryState,
     Ledger,
@@ -23,13 +27,34 @@ from pkiops.ledger.interface import (
     request_key,
 )
 from pkiops.ledger.sqlite import SqliteLedger
+from pkiops.ledger.tables import TableSettings
 from pkiops.x509.san import parse_san
 from tests import builders
+from tests.sandbox_server import ACCOUNT, REGION, running_sandbox
 
 AT = builders.AT
+TABLE = "test-ledger"
+
+
+@contextmanager
+def dynamodb_ledger(clock: ManualClock) -> Iterator[Ledger]:
+    with running_sandbox() as sandbox:
+        clients = clients_at(sandbox.url)
+        DynamoDbTables(clients, SystemClock()).ensure_table(TableSettings(name=TABLE, tags={}))
+        yield DynamoDbLedger(clients, TABLE, clock, SeededRandomness(1))
+
+
+def clients_at(url: str) -> AwsClients:
+    endpoints = {"dynamodb": url}
+    return AwsClients(AwsAccess(region=REGION, account=ACCOUNT, role_arn=None, endpoint_urls=endpoints, sandbox=True))
+
+
 # name -> (folder of this test, clock) -> an empty ledger
-LEDGERS: dict[str, Callable[[Path, ManualClock], Ledger]] = {
-    "sqlite": lambda folder, clock: SqliteLedger(folder / "ledger" / "test.db", clock, SeededRandomness(1)),
+LEDGERS: dict[str, Callable[[Path, ManualClock], AbstractContextManager[Ledger]]] = {
+    "sqlite": lambda folder, clock: nullcontext(
+        SqliteLedger(folder / "ledger" / "test.db", clock, SeededRandomness(1))
+    ),
+    "dynamodb": lambda _, clock: dynamodb_ledger(clock),
 }
 ROOT = builders.root_ca()
 ISSUER = builders.subordinate_ca(ROOT)
@@ -41,8 +66,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(params=sorted(LEDGERS))
-def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Ledger:
-    return LEDGERS[request.param](tmp_path, clock)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
+    with LEDGERS[request.param](tmp_path, clock) as made:
+        yield made
 
 
 def intent(key: str = "a" * 64, environment: str = "test") -> LedgerIntent:
@@ -252,8 +278,54 @@ def test_a_missing_entry_is_a_bug(ledger: Ledger) -> None:
         ledger.record_reference("nothing", "arn:1")
 
 
-def _race(folder: Path, name: str, worker: int, start: object) -> None:
-    ledger = PROCESS_LEDGERS[name](folder)
+def test_entries_are_found_by_every_name(ledger: Ledger, clock: ManualClock) -> None:
+    first, _ = ledger.begin(intent(), 1)
+    clock.advance(timedelta(seconds=1))
+    second, _ = ledger.begin(intent(), 2)
+    ledger.begin(intent("e" * 64, "other"), 1)
+    refused = ledger.record_rejection(
+        Rejection(
+            state=EntryState.REFUSED,
+            environment="test",
+            profile="p",
+            code="c",
+            message="m",
+            sans=(parse_san("uri:https://x.example/" + "y" * 2000), parse_san("dns:a.example.com")),
+        )
+    )
+    issued = ledger.record_issued(first.id, chain_of())
+    assert {entry.id for entry in ledger.find_by_name("test", "a.example.com")} == {first.id, second.id, refused.id}
+    assert ledger.find_by_name("test", "10.0.0.1") == (issued, second)
+    assert ledger.find_by_name("test", 'A "Quoted" NÄME') == (issued, second)
+    assert ledger.find_by_name("test", "https://x.example/" + "y" * 2000) == (refused,)
+    assert ledger.find_by_name("test", "example.com") == ()
+
+
+def test_entries_are_found_by_authority(ledger: Ledger, clock: ManualClock) -> None:
+    first, _ = ledger.begin(intent(), 1)
+    clock.advance(timedelta(seconds=1))
+    ledger.begin(replace(intent("e" * 64), authority="machines"), 1)
+    second, _ = ledger.begin(intent("f" * 64), 1)
+    ledger.begin(intent("0" * 64, "other"), 1)
+    assert list(ledger.find_by_authority("test", "clients")) == [first, second]
+    assert list(ledger.find_by_authority("test", "nobody")) == []
+
+
+def test_certificates_are_found_by_expiry(ledger: Ledger) -> None:
+    made = {}
+    for number, days in enumerate((90, 5, 40, 30)):
+        wanted = replace(intent(f"{number:064x}"), not_after=AT + timedelta(days=days))
+        entry, _ = ledger.begin(wanted, 1)
+        made[days] = ledger.record_issued(entry.id, chain_of(f"n{number}.example.com"))
+    ledger.begin(replace(intent("e" * 64), not_after=AT + timedelta(days=6)), 1)  # no certificate
+    found = ledger.find_expiring("test", AT + timedelta(days=5), AT + timedelta(days=90))
+    assert list(found) == [made[5], made[30], made[40]]
+    assert list(ledger.find_expiring("test", AT, AT + timedelta(days=5))) == []
+    assert list(ledger.find_expiring("other", AT, AT + timedelta(days=90))) == []
+
+
+def _race(where: str, name: str, worker: int, start: object) -> None:
+    ledger = PROCESS_LEDGERS[name](where)
     start.wait(30)  # type: ignore[attr-defined]
     for number in range(5):
         own = replace(intent(f"{number:064x}"), requester=f"worker {worker}")
@@ -261,23 +333,32 @@ def _race(folder: Path, name: str, worker: int, start: object) -> None:
         ledger.record_reference(entry.id, f"arn:{worker}")
 
 
-PROCESS_LEDGERS: dict[str, Callable[[Path], Ledger]] = {
-    "sqlite": lambda folder: SqliteLedger(folder / "new" / "folder" / "test.db", SystemClock(), SystemRandomness()),
+PROCESS_LEDGERS: dict[str, Callable[[str], Ledger]] = {
+    "sqlite": lambda where: SqliteLedger(Path(where) / "new" / "folder" / "test.db", SystemClock(), SystemRandomness()),
+    "dynamodb": lambda where: DynamoDbLedger(clients_at(where), TABLE, SystemClock(), SystemRandomness()),
 }
 
 
 @pytest.mark.parametrize("name", sorted(PROCESS_LEDGERS))
 def test_many_processes_begin_one_entry(name: str, tmp_path: Path) -> None:
+    if name == "sqlite":
+        _check_race(name, str(tmp_path))
+        return
+    with running_sandbox() as sandbox:
+        DynamoDbTables(clients_at(sandbox.url), SystemClock()).ensure_table(TableSettings(name=TABLE, tags={}))
+        _check_race(name, sandbox.url)
+
+
+def _check_race(name: str, where: str) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(6)
-    workers = [context.Process(target=_race, args=(tmp_path, name, number, start)) for number in range(6)]
+    workers = [context.Process(target=_race, args=(where, name, number, start)) for number in range(6)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0] * 6
-    ledger = PROCESS_LEDGERS[name](tmp_path)
-    entries = list(ledger.entries("test"))
+    entries = list(PROCESS_LEDGERS[name](where).entries("test"))
     assert len(entries) == 5
     for entry in entries:
         # one won the intent, one the reference; the other five references are doubts

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pkiops.environment.load import load_file
-from pkiops.environment.models import Environment
+from pkiops.environment.models import DynamoDbLedger, Environment, SqliteLedger
 from pkiops.errors import GuardRefused, InputError
 from pkiops.factory import Factory
+from pkiops.ledger.dynamodb import DynamoDbLedger as SharedLedger
 
 FOREIGN = "https://pca.example.com"
 
@@ -66,6 +67,35 @@ def test_an_endpoint_that_is_no_url_is_wrong_input(staging: Environment, url: st
             Factory(environment, allow_endpoint=True, variables={variable: url})
 
 
+def test_the_ledger_in_a_table_is_asked_where_the_rest_is(staging: Environment) -> None:
+    local = "http://127.0.0.1:9"
+    shared = replace(staging, ledger=DynamoDbLedger(type="dynamodb", table="ledger"))
+    factory = Factory(shared, variables={"AWS_ENDPOINT_URL": local})
+    assert factory.clients.access.endpoint_urls["dynamodb"] == local
+    assert isinstance(factory.ledger, SharedLedger)
+    with pytest.raises(GuardRefused):
+        Factory(shared, variables={"AWS_ENDPOINT_URL_DYNAMODB": FOREIGN})
+
+
+def test_a_ledger_in_a_file_is_warned_about_where_the_disk_vanishes(staging: Environment) -> None:
+    for variable, says in (
+        ("GITHUB_ACTIONS", "GitHub Actions"),
+        ("GITLAB_CI", "GitLab"),
+        ("JENKINS_URL", "Jenkins"),
+        ("KUBERNETES_SERVICE_HOST", "a pod"),
+    ):
+        warning = Factory(staging, variables={variable: "true"}).ledger_warning()
+        assert warning is not None
+        assert says in warning
+        assert "dynamodb" in warning
+    assert Factory(staging, variables={"GITHUB_ACTIONS": "", "HOME": "/"}).ledger_warning() is None
+    job = {"GITHUB_ACTIONS": "true"}
+    sandbox = replace(staging, backend=replace(staging.backend, sandbox=True, role_arn=None))
+    shared = replace(staging, ledger=DynamoDbLedger(type="dynamodb", table="ledger"))
+    assert Factory(sandbox, variables=job).ledger_warning() is None
+    assert Factory(shared, variables=job).ledger_warning() is None
+
+
 def test_a_link_does_not_lead_the_ledger_out_of_the_working_directory(
     staging: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +103,7 @@ def test_a_link_does_not_lead_the_ledger_out_of_the_working_directory(
     elsewhere.mkdir()
     here.mkdir()
     monkeypatch.chdir(here)
+    assert isinstance(staging.ledger, SqliteLedger)
     folder = Path(staging.ledger.path).parts[0]
     (here / folder).symlink_to(elsewhere)
     with pytest.raises(GuardRefused) as caught:

@@ -1,0 +1,111 @@
+"""``ledger: {type: dynamodb}``: runners without a disk of their own issue, see and revoke the same certificates."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pkiops.cli.app import app
+from tests import builders
+from tests.sandbox_server import RunningSandbox, running_sandbox
+
+SAMPLE = Path(__file__).parents[2] / "environments" / "dev.yaml"
+NAME = "orders.svc.dev.example.com"
+
+
+class Runner:
+    """pkiops in folders of its own, one for each call."""
+
+    def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        self.calls = 0
+        (folder / "environments").mkdir()
+        text = SAMPLE.read_text()
+        (line,) = [line for line in text.splitlines() if line.startswith("ledger:")]
+        start = text.index(line)
+        end = text.index("\npublication:", start)
+        (folder / "environments" / "dev.yaml").write_text(
+            text[:start] + "ledger: {type: dynamodb, table: dev-ledger}" + text[end:]
+        )
+        (folder / "a.csr").write_bytes(builders.csr({"common_name": NAME}, sans=(f"dns:{NAME}",)))
+
+    def run(self, *arguments: str) -> Result:
+        self.calls += 1
+        here = self.folder / str(self.calls)
+        here.mkdir()
+        os.chdir(here)
+        settings: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PKIOPS_")}
+        settings |= {"PKIOPS_SANDBOX_URL": self.sandbox.url}
+        words = [word.replace("@", f"{self.folder}/") for word in arguments]
+        command = ["--environments", str(self.folder / "environments"), *words]
+        return CliRunner().invoke(app, command, env=settings, prog_name="pkiops")
+
+    def done(self, *arguments: str) -> Result:
+        result = self.run(*arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+        return result
+
+    def issue(self, output: str, *more: str) -> Result:
+        return self.run(
+            "cert", "issue", "dev", "--profile", "service", "--csr", "@a.csr", "--output", f"@{output}", *more
+        )
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Runner]:
+    before = Path.cwd()
+    with running_sandbox() as sandbox:
+        yield Runner(tmp_path, sandbox)
+    os.chdir(before)
+
+
+def test_runners_without_a_disk_share_what_was_issued(runner: Runner) -> None:
+    runner.done("ca", "apply", "dev", "--yes")
+    assert runner.issue("one.pem").exit_code == 0
+    assert runner.issue("two.pem").exit_code == 0
+    assert (runner.folder / "one.pem").read_bytes() == (runner.folder / "two.pem").read_bytes()
+    found = json.loads(runner.done("inventory", "export", "dev", "--format", "json").stdout)
+    assert [one["state"] for one in found["certificates"]] == ["issued"]
+    source = found["sources"]["certificates"]
+    assert (source["type"], source["table"], source["exists"]) == ("dynamodb", "dev-ledger", True)
+    runner.done("cert", "revoke", "dev", "@one.pem", "--reason", "keyCompromise", "--yes")
+    refused = runner.issue("three.pem")
+    assert refused.exit_code == 4, refused.output
+    assert list(runner.folder.rglob("*.db")) == []
+
+
+def test_without_its_table_nothing_is_issued(runner: Runner) -> None:
+    runner.done("ca", "apply", "dev", "--yes")
+    table = runner.sandbox.client("dynamodb")
+    table.update_table(TableName="dev-ledger", DeletionProtectionEnabled=False)
+    table.delete_table(TableName="dev-ledger")
+    refused = runner.issue("one.pem")
+    assert refused.exit_code == 2, refused.output
+    assert "there is no ledger table dev-ledger" in refused.stderr
+    assert not (runner.folder / "one.pem").exists()
+    assert runner.run("ca", "plan", "dev").exit_code == 0
+
+
+def test_a_job_whose_disk_vanishes_is_told_before_anything_else() -> None:
+    settings: dict[str, str | None] = {name: None for name in os.environ if name.startswith(("PKIOPS_", "AWS_"))}
+    command = [
+        "--environments",
+        str(SAMPLE.parent),
+        "cert",
+        "issue",
+        "staging",
+        "--profile",
+        "service",
+        "--csr",
+        "none",
+    ]
+    for job in ({"GITHUB_ACTIONS": "true"}, {"GITHUB_ACTIONS": None}):
+        result = CliRunner().invoke(app, command, env={**settings, **job}, prog_name="pkiops")
+        assert result.exit_code == 2, result.output
+        assert ("this is a GitHub Actions job" in result.stderr) == (job["GITHUB_ACTIONS"] is not None)
