@@ -134,7 +134,7 @@ def issue_command(
     from pkiops.x509.san import parse_san
 
     outputs = _outputs(output, output_certificate, output_chain, format_)
-    names, life = tuple(parse_san(text) for text in san), _duration(validity)
+    names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     issuance = Issuance(
@@ -249,7 +249,12 @@ def _outputs(full: str | None, certificate: str | None, chain: str | None, forma
     return CertificateOutputs(full, certificate, chain)
 
 
-def _duration(text: str | None) -> Any:
+def duration_of(text: str | None) -> Any:
+    """What ``--validity`` says, as a ``Duration`` or None.
+
+    Raises:
+        InputError: it is no duration.
+    """
     from pkiops.x509.duration import Duration
 
     if text is None:
