@@ -1,4 +1,4 @@
-"""What a CA says it issued, as data, and the Protocol of a backend that can be asked for it.
+"""What a CA says it issued and revoked, as data, and the Protocols of a backend that can be asked for it.
 
 A report holds every certificate that the CA ever issued and may be large: its bytes and its rows are read in order, never held as a whole.
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pkiops.backends.interface import ObservedAuthority
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,3 +69,11 @@ class AuditsIssuance(Protocol):
         Raises:
             BackendError: it is no report, or one of another CA.
         """
+
+
+@runtime_checkable
+class PublishesCrlsInParts(Protocol):
+    """The CA may write its CRL in parts whose names nobody knows before."""
+
+    def fetch_crl_parts(self, authority: ObservedAuthority) -> Iterator[tuple[str, bytes]]:
+        """The name and bytes (DER) of everything in the CA's CRL folder that may be a part of its CRL, other CAs' parts included."""

@@ -11,7 +11,7 @@ Which template, API or protocol serves a call is the business of the module behi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -383,14 +383,6 @@ class PublishesOwnCrls(Protocol):
 
     def fetch_crl(self, authority: ObservedAuthority) -> bytes | None:
         """The CRL as the service wrote it (DER), or None when there is none yet."""
-
-
-@runtime_checkable
-class PublishesCrlsInParts(Protocol):
-    """The CA may write its CRL in parts whose names nobody knows before."""
-
-    def fetch_crl_parts(self, authority: ObservedAuthority) -> Iterator[tuple[str, bytes]]:
-        """The name and bytes (DER) of everything in the CA's CRL folder that may be a part of its CRL, other CAs' parts included."""
 
 
 @runtime_checkable

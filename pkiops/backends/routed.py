@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pkiops.backends.auditing import AuditedCertificate, AuditReport, AuditsIssuance
+from pkiops.backends.auditing import AuditedCertificate, AuditReport, AuditsIssuance, PublishesCrlsInParts
 from pkiops.backends.interface import (
     AuthorityCertificateRequest,
     AuthorityRequest,
@@ -29,7 +29,6 @@ from pkiops.backends.interface import (
     KeepsCrlsInBucket,
     ObservedAuthority,
     OcspSettings,
-    PublishesCrlsInParts,
     PublishesOwnCrls,
     ReadsAuthorities,
     RetiresAuthorities,

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 from cryptography import x509
 
-from pkiops.backends.auditing import AuditedCertificate, AuditsIssuance
-from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, PublishesCrlsInParts, PublishesOwnCrls
+from pkiops.backends.auditing import AuditedCertificate, AuditsIssuance, PublishesCrlsInParts
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority, PublishesOwnCrls
 from pkiops.ca.archive import Archive
 from pkiops.ca.drift import subject_text
 from pkiops.ca.end_of_life import WAS_IN_USE, Issued, delete_plan, refuse_in_use

@@ -61,7 +61,7 @@ def test_a_ca_that_could_not_be_made_is_named() -> None:
         assert failed["Arn"] in caught.value.message
         assert "delete it" in str(caught.value.hint)
         blocked = hierarchy(sandbox).plan().blocked
-        assert blocked[0].reason.endswith("delete it, then apply again")
+        assert "delete it (pkiops ca delete dev root), then apply again" in blocked[0].reason
 
 
 def test_a_ca_deleted_a_moment_ago_is_waited_for() -> None:

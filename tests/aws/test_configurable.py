@@ -211,7 +211,7 @@ def test_what_is_fixed_at_creation(world: World) -> None:
         "csr extensions",
         "key storage security standard",
     ]
-    assert "needs a new generation" in changed.blocked[0].reason
+    assert "pkiops ca renew dev clients" in changed.blocked[0].reason
 
 
 def test_crl_settings_and_their_drift(world: World) -> None:
@@ -346,7 +346,7 @@ def test_name_constraints_are_signed_critical_and_their_change_needs_another_cer
     assert (usage.digital_signature, usage.key_cert_sign, usage.crl_sign) == (True, True, True)
     changed = world.plan(text.replace("ip: [10.0.0.0/8]", "ip: [10.1.0.0/16]"))
     assert [field for field, _, _ in fields(changed)] == ["name constraints"]
-    assert "needs a new generation" in changed.blocked[0].reason
+    assert "pkiops ca renew dev clients" in changed.blocked[0].reason
 
 
 def test_derived_name_constraints_hold_what_the_profiles_say(world: World) -> None:

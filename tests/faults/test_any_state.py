@@ -50,9 +50,10 @@ from tests.seeded import seeded
 DECISIONS = (
     r"needs a new generation",
     r"is DISABLED: .* write enabled: true or false",
-    r"is EXPIRED: its certificate must be renewed, or a new generation declared",
+    r"is EXPIRED: renew its certificate .*, or declare a new generation",
+    r"says otherwise: renew it .*, or declare a new generation",
     r"is FAILED and never recovers: delete it",
-    r"is DELETED and can be restored .*: restore it, or declare a new generation",
+    r"is DELETED and can be restored .*: restore it .*, or declare a new generation",
     r"its issuer \w+ waits for a decision",
     r"its issuer \w+ is DISABLED, and the file says enabled: false",
     r"would outlive its issuer .*: shorten validity",
