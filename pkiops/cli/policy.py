@@ -10,12 +10,7 @@ from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json
 from pkiops.cli.wiring import environment_of
 
-app = typer.Typer(name="policy", help="Issuance rules: explain a decision.", no_args_is_help=True)
-
-
-@app.callback()
-def policy() -> None:
-    """Issuance rules: explain a decision."""
+app = typer.Typer(name="policy", help="Issuance rules: explain decisions, test them.", no_args_is_help=True)
 
 
 @app.command("explain")
@@ -50,5 +45,27 @@ def explain_command(
     else:
         emit(explanation_text(explained))
     error = explained.error()
+    if error is not None:
+        raise error
+
+
+@app.command("test")
+def run_tests_command(
+    ctx: typer.Context, environment: EnvironmentArgument, format_: FormatOption = Format.TEXT
+) -> None:
+    """Judge the requests of policy-tests/ENV.yaml; exit code 8 if a verdict is not the expected one. Makes no call."""
+    from pkiops.cert.policy_tests import failure, result_json, run_policy_tests
+    from pkiops.clock import SystemClock
+    from pkiops.environment.policy_tests import load_policy_tests
+
+    loaded = environment_of(ctx, environment)
+    tests = load_policy_tests(loaded, ctx.obj.environments)
+    now = SystemClock().now()
+    results = run_policy_tests(loaded, tests, now)
+    if format_ is Format.JSON:
+        emit_json("policy-test", environment, now, {"tests": [result_json(one) for one in results]})
+    else:
+        emit("\n".join(one.line() for one in results))
+    error = failure(results)
     if error is not None:
         raise error
