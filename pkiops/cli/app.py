@@ -40,6 +40,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "crl": ("crl",),
     "trust": ("trust",),
     "inventory": ("inventory",),
+    "policy": ("policy",),
     "sandbox": ("sandbox",),
 }
 

@@ -150,7 +150,7 @@ def issue_command(
 
     options = KeyOptions(key, key_passphrase_name, passphrase_name, secret_name)
     outputs = _outputs(output, output_certificate, output_chain, options, format_)
-    names, life = tuple(parse_san(text) for text in san), _duration(validity)
+    names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     outputs = replace(outputs, place_of=factory.secret_place)
     if warning := factory.ledger_warning():
@@ -275,7 +275,12 @@ def _outputs(
     return outputs_of(targets, options, NamedSecrets.of_user(os.environ))
 
 
-def _duration(text: str | None) -> Any:
+def duration_of(text: str | None) -> Any:
+    """What ``--validity`` says, as a ``Duration`` or None.
+
+    Raises:
+        InputError: it is no duration.
+    """
     from pkiops.x509.duration import Duration
 
     if text is None:
