@@ -55,7 +55,10 @@ def export_command(
         TableChoice | None, option("--table", help="Only this table; csv on stdout or into one file: authorities.")
     ] = None,
     output: Annotated[
-        str | None, option("--output", help="A file, or - for stdout; for csv also a folder, a file per table.", metavar="FILE|DIR/|-")
+        str | None,
+        option(
+            "--output", help="A file, or - for stdout; for csv also a folder, a file per table.", metavar="FILE|DIR/|-"
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     allow_endpoint: Annotated[
