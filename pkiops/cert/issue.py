@@ -23,6 +23,7 @@ from pkiops.environment.models import Environment
 from pkiops.errors import BackendError, GuardRefused, InputError, InternalError, NotFound, VerificationFailed
 from pkiops.ledger.interface import Entry, EntryState, Ledger
 from pkiops.progress import NoProgress, Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.certificate import crl_urls_of, load_certificate, serial_hex
 from pkiops.x509.chain import Purpose, verify_ca_chain, verify_chain
 
@@ -44,6 +45,7 @@ class Issuance:
         clock: the moment from which validity counts; the ledger's clock must be the same.
         requester: says who is asking (a caller's ARN), and may refuse the caller; called when the rules that need no call have allowed the order.
         progress: told of each step.
+        store: the trust bucket, whose index says which CA issues; without it the service is asked.
     """
 
     environment: Environment
@@ -52,6 +54,7 @@ class Issuance:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress = field(default_factory=NoProgress)
+    store: Store | None = None
 
     def issue(self, order: Order) -> Issued:
         """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
@@ -74,6 +77,7 @@ class Issuance:
             clock=self.clock,
             requester=self.requester,
             progress=self.progress,
+            store=self.store,
         ).prepare(order)
 
     def complete(self, prepared: Prepared) -> Issued:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pkiops.cert.issuer import active_issuer, issuing_backend
+from pkiops.cert.find_authority import AuthorityFinder
+from pkiops.cert.issuer import issuing_backend
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
@@ -20,6 +21,7 @@ from pkiops.ledger.interface import EntryState, Ledger, Rejection
 from pkiops.policy.engine import Decision, Facts, Request, decide, refusal
 from pkiops.policy.rules import Profile
 from pkiops.progress import Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.csr import CertificationRequest, load_csr
 
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
@@ -35,6 +37,7 @@ class Preparation:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress
+    store: Store | None = None
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -64,7 +67,8 @@ class Preparation:
         self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
         requester = self.requester()
         known.update(requester=requester)
-        issuer = active_issuer(self.environment, backend, profile.authority, self.clock)
+        finder = AuthorityFinder(self.environment, backend, self.store, self.clock, self.progress)
+        issuer = finder.find(profile.authority)
         known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
         decision = self._judged(order, profile, request, Facts(issuer_not_after=issuer.observed.not_after))
         # 6. the intended certificate as data: the CSR's public key, and the names that were approved
