@@ -182,7 +182,7 @@ def _table_rights(environment: Environment, persona: Persona) -> TableRights | N
     return TableRights(
         table=ledger.table,
         keep=persona is Persona.PROVISIONER and ledger.manage,
-        look=persona is Persona.PROVISIONER,
+        look=persona in {Persona.PROVISIONER, Persona.AUDITOR},
         lists=persona in {Persona.PROVISIONER, Persona.PUBLISHER, Persona.AUDITOR},
         issues=persona is Persona.ISSUER,
         revokes=persona is Persona.REVOKER,

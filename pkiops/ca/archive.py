@@ -54,6 +54,14 @@ class Archive:
                 raise InputError(f"folder {self.folder.parent} does not exist", code="usage.output")
             if not os.path.lexists(self.folder):
                 return
+            for folder in self._folders():
+                # a repository can hold a link of the name that is the default; what is archived goes nowhere but here
+                if folder.is_symlink():
+                    raise GuardRefused(
+                        f"{folder} is a symbolic link",
+                        hint="remove it, or choose another folder: --archive DIR",
+                        code="guard.archive",
+                    )
             if not self.folder.is_dir():
                 raise InputError(f"{self.folder} is no folder", code="usage.output")
             found = self._manifest()
@@ -75,16 +83,17 @@ class Archive:
         """
         self.check()
         with _reported(self.folder):
-            for folder in (self.folder, self.folder / "certificates", self.folder / "crl"):
+            for folder in self._folders():
                 folder.mkdir(mode=0o700, exist_ok=True)
             for left in self.folder.rglob(f"{_UNFINISHED}*"):
                 left.unlink()
         self._write_manifest({"complete": False})
 
     def read(self, name: str) -> bytes | None:
-        """What is in a file of the archive already; None if it is not there."""
+        """What is in a file of the archive already; None if it is not there, or is a link to something else."""
+        path = self.folder / name
         with _reported(self.folder), contextlib.suppress(FileNotFoundError):
-            return (self.folder / name).read_bytes()
+            return None if path.is_symlink() else path.read_bytes()
         return None
 
     def pieces(self, name: str) -> Iterator[bytes]:
@@ -132,8 +141,16 @@ class Archive:
     def _files(self) -> Iterator[str]:
         for path in self.folder.rglob("*"):
             name = path.relative_to(self.folder).as_posix()
-            if path.is_file() and name not in {MANIFEST, SUMS} and not path.name.startswith(_UNFINISHED):
+            if (
+                path.is_file()
+                and not path.is_symlink()
+                and name not in {MANIFEST, SUMS}
+                and not path.name.startswith(_UNFINISHED)
+            ):
                 yield name
+
+    def _folders(self) -> tuple[Path, ...]:
+        return self.folder, self.folder / "certificates", self.folder / "crl"
 
     def _manifest(self) -> Mapping[str, Any] | None:
         try:

@@ -29,7 +29,7 @@ from pkiops.ca.target import Target, Wish, find_target
 from pkiops.clock import Clock
 from pkiops.errors import GuardRefused, InputError, VerificationFailed
 from pkiops.plan import Action, Plan
-from pkiops.progress import Progress
+from pkiops.progress import Counted, Progress
 from pkiops.x509.certificate import load_certificate, pem
 from pkiops.x509.crl import load_crls
 from pkiops.x509.signatures import certificate_signed_by, crl_signed_by
@@ -246,14 +246,19 @@ class _Fetching:
 
     def keep(self, rows: Iterator[AuditedCertificate], count: int, progress: Progress) -> None:
         """Write every certificate that is not there already."""
-        started, done = self._clock.monotonic(), 0
+        counted = Counted(progress, self._clock, "archiving certificates", count)
+
+        def keep_one(row: AuditedCertificate) -> None:
+            self._keep(row)
+            counted.one_done()
+
         with ThreadPoolExecutor(max_workers=_FETCHERS) as pool:
             while batch := tuple(islice(rows, _BATCH)):
                 # all of a batch are waited for: none is left running when one fails
-                done += sum(pool.map(self._keep, batch))
-                progress.step(_pace_text(done, count, self._clock.monotonic() - started))
+                for _ in pool.map(keep_one, batch):
+                    pass
 
-    def _keep(self, row: AuditedCertificate) -> int:
+    def _keep(self, row: AuditedCertificate) -> None:
         name = f"certificates/{row.serial}.pem"
         kept = self._archive.read(name)
         if kept is None or not self._is_it(kept, row):
@@ -267,7 +272,6 @@ class _Fetching:
                     code="ca.foreign-certificate",
                 )
             self._archive.write(name, (pem(certificate),))
-        return 1
 
     def _is_it(self, kept: bytes, row: AuditedCertificate) -> bool:
         try:
@@ -283,12 +287,6 @@ class _Fetching:
             self._next = turn + 1 / _FETCHES_PER_SECOND
         if turn > now:
             self._clock.sleep(turn - now)
-
-
-def _pace_text(done: int, count: int, seconds: float) -> str:
-    rate = done / seconds if seconds > 0 else 0.0
-    left = f", {rate:.0f} a second, {(count - done) / rate:.0f} s left" if rate and done < count else ""
-    return f"archived {done} of {count} certificates{left}"
 
 
 def _is_crl_of(data: bytes, own: x509.Certificate, source: str) -> bool:

@@ -12,16 +12,18 @@ from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.drift import same_subject
 
-_UNTAGGED = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
+UNTAGGED = frozenset({AuthorityStatus.DELETED, AuthorityStatus.FAILED})
+
+
+def is_untagged_twin(one: ObservedAuthority, wanted: DesiredAuthority) -> bool:
+    """Whether nobody can read its tags, and its type and subject are those of the declared CA."""
+    is_untagged = one.status in UNTAGGED and not one.tags
+    return is_untagged and one.type is wanted.request.type and same_subject(wanted.request, one)
 
 
 def keeps_place(wanted: DesiredAuthority, authorities: Iterable[ObservedAuthority]) -> ObservedAuthority | None:
     """The CA of the same subject and type whose tags nobody can read, or None."""
-    for one in authorities:
-        is_untagged = one.status in _UNTAGGED and not one.tags
-        if is_untagged and one.type is wanted.request.type and same_subject(wanted.request, one):
-            return one
-    return None
+    return next((one for one in authorities if is_untagged_twin(one, wanted)), None)
 
 
 def gone_text(one: ObservedAuthority) -> str:

@@ -23,19 +23,18 @@ def table_action(environment: str, wanted: TableSettings, found: ObservedTable) 
         if not wanted.manage:
             return Action(ActionKind.BLOCKED, where, "does not exist, and manage: false: make it where it is declared")
         return Action(ActionKind.CREATE, where, "does not exist; holds the ledger")
-    misfits = _misfits(found)
-    if misfits:
+    if wrong := misfits(found):
         return Action(
-            ActionKind.BLOCKED, where, "is no table of a ledger, or of another version; use another name", misfits
+            ActionKind.BLOCKED, where, "is no table of a ledger, or of another version; use another name", wrong
         )
-    switches = _switches(found)
+    off = switches(found)
     if not wanted.manage:
-        warnings = tuple(_UNPROTECTED.format(one.field) for one in switches)
+        warnings = tuple(_UNPROTECTED.format(one.field) for one in off)
         reason = "usable as it is; belongs to other tooling (manage: false)"
         return Action(ActionKind.NO_OP, where, reason, warnings=warnings)
-    changes = switches
+    changes = off
     if not wanted.tags.items() <= dict(found.tags).items():
-        changes = (Change("tags", _tags(found.tags), _tags(wanted.tags)), *switches)
+        changes = (Change("tags", _tags(found.tags), _tags(wanted.tags)), *off)
     if not ours:
         reason = "belongs to other tooling (no tag of this environment): write manage: false, or use another name"
         return Action(ActionKind.BLOCKED, where, reason, changes)
@@ -46,12 +45,14 @@ def table_action(environment: str, wanted: TableSettings, found: ObservedTable) 
     return Action(ActionKind.NO_OP, where, "as declared")
 
 
-def _misfits(found: ObservedTable) -> tuple[Change, ...]:
+def misfits(found: ObservedTable) -> tuple[Change, ...]:
+    """The keys and indexes that are not a ledger's."""
     keys = () if found.shape else (Change("keys", "others", "pk, sk"),)
     return (*keys, *(Change(f"index {name}", "missing or different", name) for name in found.missing_indexes))
 
 
-def _switches(found: ObservedTable) -> tuple[Change, ...]:
+def switches(found: ObservedTable) -> tuple[Change, ...]:
+    """What protects the table and is off."""
     pairs = (("deletion protection", found.deletion_protection), ("point-in-time recovery", found.recovery))
     return tuple(Change(name, "off", "on") for name, is_right in pairs if not is_right)
 

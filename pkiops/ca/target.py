@@ -20,10 +20,9 @@ from pkiops.backends.identity import (
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.desired import Desired, DesiredAuthority
 from pkiops.ca.drift import same_subject, subject_text
+from pkiops.ca.gone import UNTAGGED, is_untagged_twin
 from pkiops.errors import GuardRefused, InputError, NotFound
 from pkiops.homes import home_of_reference
-
-_UNTAGGED = {AuthorityStatus.DELETED, AuthorityStatus.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def find_target(observed: Sequence[ObservedAuthority], desired: Desired, wish: W
     if tagged is not None:
         return Target(desired.environment, wish.label, generation, tagged, declared)
     if declared is not None:
-        twin = _twin(_twins(observed, declared, _UNTAGGED), desired.environment, wish.label)
+        twin = _twin(_twins(observed, declared), desired.environment, wish.label)
         if twin is not None:
             return Target(desired.environment, wish.label, generation, twin, declared)
     raise _not_found(observed, desired, wish, generation)
@@ -109,7 +108,8 @@ def find_deleted(observed: Sequence[ObservedAuthority], desired: Desired, wish: 
             hint=f"name it by --arn; DELETED are: {_deleted_text(observed)}",
             code="usage.authority",
         )
-    twin = _twin(_twins(observed, declared, {AuthorityStatus.DELETED}), desired.environment, wish.label)
+    deleted = [one for one in observed if one.status is AuthorityStatus.DELETED]
+    twin = _twin(_twins(deleted, declared), desired.environment, wish.label)
     if twin is None:
         raise NotFound(
             f"no DELETED CA has the subject and type of {desired.environment}/ca/{wish.label} generation {generation}",
@@ -135,7 +135,7 @@ def in_doubt(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish
             or any(one.type is each.request.type and same_subject(each.request, one) for each in declared)
         )
 
-    return tuple(one for one in observed if not one.tags_confirmed and one.status not in _UNTAGGED and may_be_it(one))
+    return tuple(one for one in observed if not one.tags_confirmed and one.status not in UNTAGGED and may_be_it(one))
 
 
 def is_tagged_as(found: ObservedAuthority, target: Target) -> bool:
@@ -185,7 +185,7 @@ def _named(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish, 
             hint="after the days it could be restored in, a DELETED CA is gone for ever",
             code="ca.not-found",
         )
-    if found.tags or found.status not in _UNTAGGED:
+    if found.tags or found.status not in UNTAGGED:
         target = Target(desired.environment, wish.label, generation, found, None)
         if is_tagged_as(found, target):
             return found
@@ -196,7 +196,7 @@ def _named(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish, 
         # after it was restored its tags tell whose it is; of one that never came to be nothing ever does
         if found.status is AuthorityStatus.DELETED and declared is None:
             return found
-        if declared is not None and _twins([found], declared, _UNTAGGED):
+        if declared is not None and is_untagged_twin(found, declared):
             return found
         problem = f"it has no readable tags, and its subject is {subject_text(found)}"
     raise GuardRefused(
@@ -206,17 +206,8 @@ def _named(observed: Sequence[ObservedAuthority], desired: Desired, wish: Wish, 
     )
 
 
-def _twins(
-    observed: Sequence[ObservedAuthority], declared: DesiredAuthority, statuses: set[AuthorityStatus]
-) -> list[ObservedAuthority]:
-    found = [
-        one
-        for one in observed
-        if one.status in statuses
-        and not one.tags
-        and one.type is declared.request.type
-        and same_subject(declared.request, one)
-    ]
+def _twins(observed: Sequence[ObservedAuthority], declared: DesiredAuthority) -> list[ObservedAuthority]:
+    found = [one for one in observed if is_untagged_twin(one, declared)]
     # what was left in another home is thought of only where the file's own has none
     at_home = [one for one in found if home_of_reference(one.reference) in {None, declared.request.home}]
     return at_home or found

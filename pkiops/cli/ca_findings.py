@@ -39,6 +39,7 @@ def examine(factory: Factory, *, probe: bool, connect_to: str | None, deep: bool
         factory.buckets,
         factory.trust_store,
         factory.clock,
+        tables=factory.tables,
         probe=probe,
         connect_to=ConnectTo(where.host, where.port) if where else None,
         entries=factory.known_entries(),

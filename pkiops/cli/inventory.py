@@ -55,7 +55,10 @@ def export_command(
         TableChoice | None, option("--table", help="Only this table; csv on stdout or into one file: authorities.")
     ] = None,
     output: Annotated[
-        str | None, option("--output", help="A file; for csv also a folder, a file per table.", metavar="FILE|DIR/")
+        str | None,
+        option(
+            "--output", help="A file, or - for stdout; for csv also a folder, a file per table.", metavar="FILE|DIR/|-"
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     allow_endpoint: Annotated[
@@ -66,7 +69,7 @@ def export_command(
     from pkiops.cli.files import FileToWrite, check_targets, write_files
     from pkiops.inventory.collect import collect
 
-    targets = _targets(format_, table_, output)
+    targets = _targets(format_, table_, None if output == "-" else output)
     check_targets([FileToWrite(path, b"") for path in targets.values() if path], overwrite=overwrite)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()

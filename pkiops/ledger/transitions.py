@@ -1,5 +1,7 @@
 """What each record does to an entry, as the fields that change; nothing where it stays as it is. Pure, and the same for every kind of ledger.
 
+Each can be done twice: a record whose answer was lost is made again, perhaps after another run has changed the entry.
+
 The guarantees are those of ``interface.py``: the first reference stays, a certificate is never replaced, what another run has got further with is not
 undone. That nothing happens between reading an entry and writing it is the ledger's own business.
 """
@@ -29,7 +31,7 @@ def with_reference(entry: Entry, reference: str) -> Changes:
     if entry.certificate_reference == reference:
         return {}
     doubt = f"asked twice, and the backend answered with another certificate as well: {reference}"
-    return {"doubts": (*entry.doubts, doubt)}
+    return {} if doubt in entry.doubts else {"doubts": (*entry.doubts, doubt)}
 
 
 def issued(entry: Entry, chain: Sequence[bytes]) -> Changes:
@@ -60,6 +62,6 @@ def failed(entry: Entry, code: str, message: str, reference: str | None, chain: 
 
 def unknown(entry: Entry, doubt: str) -> Changes:
     """See ``Ledger.record_unknown``."""
-    if entry.state not in _UNFINISHED:
+    if entry.state not in _UNFINISHED or (entry.state is EntryState.UNKNOWN and doubt in entry.doubts):
         return {}
     return {"state": EntryState.UNKNOWN, "doubts": (*entry.doubts, doubt)}

@@ -109,6 +109,13 @@ def test_csv_goes_to_stdout_one_table_at_a_time(shell: Shell) -> None:
     assert [row["sans"] for row in rows] == [f"dns:{NAME}"]
 
 
+def test_a_dash_is_stdout(shell: Shell) -> None:
+    asked, unasked = shell.export("--output", "-"), shell.export()
+    assert asked.exit_code == 0
+    assert json.loads(asked.stdout)["authorities"] == json.loads(unasked.stdout)["authorities"]
+    assert not shell.files()
+
+
 def test_csv_goes_to_a_folder_a_file_per_table(shell: Shell) -> None:
     issue(shell)
     (shell.folder / "out").mkdir()

@@ -170,6 +170,8 @@ def test_an_entry_given_up_keeps_its_doubts(ledger: Ledger) -> None:
     entry, _ = ledger.begin(intent(), 1)
     assert ledger.record_unknown(entry.id, "lost").state is EntryState.UNKNOWN
     assert ledger.record_unknown(entry.id, "lost again").doubts == ("lost", "lost again")
+    # a record whose answer was lost is made again, after others have made theirs
+    assert ledger.record_unknown(entry.id, "lost").doubts == ("lost", "lost again")
 
 
 def test_rejections_have_ids_of_their_own(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.ca.bucket_drift import covers
 from pkiops.ca.desired import DesiredAuthority
 from pkiops.ca.doctor.catalogue import Finding, finding
+from pkiops.ca.doctor.ledger_table import ledger_tables
 from pkiops.ca.doctor.outside import outside_crls
 from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.ca.gone import gone_hint, gone_text, keeps_place
@@ -60,6 +61,7 @@ def diagnose(world: World, now: datetime) -> tuple[Finding, ...]:
     parts: tuple[Callable[[World, datetime], Iterator[Finding]], ...] = (
         _access,
         _buckets,
+        ledger_tables,
         _authorities,
         _pins,
         _issuing,

@@ -38,6 +38,7 @@ from pkiops.environment.models import Environment
 from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, VerificationFailed
 from pkiops.homes import Home
 from pkiops.ledger.interface import Entry
+from pkiops.ledger.tables import ObservedTable, Tables
 from pkiops.progress import Counted, NoProgress, Progress
 from pkiops.stores.interface import Buckets, ObservedBucket, Store
 from pkiops.x509.crl import verify_crl, view_crl
@@ -70,6 +71,7 @@ class Examination:
         buckets: the publication buckets.
         store: the trust bucket.
         clock: for moments and timeouts.
+        tables: the table of the ledger; None where that is not looked at.
         probe: whether CRL distribution points are asked over HTTP.
         connect_to: where to connect in their place.
         entries: every entry of the ledger; None where there is no ledger.
@@ -82,6 +84,7 @@ class Examination:
     buckets: Buckets
     store: Store
     clock: Clock
+    tables: Tables | None = None
     probe: bool = True
     connect_to: ConnectTo | None = None
     entries: Callable[[], Iterable[Entry]] | None = None
@@ -113,7 +116,8 @@ class Examination:
             authorities=authorities,
             crls={reference: crl for reference, crl in crls.items() if crl is not None},
             acm_may_issue=self._acm_may_issue(desired, authorities),
-            issuers=issuers_in(self.entries()) if self.entries else frozenset(),
+            issuers=self._issuers(),
+            tables=self._tables(desired),
             details=self._details(desired, authorities) if self.deep else {},
             caller_policies={where: known for where, one in policies.items() if (known := one.result()) is not None},
             index_is_current=None if unlisted else self._index_is_current(buckets, authorities),
@@ -122,6 +126,19 @@ class Examination:
             failed=frozenset(self._failed),
             unlisted=unlisted,
         )
+
+    def _issuers(self) -> frozenset[str]:
+        entries = self.entries
+        if entries is None:
+            return frozenset()
+        return self._try("the ledger", lambda: issuers_in(entries())) or frozenset()
+
+    def _tables(self, desired: Desired) -> tuple[ObservedTable, ...]:
+        tables = self.tables
+        if tables is None:
+            return ()
+        read = [self._try(f"table {one.name}", partial(tables.observe_table, one.name)) for one in desired.tables]
+        return tuple(one for one in read if one is not None)
 
     def _details(self, desired: Desired, authorities: tuple[ObservedAuthority, ...]) -> dict[str, Details]:
         """What was read of each declared CA; two of one identity are a finding of their own."""

@@ -12,6 +12,7 @@ from pkiops.ca.details import Details
 from pkiops.crl.manifest import CrlRecord
 from pkiops.environment.models import Environment
 from pkiops.homes import Home
+from pkiops.ledger.tables import ObservedTable
 from pkiops.stores.interface import ObservedBucket
 
 
@@ -57,6 +58,7 @@ class World:
     caller_policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index_is_current: bool | None = None
     published_crls: Mapping[str, CrlRecord] | None = None
+    tables: tuple[ObservedTable, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
     unlisted: frozenset[Home] = frozenset()

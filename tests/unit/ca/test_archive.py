@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,11 +103,32 @@ def test_a_write_that_fails_leaves_what_was_there(archive: Archive) -> None:
     ]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(InputError, match="cannot read or write"):
-            Archive(tmp_path / "kept", WHOSE).begin()
-    finally:
-        tmp_path.chmod(0o700)
+    with pytest.raises(InputError, match="cannot read or write"):
+        Archive(tmp_path / ("x" * 300), WHOSE).begin()
+
+
+@pytest.mark.parametrize("name", ["", "certificates", "crl"])
+def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    archive = Archive(tmp_path / "kept", WHOSE)
+    if name:
+        archive.begin()
+        (archive.folder / name).rmdir()
+    (archive.folder / name).symlink_to(elsewhere)
+    for attempt in (archive.check, archive.begin):
+        with pytest.raises(GuardRefused, match="is a symbolic link"):
+            attempt()
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_file_that_is_a_link_is_written_anew(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    kept = archive.folder / "certificates" / "1.pem"
+    kept.symlink_to(tmp_path / "secret")
+    assert archive.read("certificates/1.pem") is None
+    archive.finish({})
+    assert "1.pem" not in (archive.folder / SUMS).read_text()
+    archive.write("certificates/1.pem", [b"one"])
+    assert (kept.is_symlink(), kept.read_bytes(), (tmp_path / "secret").read_bytes()) == (False, b"one", b"secret")

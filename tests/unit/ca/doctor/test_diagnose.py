@@ -17,6 +17,7 @@ from pkiops.crl.manifest import CrlRecord
 from pkiops.environment.homes import default_home
 from pkiops.environment.load import load_file
 from pkiops.environment.models import Bundle, Environment, Revocation, Target, Trust
+from pkiops.ledger.tables import ObservedTable, TableSettings
 from tests.offline_root import SAMPLE
 from tests.unit.ca.worlds import NOW, authority_as, bucket_as, desired, dev
 
@@ -95,6 +96,17 @@ def parts(world: World) -> World:
     return with_clients(crl=replace(crl, complete=False))(world)
 
 
+TABLE = ObservedTable(name="ledger", exists=True, active=True, shape=True, deletion_protection=True, recovery=True)
+
+
+def with_table(**changes: object) -> Callable[[World], World]:
+    def change(world: World) -> World:
+        wanted = replace(world.desired, tables=(TableSettings(name="ledger", tags={"pkiops:environment": "dev"}),))
+        return replace(world, desired=wanted, tables=(replace(TABLE, **changes),))  # type: ignore[arg-type]
+
+    return change
+
+
 def unpinned(world: World) -> World:
     return replace(world, environment=dev(), desired=desired())
 
@@ -141,6 +153,10 @@ SICK: dict[str, Callable[[World], World]] = {
     "crl.stale": with_crl(this_update=NOW - timedelta(days=6), next_update=NOW + timedelta(days=1)),
     "crl.unreadable": with_crl(problem="signed by somebody else"),
     "index.stale": lambda world: replace(world, index_is_current=False),
+    "ledger.inactive": with_table(active=False),
+    "ledger.missing": with_table(exists=False),
+    "ledger.shape": with_table(missing_indexes=("by-key",)),
+    "ledger.unprotected": with_table(recovery=False),
     "permission.acm": lambda world: replace(world, acm_may_issue={CLIENTS_REFERENCE: False}),
     "permission.undeclared": lambda world: replace(
         world, details={CLIENTS_REFERENCE: Details(policy={"Statement": []})}
@@ -153,6 +169,17 @@ ELSEWHERE = {"account.credentials", "account.mismatch", "account.unreachable"}
 
 def test_a_sound_world_has_no_finding() -> None:
     assert diagnose(sound(), NOW) == ()
+    assert diagnose(with_table()(sound()), NOW) == ()
+
+
+def test_of_a_table_the_worst_is_said_alone() -> None:
+    worst = with_table(shape=False, missing_indexes=("by-key",), active=False, recovery=False)(sound())
+    (only,) = diagnose(worst, NOW)
+    assert (only.check.code, only.where) == ("ledger.shape", "dev/table/ledger")
+    assert "keys, index by-key" in only.message
+    both = diagnose(with_table(deletion_protection=False, recovery=False)(sound()), NOW)
+    assert [one.message for one in both] == ["deletion protection is off", "point-in-time recovery is off"]
+    assert {one.hint for one in both} == {"pkiops ca apply dev"}
 
 
 def test_a_ca_that_signed_another_is_not_waiting_for_its_first_certificate() -> None:
