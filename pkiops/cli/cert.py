@@ -175,10 +175,23 @@ def issue_command(
 
 @app.command("show")
 def show_command(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Certificates or a request, PEM or DER.")],
+    ctx: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE|-|SERIAL|ID", help="Certificates or a request; with --env a serial or an entry."),
+    ],
+    env: Annotated[
+        str | None, option("--env", help="Of this environment's ledger, by serial or entry.", metavar="ENV")
+    ] = None,
     format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Show certificates or a request. Verifies nothing but a request's own signature."""
+    """Show certificates or a request, or what the ledger knows. Verifies nothing but a request's own signature."""
+    if env is not None:
+        from pkiops.cli.cert_list import show_entries
+
+        show_entries(ctx, env, file, format_, allow_endpoint=allow_endpoint)
+        return
     from pkiops.cert.show import certificate_json, certificates_text, load_shown, request_json, request_text
     from pkiops.clock import SystemClock
 
@@ -275,8 +288,8 @@ def _outputs(
     return outputs_of(targets, options, NamedSecrets.of_user(os.environ))
 
 
-def duration_of(text: str | None) -> Any:
-    """What ``--validity`` says, as a ``Duration`` or None.
+def duration_of(text: str | None, flag: str = "--validity") -> Any:
+    """What ``--validity``, or another option, says, as a ``Duration`` or None.
 
     Raises:
         InputError: it is no duration.
@@ -288,7 +301,7 @@ def duration_of(text: str | None) -> Any:
     try:
         return Duration.parse(text)
     except ValueError as error:
-        raise InputError(f"--validity {text}: {error}", code="usage.arguments") from error
+        raise InputError(f"{flag} {text}: {error}", code="usage.arguments") from error
 
 
 def _caller(factory: Factory, *, everywhere: bool = True) -> str:

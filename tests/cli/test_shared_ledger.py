@@ -19,7 +19,9 @@ NAME = "orders.svc.dev.example.com"
 
 
 class Runner:
-    """pkiops in folders of its own, one for each call."""
+    """pkiops in folders of its own, one for each call; or always ``here``."""
+
+    here: Path | None = None
 
     def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
         self.folder = folder
@@ -37,8 +39,8 @@ class Runner:
 
     def run(self, *arguments: str) -> Result:
         self.calls += 1
-        here = self.folder / str(self.calls)
-        here.mkdir()
+        here = self.here or self.folder / str(self.calls)
+        here.mkdir(exist_ok=True)
         os.chdir(here)
         settings: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PKIOPS_")}
         settings |= {"PKIOPS_SANDBOX_URL": self.sandbox.url}
