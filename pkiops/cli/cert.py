@@ -77,6 +77,9 @@ def request_command(
             help=f"{', '.join(KeyAlgorithm)}; unless given, the profile's first.",
         ),
     ] = None,
+    key_passphrase_name: Annotated[
+        str | None, option("--key-passphrase-name", help="Secret that encrypts the private key.", metavar="NAME")
+    ] = None,
     overwrite: OverwriteOption = False,
     format_: FormatOption = Format.TEXT,
 ) -> None:
@@ -87,17 +90,31 @@ def request_command(
     from pkiops.clock import SystemClock
     from pkiops.x509.san import parse_san
 
-    loaded = environment_of(ctx, environment)
+    loaded, passphrase = environment_of(ctx, environment), _passphrase(key_passphrase_name)
     check_targets([FileToWrite(key, b""), FileToWrite(csr, b"")], overwrite=overwrite)
     now = SystemClock().now()
     names = [parse_san(text) for text in san]
-    made = make_request(loaded, profile, sans=names, common_name=common_name, key_algorithm=key_algorithm, now=now)
+    made = make_request(
+        loaded,
+        profile,
+        sans=names,
+        common_name=common_name,
+        key_algorithm=key_algorithm,
+        now=now,
+        passphrase=passphrase,
+    )
     write_files([FileToWrite(key, made.key_pem, private=True), FileToWrite(csr, made.csr_pem)], overwrite=overwrite)
     if format_ is Format.JSON:
-        body = {"profile": profile, "key": str(key), "csr": str(csr), "request": request_json(made.csr)}
+        body = {
+            "profile": profile,
+            "key": str(key),
+            "key_encrypted": passphrase is not None,
+            "csr": str(csr),
+            "request": request_json(made.csr),
+        }
         emit_json("cert-request", environment, now, body)
         return
-    note(f"private key: {key} (keep it here)")
+    note(f"private key: {key} ({'encrypted; ' if passphrase else ''}keep it here)")
     note(f"request: {csr}; next: pkiops cert issue {environment} --profile {profile} --csr {csr}")
 
 
@@ -269,6 +286,14 @@ def verify_command(
         note("revocation was not checked: no --crl was given")
     if checked and elsewhere:
         note(f"what {', '.join(elsewhere)} revoked was not checked: that CA is kept elsewhere, and so is its CRL")
+
+
+def _passphrase(name: str | None) -> bytes | None:
+    import os
+
+    from pkiops.named_secrets import NamedSecrets
+
+    return None if name is None else NamedSecrets.of_user(os.environ).get(name)
 
 
 def _outputs(
