@@ -62,6 +62,7 @@ AllowEndpoint = Annotated[
 def request_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
+    *,
     profile: ProfileOption,
     key: Annotated[Path, option("--key", metavar="FILE", help="Where the private key goes (mode 0600).")],
     csr: Annotated[Path, option("--csr", metavar="FILE", help="Where the request goes.")],
