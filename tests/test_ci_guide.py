@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cryptography import x509
 from typer.main import get_command
 
 from pkiops.cli.app import NOUNS, app
+from pkiops.clock import ManualClock
 from tests import builders
 from tests.cli.estate import ENVIRONMENTS, Estate
 from tests.sandbox_server import RunningSandbox, running_sandbox
@@ -241,6 +243,68 @@ def test_what_fails_fails_the_step_and_no_input_is_run(job: Job, inputs: dict[st
     assert "error" in done.stderr
     assert not (job.folder / "hacked").exists()
     assert not (job.folder / "github-output").exists()
+
+
+def cron_script() -> str:
+    """The script of the CronJob, for the environment of the sandbox."""
+    (cron,) = [one for one in documents() if isinstance(one, dict) and one.get("kind") == "CronJob"]
+    (container,) = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["/bin/sh", "-euc"]
+    (script,) = container["args"]
+    return str(script).replace(" prod ", " dev ")
+
+
+class Pod(Job):
+    """The pod of the CronJob, with a kubectl that notes what it is told and fails on demand."""
+
+    def __init__(self, estate: Estate) -> None:
+        super().__init__(estate)
+        self.program(
+            "kubectl", 'echo "$1" >> kubectl.log; [ ! -e broken ] || exit 1; [ "$1" != apply ] || cat > /dev/null'
+        )
+
+    def once(self) -> subprocess.CompletedProcess[str]:
+        settings = {
+            **self.estate.sandbox.environment,
+            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "PYTHONPATH": str(REPOSITORY),
+            "PKIOPS_ENVIRONMENTS": str(ENVIRONMENTS),
+            "NAME": f"dns:{NAME}",
+        }
+        command = ["/bin/sh", "-euc", cron_script()]
+        return subprocess.run(
+            command, cwd=self.folder, env=settings, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def told(self) -> list[str]:
+        log = self.folder / "kubectl.log"
+        found = log.read_text().split() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return sorted(found)
+
+
+def test_the_cron_job_issues_renews_and_hands_on(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    pod = Pod(Estate(tmp_path, sandbox))
+    current = tmp_path / "orders" / "current" / "tls.crt"
+    everything = ["apply", "create", "rollout"]
+    (tmp_path / "broken").touch()
+    assert pod.once().returncode != 0  # issued, and the Secret was refused
+    first = current.read_bytes()
+    pod.told()
+    (tmp_path / "broken").unlink()
+    assert pod.once().returncode == 0
+    assert (pod.told(), current.read_bytes()) == (everything, first)
+    assert (pod.once().returncode, pod.told()) == (0, [])
+    assert isinstance(sandbox.clock, ManualClock)
+    sandbox.clock.advance(timedelta(days=21))
+    (tmp_path / "broken").touch()
+    failed = pod.once()
+    assert failed.returncode == 7, failed.stderr
+    assert current.read_bytes() != first
+    pod.told()
+    (tmp_path / "broken").unlink()
+    assert (pod.once().returncode, pod.told()) == (0, everything)
+    assert (pod.once().returncode, pod.told()) == (0, [])
 
 
 @pytest.mark.parametrize(("given", "what"), [("", "/action"), ("pkiops @ x; touch hacked", "pkiops @ x; touch hacked")])

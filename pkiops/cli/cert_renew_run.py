@@ -18,7 +18,7 @@ from pkiops.cli.cert_hook import Hook
 from pkiops.cli.cert_outputs import CertificateOutputs, RemembersOutputs
 from pkiops.cli.cert_renew_state import RenewalState
 from pkiops.cli.cert_renew_targets import DiskTarget, GivenKey, read_target
-from pkiops.errors import GuardRefused, InputError, PartialApply, PkiopsError
+from pkiops.errors import GuardRefused, InputError, InternalError, PartialApply, PkiopsError
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -99,6 +99,8 @@ class RenewalRun:
             state = RenewalState(seen.state_folder, self.issuance.clock)
             with state.lock():
                 return self._locked(text, seen, state)
+        except InternalError:
+            raise
         except PkiopsError as error:
             return RenewalResult(target=text, outcome=RenewalOutcome.FAILED, error=error)
 
