@@ -24,7 +24,7 @@ from pkiops.errors import AlreadyExists, InputError, InternalError, NotFound, Un
 from pkiops.ledger import dynamodb_items as items
 from pkiops.ledger import transitions
 from pkiops.ledger.dynamodb_items import Index, Item, Key
-from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Rejection, RevocationRecord
+from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Position, Rejection, RevocationRecord
 from pkiops.ledger.values import moment_text, utf8
 
 _NEW = "attribute_not_exists(pk)"
@@ -146,9 +146,13 @@ class DynamoDbLedger:
                     return next(self._load([key]), None)
         return None
 
-    def entries(self, environment: str) -> Iterator[Entry]:
+    def entries(self, environment: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.entries``."""
-        return self._indexed(items.BY_ENVIRONMENT, environment)
+        return self._indexed(items.BY_ENVIRONMENT, environment, _beyond(after))
+
+    def find_open(self, environment: str) -> Iterator[Entry]:
+        """See ``Ledger.find_open``; what the index still holds of the past is left out."""
+        return filter(transitions.is_open, self._indexed(items.BY_OPEN, environment))
 
     def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
         """See ``Ledger.find_by_name``."""
@@ -159,14 +163,18 @@ class DynamoDbLedger:
             found += self._load([items.entry_key(one["sk"]["S"]) for one in page])
         return tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id)))
 
-    def find_by_authority(self, environment: str, authority: str) -> Iterator[Entry]:
+    def find_by_authority(self, environment: str, authority: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.find_by_authority``."""
-        return self._indexed(items.BY_AUTHORITY, items.scoped(environment, authority))
+        return self._indexed(items.BY_AUTHORITY, items.scoped(environment, authority), _beyond(after))
 
-    def find_expiring(self, environment: str, start: datetime, end: datetime) -> Iterator[Entry]:
+    def find_expiring(
+        self, environment: str, start: datetime, end: datetime, *, after: Position | None = None
+    ) -> Iterator[Entry]:
         """See ``Ledger.find_expiring``."""
-        between = moment_text(start), moment_text(end)
-        for month in items.expiry_months(start, end):
+        bounds = _beyond(after)
+        between = max(moment_text(start), bounds[0] if bounds else ""), moment_text(end)
+        start = max(start, after.moment) if after else start
+        for month in items.expiry_months(start, end) if start < end else ():
             yield from self._indexed(items.BY_EXPIRY, items.scoped(environment, month), between)
 
     def _new(self, **values: Any) -> Entry:
@@ -338,3 +346,8 @@ class DynamoDbLedger:
 
     def _db(self) -> Any:
         return self._clients.dynamodb()
+
+
+def _beyond(after: Position | None) -> tuple[str, str] | None:
+    """The bounds of an order that leave out what is up to a position: a blank sorts before whatever else an id could go on with."""
+    return None if after is None else (f"{moment_text(after.moment)}#{after.entry_id} ", "~")
