@@ -1,169 +1,163 @@
-"""The rules about names: subject alternative names, common name, the rest of the subject.
+"""The rules about subject alternative names: kinds, patterns, wildcards, how many and how long.
 
-What this module decides: which of the names a request claims are granted. A common name needs its own grant, because databases, brokers and
-Kubernetes log people in by it.
+What this module decides: which of the names a request claims are granted, and the nearest name that would be. The subject is ``subject_rules.py``'s.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from pkiops.policy.findings import Finding, Request, passed, refuse
-from pkiops.policy.patterns import san_matches, text_matches
-from pkiops.policy.rules import FromRequest, Profile, SanRule
+from pkiops.policy.patterns import NamePatterns, san_matches, san_patterns
+from pkiops.policy.rules import Profile, SanRule
 from pkiops.policy.spiffe import is_spiffe, spiffe_problem
-from pkiops.x509.names import printable
 from pkiops.x509.san import SanKind, SubjectAltName, problem_of
 
-MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A.1
-_COMPARED = 128
+_SHOWN = 5  # patterns in a message
 
 
-def judge_sans(profile: Profile, request: Request) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class JudgedNames:
+    """The findings about names, and the approved ones in the order asked for, each once."""
+
+    findings: tuple[Finding, ...]
+    approved: tuple[SubjectAltName, ...]
+
+
+def judge_sans(profile: Profile, request: Request) -> JudgedNames:
     """Every name asked for needs a pattern of its kind; other kinds of names are refused."""
-    for san in dict.fromkeys(request.sans):
-        yield _judge_san(profile.san, san)
+    findings: list[Finding] = []
+    approved: list[SubjectAltName] = []
+    asked = dict.fromkeys(request.sans)
+    for san in asked:
+        finding = _judge_san(profile.san, san)
+        findings.append(finding)
+        if finding.verdict == "pass":
+            approved.append(san)
+    findings += _judge_number(profile.san, tuple(asked))
     for name in request.csr.unsupported:
-        yield refuse(
-            "san-unsupported",
-            "san",
-            name,
-            f"the request asks for a name of a kind that is never issued: {name}",
-            "make the request with DNS names, URIs, IP or email addresses only",
-        )
+        message = f"the request asks for a name of a kind that is never issued: {name}"
+        suggestion = "make the request with DNS names, URIs, IP or email addresses only"
+        findings.append(refuse("san-unsupported", "san", name, message, suggestion))
     for san in request.csr.sans:
-        if san not in request.sans:
-            yield passed("san-ignored", "san", str(san), f"{san} of the request is ignored: other names were given")
-    if profile.san.required and not request.sans:
+        if san not in asked:
+            message = f"{san} of the request is ignored: other names were given"
+            findings.append(passed("san-ignored", "san", str(san), message))
+    return JudgedNames(tuple(findings), tuple(approved))
+
+
+def grants(rule: SanRule, san: SubjectAltName) -> bool:
+    """Whether a name alone would be granted."""
+    return _judge_san(rule, san).verdict == "pass"
+
+
+def _judge_number(rule: SanRule, asked: Sequence[SubjectAltName]) -> Iterator[Finding]:
+    count = len(asked)
+    if count > rule.max_names:
+        message = f"{count} names are more than the {rule.max_names} allowed in one certificate"
         yield refuse(
-            "san-required",
-            "san.required",
-            "",
-            "the request has no subject alternative name, and the profile requires one",
-            _spelling(profile.san),
+            "san-too-many", "san.max_names", str(count), message, "ask for fewer names, or in several requests"
         )
-
-
-def approved_sans(profile: Profile, request: Request) -> tuple[SubjectAltName, ...]:
-    """The names that pass, in the order asked for, each once."""
-    return tuple(san for san in dict.fromkeys(request.sans) if _judge_san(profile.san, san).verdict == "pass")
-
-
-def judge_subject(profile: Profile, request: Request) -> tuple[str | None, list[Finding]]:
-    """The common name of the certificate (None: it has none), and the findings about the whole subject."""
-    rule = profile.subject.common_name
-    ignored = [
-        passed(
-            "subject-ignored",
-            "subject",
-            f"{name}={printable(value)}",
-            f"{name} of the request is ignored: the profile sets the subject",
-        )
-        for name, value in request.csr.subject
-        if name != "CN"
-    ]
-    if isinstance(rule, FromRequest):
-        value, finding = _common_name_from_request(rule, profile, request)
-        return value, [finding, *ignored]
-    requested = request.csr.common_name
-    if rule is None:
-        found = [passed("common-name-none", "subject.common_name", "", "the profile gives no common name")]
     else:
-        found = [passed("common-name-fixed", "subject.common_name", rule, f"the profile sets the common name {rule}")]
-    if requested is not None and requested != rule:
-        shown = printable(requested)
-        found.append(
-            passed(
-                "common-name-ignored",
-                "subject.common_name",
-                shown,
-                f"the common name {shown} of the request is ignored",
+        yield passed("san-number-allowed", "san.max_names", str(count), f"{count} of at most {rule.max_names} names")
+    kinds = {san.kind.value for san in asked}
+    if rule.required and not asked:
+        message = "the request has no subject alternative name, and the profile requires one"
+        yield refuse("san-required", "san.required", "", message, _spelling(rule))
+    for kind in rule.required_kinds:
+        if kind in kinds:
+            yield passed(
+                "san-kind-given", "san.required_kinds", kind, f"there is a {kind} name, as the profile requires"
             )
+        elif asked or not rule.required:
+            message = f"the request has no {kind} name, and the profile requires one"
+            yield refuse("san-kind-required", "san.required_kinds", kind, message, _spelling(rule, kind))
+    uris = [san for san in asked if san.kind is SanKind.URI]
+    if len(uris) > 1 and any(is_spiffe(san.value) for san in uris):
+        # X.509-SVID, section 2: validators refuse such a certificate
+        message = f"a certificate with a SPIFFE ID has no other URI, and {len(uris)} are asked for"
+        yield refuse(
+            "san-spiffe-several",
+            "san.uri",
+            str(len(uris)),
+            message,
+            f"ask for {uris[0]} alone, in a request of its own",
         )
-    return rule, [*found, *ignored]
 
 
 def _judge_san(rule: SanRule, san: SubjectAltName) -> Finding:
-    key = f"san.{san.kind.value}"
-    patterns: tuple[str, ...] = getattr(rule, san.kind.value)
+    kind = san.kind.value
+    key, shown = f"san.{kind}", str(san)
     problem = problem_of(san)
     if problem is None and san.kind is SanKind.URI and is_spiffe(san.value):
         problem = spiffe_problem(san.value)
     if problem:
-        return refuse("san-malformed", key, str(san), f"{san}: {problem}")
-    if san.kind is SanKind.DNS and "*" in san.value:
-        return refuse(
-            "san-wildcard",
-            key,
-            str(san),
-            f"{san}: wildcard names are not issued; a client must say which one it is",
-            "ask for the full name",
-        )
-    for pattern in patterns:
-        if san_matches(pattern, san):
-            return passed(f"san-{san.kind.value}-allowed", key, str(san), f"{san} matches {pattern}")
-    if not patterns:
-        message = f"{san} is not allowed: the profile allows no {san.kind.value} names"
-        return refuse(f"san-{san.kind.value}-not-allowed", key, str(san), message, _spelling(rule))
-    message = f"{san} is not allowed; allowed: {', '.join(patterns)}"
-    return refuse(f"san-{san.kind.value}-not-allowed", key, str(san), message, _nearest(patterns, san))
+        return refuse("san-malformed", key, shown, f"{shown}: {problem}", "spell it as its kind demands")
+    if rule.max_length is not None and len(san.value) > rule.max_length:
+        message = f"{shown} has {len(san.value)} characters, {rule.max_length} are allowed"
+        return refuse("san-too-long", "san.max_length", shown, message, f"ask for a name of at most {rule.max_length}")
+    if san.kind is SanKind.DNS and "*" in san.value and not rule.wildcards:
+        message = f"{shown}: wildcard names are not issued; a client must say which one it is"
+        return refuse("san-wildcard", "san.wildcards", shown, message, "ask for the full name")
+    known = _known(san.kind, getattr(rule, kind))
+    number = known.matcher.first(san.value)
+    if number is not None:
+        return passed(f"san-{kind}-allowed", key, shown, f"{shown} matches {known.patterns[number]}")
+    if not known.patterns:
+        message = f"{shown} is not allowed: the profile allows no {kind} names"
+        return refuse(f"san-{kind}-not-allowed", key, shown, message, _spelling(rule))
+    message = f"{shown} is not allowed; allowed: {known.listed}"
+    return refuse(f"san-{kind}-not-allowed", key, shown, message, _nearest(known, san))
 
 
-def _common_name_from_request(rule: FromRequest, profile: Profile, request: Request) -> tuple[str | None, Finding]:
-    key = "subject.common_name"
-    approved = approved_sans(profile, request)
-    names = [value for name, value in request.csr.subject if name == "CN" and value]
-    if not names:
-        first = next((san.value for san in approved if san.kind is SanKind.DNS), None)
-        if first is None or len(first) > MAX_COMMON_NAME:
-            return None, passed("common-name-none", key, "", "the request has no common name, and gets none")
-        return first, passed(
-            "common-name-from-san", key, first, f"the request has no common name; it gets its first DNS name {first}"
-        )
-    wanted = names[0]
-    shown = printable(wanted[: 2 * MAX_COMMON_NAME])
-    if len(names) > 1:
-        return None, refuse(
-            "common-name-several", key, shown, f"the request has {len(names)} common names", "make it with one"
-        )
-    if len(wanted) > MAX_COMMON_NAME:
-        return None, refuse(
-            "common-name-too-long",
-            key,
-            shown,
-            f"the common name has {len(wanted)} characters, {MAX_COMMON_NAME} are possible",
-            "leave it out; the full name goes into the subject alternative names",
-        )
-    for san in approved:
-        if wanted == san.value or (san.kind is SanKind.DNS and wanted.lower() == san.value):
-            return san.value, passed(
-                "common-name-allowed", key, shown, f"the common name {san.value} is one of the approved names"
-            )
-    for pattern in rule.patterns:
-        if text_matches(pattern, wanted):
-            return wanted, passed("common-name-allowed", key, shown, f"the common name {shown} matches {pattern}")
-    fitting = next((san.value for san in approved if len(san.value) <= MAX_COMMON_NAME), None)
-    as_dns = SubjectAltName(SanKind.DNS, wanted.lower())
-    if fitting is None and _judge_san(profile.san, as_dns).verdict == "pass":
-        suggestion = f"ask for {as_dns} too: the profile allows it"
-    else:
-        suggestion = f"use the common name {fitting}, or none" if fitting else "leave the common name out"
-    return None, refuse(
-        "common-name-not-allowed",
-        key,
-        shown,
-        f"the common name {shown} is neither one of the approved names nor matches a pattern of the profile",
-        suggestion,
-    )
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The patterns of a kind, ready to be asked; ``ends`` leads from the fixed end of a pattern to the number of the first that has it."""
+
+    patterns: tuple[str, ...]
+    matcher: NamePatterns
+    listed: str
+    ends: Mapping[tuple[str, ...], int]
 
 
-def _nearest(patterns: tuple[str, ...], san: SubjectAltName) -> str:
-    """The allowed name that is most like the one asked for."""
-    compared = san.value[:_COMPARED]
-    pattern = max(patterns, key=lambda item: difflib.SequenceMatcher(None, item[:_COMPARED], compared).ratio())
+@lru_cache(maxsize=256)
+def _known(kind: SanKind, patterns: tuple[str, ...]) -> _Known:
+    listed = ", ".join(patterns[:_SHOWN])
+    if len(patterns) > _SHOWN:
+        listed += f" and {len(patterns) - _SHOWN} more"
+    ends: dict[tuple[str, ...], int] = {}
+    for number, pattern in enumerate(patterns):
+        parts = _significant(kind, pattern)
+        for length in range(1, len(parts) + 1):
+            if parts[length - 1] in {"*", "**"}:
+                break
+            ends.setdefault(tuple(parts[:length]), number)
+    return _Known(patterns, san_patterns(kind, patterns), listed, ends)
+
+
+def _significant(kind: SanKind, value: str) -> list[str]:
+    """The parts of a name or pattern, beginning with the one that says most about whose it is."""
+    if kind is SanKind.URI:
+        return value.split("/")
+    if kind is SanKind.IP:
+        return []
+    return value.rpartition("@")[2].split(".")[::-1]
+
+
+def _nearest(known: _Known, san: SubjectAltName) -> str:
+    """The allowed name that is most like the one asked for: of the pattern with which it shares most of what says whose it is."""
+    parts = _significant(san.kind, san.value)
+    number = 0
+    for length in range(1, len(parts) + 1):
+        found = known.ends.get(tuple(parts[:length]))
+        if found is None:
+            break
+        number = found
+    pattern = known.patterns[number]
     example = _filled(pattern, san)
-    if example and san_matches(pattern, example):
+    if example and problem_of(example) is None and san_matches(pattern, example):
         return f"ask for {example}, which matches {pattern}"
     return f"ask for a name that matches {pattern}"
 
@@ -181,14 +175,15 @@ def _filled(pattern: str, san: SubjectAltName) -> SubjectAltName | None:
     filled = [
         (own[index] if index < len(own) else "") if part in {"*", "**"} else part for index, part in enumerate(parts)
     ]
-    return SubjectAltName(san.kind, separator.join(filled))
+    return None if "*" in filled else SubjectAltName(san.kind, separator.join(filled))
 
 
-def _spelling(rule: SanRule) -> str:
+def _spelling(rule: SanRule, wanted: str | None = None) -> str:
     """What a name may look like under this profile."""
-    known = [f"{kind.value}:{pattern}" for kind in SanKind for pattern in getattr(rule, kind.value)]
+    kinds = [kind.value for kind in SanKind if wanted in {None, kind.value}]
+    known = [f"{kind}:{pattern}" for kind in kinds for pattern in getattr(rule, kind)]
     return (
-        f"ask for a name like {', '.join(known[:5])}"
+        f"ask for a name like {', '.join(known[:_SHOWN])}"
         if known
         else "add patterns to the profile: nothing listed is nothing allowed"
     )
