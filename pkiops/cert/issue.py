@@ -97,6 +97,15 @@ class Issuance:
             return self.complete(prepared)
         return issued
 
+    def finish(self, prepared: Prepared, entry: Entry) -> Issued:
+        """Steps 9 and 10 for an open entry whose reference is known, whoever learnt it, and however old it is.
+
+        Raises:
+            VerificationFailed: code ``cert.not-as-asked``, or a code of the chain; the ledger knows it.
+            BackendError: there is no such certificate, which the ledger then knows, or the CA did not answer.
+        """
+        return self._record(self._fetch(prepared, entry))
+
     @property
     def _issues(self) -> IssuingBackend:
         return issuing_backend(self.environment, self.backend)

@@ -90,7 +90,8 @@ def _unknown(entry: Entry, *, same: bool) -> GuardRefused:
     )
     return GuardRefused(
         f"attempt {entry.attempt} of this request, made on {entry.created_at:%Y-%m-%dT%H:%M:%SZ}, may have led to a certificate: {why}",
-        hint="look for it in the CA's audit report by its public key; if a second certificate is acceptable, run again with --reissue",
+        hint=f"find out from the CA's audit report: pkiops cert resolve {entry.environment} --entry {entry.id}; "
+        "if a second certificate is acceptable, run again with --reissue",
         code="cert.unknown-intent",
         details={
             "entry": entry.id,

@@ -94,9 +94,9 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 _NAMES_OF_ENTRIES = """
 INSERT OR IGNORE INTO names
-SELECT environment, folded(json_extract(one.value, '$[1]')), id FROM entries, json_each(entries.sans) AS one
+SELECT environment, folded(json_extract(one.value, '$[1]')), entries.id FROM entries, json_each(entries.sans) AS one
 UNION
-SELECT environment, folded(json_extract(one.value, '$[1]')), id FROM entries, json_each(entries.subject) AS one
+SELECT environment, folded(json_extract(one.value, '$[1]')), entries.id FROM entries, json_each(entries.subject) AS one
 WHERE json_extract(one.value, '$[0]') = 'common_name'
 """
 
