@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.cert.compare import differences
+from pkiops.cert.history import RunTally
 from pkiops.cert.issuer import IssuingBackend, issuing_backend
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import Preparation, record_rejection
@@ -44,6 +45,8 @@ class Issuance:
         clock: the moment from which validity counts; the ledger's clock must be the same.
         requester: says who is asking (a caller's ARN), and may refuse the caller; called when the rules that need no call have allowed the order.
         progress: told of each step.
+        ci_identity: who the CI job says it is, beside the caller (``ci_identity``); None outside of one.
+        run: counts what this run lets through; one for all orders of a run.
     """
 
     environment: Environment
@@ -52,6 +55,8 @@ class Issuance:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress = field(default_factory=NoProgress)
+    ci_identity: str | None = None
+    run: RunTally = field(default_factory=RunTally)
 
     def issue(self, order: Order) -> Issued:
         """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
@@ -74,6 +79,8 @@ class Issuance:
             clock=self.clock,
             requester=self.requester,
             progress=self.progress,
+            ci_identity=self.ci_identity,
+            run=self.run,
         ).prepare(order)
 
     def complete(self, prepared: Prepared) -> Issued:
@@ -134,7 +141,13 @@ class Issuance:
 
     def _next(self, prepared: Prepared, latest: Entry | None) -> Step:
         try:
-            return next_step(latest, prepared.record, now=self.clock.now(), reissue=prepared.reissue)
+            return next_step(
+                latest,
+                prepared.record,
+                now=self.clock.now(),
+                reissue=prepared.reissue,
+                window=prepared.renewal_window,
+            )
         except GuardRefused as error:
             record = prepared.record
             known = {
@@ -224,7 +237,13 @@ class Issuance:
             verify_chain(
                 certificate, intermediates=issuer.chain[:-1], anchors=issuer.chain[-1:], at=at, purpose=purpose
             )
-        return Issued(entry=entry, certificate=certificate, chain=issuer.chain, from_ledger=from_ledger)
+        return Issued(
+            entry=entry,
+            certificate=certificate,
+            chain=issuer.chain,
+            from_ledger=from_ledger,
+            renewal_window=prepared.renewal_window,
+        )
 
     def _record(self, proven: Issued) -> Issued:
         # 10. record, then write files (which the caller does)
