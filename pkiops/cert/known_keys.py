@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -45,22 +46,23 @@ def examine_key(csr: CertificationRequest, variables: Mapping[str, str] | None =
         return KeyExamination(program=None)
     numbers = csr.public_key.public_numbers()
     program = f"badkeys {badkeys.__version__}"
-    found = checks.checkrsa(numbers.n, e=numbers.e, checks=list(_WORDS))
+    tests: Any = checks
+    found = tests.checkrsa(numbers.n, e=numbers.e, checks=list(_WORDS))
     weakness = next((words for name, words in _WORDS.items() if name in found), None)
-    leaked = None if weakness else _leaked(checks, numbers.n, os.environ if variables is None else variables)
+    leaked = None if weakness else _leaked(tests, numbers.n, os.environ if variables is None else variables)
     return KeyExamination(
         program=program, weakness=weakness or (_LEAKED_WORDS if leaked else None), leaked_keys=leaked is not None
     )
 
 
-def _leaked(checks: object, modulus: int, variables: Mapping[str, str]) -> bool | None:
+def _leaked(tests: Any, modulus: int, variables: Mapping[str, str]) -> bool | None:
     """Whether a key is on the list of those that have leaked; None where there is no such list, or none that can be read."""
     home = variables.get("XDG_CACHE_HOME") or str(Path(variables.get("HOME", "/")) / ".cache")
     folder = Path(home) / "badkeys"
     if not all((folder / name).is_file() for name in ("badkeysdata.json", "blocklist.dat")):
         return None
     try:
-        return bool(checks.checkrsa(modulus, checks=[_LEAKED]))  # type: ignore[attr-defined]
+        return bool(tests.checkrsa(modulus, checks=[_LEAKED]))
     except (OSError, ValueError, KeyError, TypeError, SystemExit):
         # a library that ends the process where its list is missing
         return None
