@@ -2,7 +2,8 @@
 
 What this module decides: how patterns are put together so that a name is read once, however many patterns there are, and so that no pattern can
 make it slow: the work for a name is bounded by its parts (or characters) times the states, which are fewer than the parts of all patterns. Nothing
-goes back, nothing is a regular expression. Which characters a wildcard may stand for is said by the caller.
+goes back, nothing is a regular expression. Where a part leads is remembered, up to a bound, so that the names after it are faster. Which characters a
+wildcard may stand for is said by the caller.
 """
 
 from __future__ import annotations
@@ -11,6 +12,33 @@ from collections.abc import Iterable, Mapping, Sequence
 
 ANY = "**"
 ONE = "*"
+# sets of states: as many as lists of patterns of a sensible size have; those made to have more are followed without being remembered
+_REMEMBERED = 2048
+
+
+class _State:
+    """Where a pattern may have got to; ``accepts`` is the number of the first pattern that ends here, -1 for none."""
+
+    __slots__ = ("accepts", "any", "literal", "loops", "one")
+
+    def __init__(self, *, loops: bool) -> None:
+        self.literal: dict[str, _State] = {}
+        self.one: _State | None = None
+        self.any: _State | None = None
+        self.loops = loops
+        self.accepts = -1
+
+
+class _Point:
+    """A set of states that patterns may have got to together, and where parts lead from there, as far as that was asked."""
+
+    __slots__ = ("accepts", "moves", "states", "words")
+
+    def __init__(self, states: frozenset[_State]) -> None:
+        self.states = states
+        self.words = frozenset(word for state in states for word in state.literal)
+        self.moves: dict[str, _Point] = {}
+        self.accepts = min((state.accepts for state in states if state.accepts >= 0), default=-1)
 
 
 class PartPatterns:
@@ -21,70 +49,73 @@ class PartPatterns:
         plain: the characters of a part that a wildcard may stand for.
     """
 
-    __slots__ = ("_accepts", "_any", "_literal", "_loops", "_one", "_plain")
+    __slots__ = ("_plain", "_points", "_start")
 
     def __init__(self, patterns: Iterable[tuple[int, Sequence[str]]], plain: frozenset[str]) -> None:
         self._plain = plain
-        # one row a state; 0 is where every pattern begins
-        self._literal: list[dict[str, int]] = [{}]
-        self._one: list[int] = [0]
-        self._any: list[int] = [0]
-        self._loops: list[bool] = [False]
-        self._accepts: list[int] = [-1]
+        start = _State(loops=False)
         for number, parts in patterns:
-            state = 0
+            state = start
             for part in parts:
-                state = self._grown(state, part)
-            if self._accepts[state] < 0:
-                self._accepts[state] = number
+                state = _grown(state, part)
+            if state.accepts < 0:
+                state.accepts = number
+        self._start = _Point(frozenset({start}))
+        self._points: dict[frozenset[_State], _Point] = {self._start.states: self._start}
 
-    def first(self, parts: Sequence[str], *, wildcard: bool = False) -> int | None:
+    def first(self, parts: Sequence[str], *, wildcard: int = -1) -> int | None:
         """The lowest number of the patterns that match all of ``parts``; None if none does.
 
         Args:
             parts: those of the name.
-            wildcard: a first part ``*`` is a wildcard of the name itself, which only a wildcard of a pattern covers.
+            wildcard: the place of a part ``*`` that is a wildcard of the name itself, which only a wildcard of a pattern covers; -1 for none.
         """
-        states = {0}
+        point = self._start
         for index, part in enumerate(parts):
-            is_plain = self._is_plain(part) or (wildcard and index == 0 and part == ONE)
-            following: set[int] = set()
-            for state in states:
-                if found := self._literal[state].get(part):
-                    following.add(found)
-                if is_plain:
-                    if self._one[state]:
-                        following.add(self._one[state])
-                    if self._any[state]:
-                        following.add(self._any[state])
-                    if self._loops[state]:
-                        following.add(state)
-            if not following:
+            if part in point.words:
+                key = part
+            elif self._is_plain(part) or (index == wildcard and part == ONE):
+                key = ONE  # whichever it is; no literal is spelled like that
+            else:
                 return None
-            states = following
-        numbers = [self._accepts[state] for state in states if self._accepts[state] >= 0]
-        return min(numbers) if numbers else None
+            following = point.moves.get(key)
+            point = self._follow(point, key, part) if following is None else following
+            if not point.states:
+                return None
+        return point.accepts if point.accepts >= 0 else None
 
     def _is_plain(self, part: str) -> bool:
         """Not empty, not a step up or in place, nothing but plain characters."""
         return bool(part) and part not in {".", ".."} and self._plain.issuperset(part)
 
-    def _grown(self, state: int, part: str) -> int:
-        rows = self._one if part == ONE else self._any if part == ANY else None
-        known = self._literal[state].get(part, 0) if rows is None else rows[state]
-        if known:
-            return known
-        made = len(self._accepts)
-        self._literal.append({})
-        self._one.append(0)
-        self._any.append(0)
-        self._loops.append(part == ANY)
-        self._accepts.append(-1)
-        if rows is None:
-            self._literal[state][part] = made
-        else:
-            rows[state] = made
-        return made
+    def _follow(self, point: _Point, key: str, part: str) -> _Point:
+        """Where a part leads from a point; remembered, but never more of it than ``_REMEMBERED``."""
+        following: set[_State] = set()
+        is_plain = key == ONE or self._is_plain(part)
+        for state in point.states:
+            if part in state.literal:
+                following.add(state.literal[part])
+            if is_plain:
+                following |= {one for one in (state.one, state.any, state if state.loops else None) if one}
+        states = frozenset(following)
+        known = self._points.get(states)
+        if known is None:
+            known = _Point(states)
+            if len(self._points) >= _REMEMBERED:
+                return known
+            self._points[states] = known
+        point.moves[key] = known
+        return known
+
+
+def _grown(state: _State, part: str) -> _State:
+    if part == ONE:
+        state.one = state.one or _State(loops=False)
+        return state.one
+    if part == ANY:
+        state.any = state.any or _State(loops=True)
+        return state.any
+    return state.literal.setdefault(part, _State(loops=False))
 
 
 class TextPatterns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pkiops.errors import PolicyDenied
 from pkiops.policy.rules import Usage
@@ -79,9 +79,8 @@ class Facts:
     examination: KeyExamination | None = None
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one rule says about one value.
+class Finding(NamedTuple):
+    """What one rule says about one value (a tuple: a request may have hundreds of them).
 
     ``code`` is stable (``policy.san-dns-not-allowed``); ``rule`` is the key of the profile; ``suggestion`` is the nearest change that would pass.
     """

@@ -16,6 +16,7 @@ from pkiops.policy.spiffe import is_spiffe, spiffe_problem
 from pkiops.x509.san import SanKind, SubjectAltName, problem_of
 
 _SHOWN = 5  # patterns in a message
+_EXAMPLES = 5  # names of a request that are told what would pass, word for word
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,12 @@ def judge_sans(profile: Profile, request: Request) -> JudgedNames:
     """Every name asked for needs a pattern of its kind; other kinds of names are refused."""
     findings: list[Finding] = []
     approved: list[SubjectAltName] = []
+    # whose syntax reading the request has judged
+    as_read = request.sans is request.csr.sans
     asked = dict.fromkeys(request.sans)
+    judge = _Judge(profile.san)
     for san in asked:
-        finding = _judge_san(profile.san, san)
+        finding = judge(san, is_sound=as_read)
         findings.append(finding)
         if finding.verdict == "pass":
             approved.append(san)
@@ -41,7 +45,7 @@ def judge_sans(profile: Profile, request: Request) -> JudgedNames:
         message = f"the request asks for a name of a kind that is never issued: {name}"
         suggestion = "make the request with DNS names, URIs, IP or email addresses only"
         findings.append(refuse("san-unsupported", "san", name, message, suggestion))
-    for san in request.csr.sans:
+    for san in () if as_read else request.csr.sans:
         if san not in asked:
             message = f"{san} of the request is ignored: other names were given"
             findings.append(passed("san-ignored", "san", str(san), message))
@@ -50,7 +54,7 @@ def judge_sans(profile: Profile, request: Request) -> JudgedNames:
 
 def grants(rule: SanRule, san: SubjectAltName) -> bool:
     """Whether a name alone would be granted."""
-    return _judge_san(rule, san).verdict == "pass"
+    return _Judge(rule)(san, is_sound=False).verdict == "pass"
 
 
 def _judge_number(rule: SanRule, asked: Sequence[SubjectAltName]) -> Iterator[Finding]:
@@ -87,39 +91,64 @@ def _judge_number(rule: SanRule, asked: Sequence[SubjectAltName]) -> Iterator[Fi
         )
 
 
-def _judge_san(rule: SanRule, san: SubjectAltName) -> Finding:
-    kind = san.kind.value
-    key, shown = f"san.{kind}", str(san)
-    problem = problem_of(san)
-    if problem is None and san.kind is SanKind.URI and is_spiffe(san.value):
-        problem = spiffe_problem(san.value)
-    if problem:
-        return refuse("san-malformed", key, shown, f"{shown}: {problem}", "spell it as its kind demands")
-    if rule.max_length is not None and len(san.value) > rule.max_length:
-        message = f"{shown} has {len(san.value)} characters, {rule.max_length} are allowed"
-        return refuse("san-too-long", "san.max_length", shown, message, f"ask for a name of at most {rule.max_length}")
-    if san.kind is SanKind.DNS and "*" in san.value and not rule.wildcards:
-        message = f"{shown}: wildcard names are not issued; a client must say which one it is"
-        return refuse("san-wildcard", "san.wildcards", shown, message, "ask for the full name")
-    known = _known(san.kind, getattr(rule, kind))
-    number = known.matcher.first(san.value)
-    if number is not None:
-        return passed(f"san-{kind}-allowed", key, shown, f"{shown} matches {known.patterns[number]}")
-    if not known.patterns:
-        message = f"{shown} is not allowed: the profile allows no {kind} names"
-        return refuse(f"san-{kind}-not-allowed", key, shown, message, _spelling(rule))
-    message = f"{shown} is not allowed; allowed: {known.listed}"
-    return refuse(f"san-{kind}-not-allowed", key, shown, message, _nearest(known, san))
+class _Judge:
+    """Judges names one by one; only the first refused ones of a request are given an example of what would pass."""
+
+    def __init__(self, rule: SanRule) -> None:
+        self._rule = rule
+        self._examples = _EXAMPLES
+        self._known = {kind: _known(kind, getattr(rule, kind.value)) for kind in SanKind}
+
+    def __call__(self, san: SubjectAltName, *, is_sound: bool) -> Finding:
+        known, value = self._known[san.kind], san.value
+        problem = None if is_sound else problem_of(san)
+        if problem is None and san.kind is SanKind.URI and is_spiffe(value):
+            problem = spiffe_problem(value)
+        if problem:
+            shown = str(san)
+            return refuse("san-malformed", known.key, shown, f"{shown}: {problem}", "spell it as its kind demands")
+        # a sound name of any kind is visible ASCII
+        shown = f"{known.kind}:{value}"
+        longest = self._rule.max_length
+        if longest is not None and len(value) > longest:
+            message = f"{shown} has {len(value)} characters, {longest} are allowed"
+            return refuse("san-too-long", "san.max_length", shown, message, f"ask for a name of at most {longest}")
+        if not self._rule.wildcards and value.startswith("*") and san.kind is SanKind.DNS:
+            message = f"{shown}: wildcard names are not issued; a client must say which one it is"
+            return refuse("san-wildcard", "san.wildcards", shown, message, "ask for the full name")
+        number = known.matcher.first(value)
+        if number is not None:
+            return Finding(known.passes, "pass", known.key, shown, f"{shown} matches {known.patterns[number]}")
+        return self._refused(known, san, shown)
+
+    def _refused(self, known: _Known, san: SubjectAltName, shown: str) -> Finding:
+        if not known.patterns:
+            message = f"{shown} is not allowed: the profile allows no {known.kind} names"
+            return Finding(known.refuses, "refuse", known.key, shown, message, _spelling(self._rule))
+        pattern = known.patterns[_nearest(known, san.value)]
+        suggestion = f"ask for a name that matches {pattern}"
+        if self._examples > 0:
+            self._examples -= 1
+            example = _filled(pattern, san)
+            if example and problem_of(example) is None and san_matches(pattern, example):
+                suggestion = f"ask for {example}, which matches {pattern}"
+        message = f"{shown} is not allowed; allowed: {known.listed}"
+        return Finding(known.refuses, "refuse", known.key, shown, message, suggestion)
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     """The patterns of a kind, ready to be asked; ``ends`` leads from the fixed end of a pattern to the number of the first that has it."""
 
+    san_kind: SanKind
+    kind: str
+    key: str
+    passes: str
+    refuses: str
     patterns: tuple[str, ...]
     matcher: NamePatterns
     listed: str
-    ends: Mapping[tuple[str, ...], int]
+    ends: Mapping[str, int]
 
 
 @lru_cache(maxsize=256)
@@ -127,39 +156,41 @@ def _known(kind: SanKind, patterns: tuple[str, ...]) -> _Known:
     listed = ", ".join(patterns[:_SHOWN])
     if len(patterns) > _SHOWN:
         listed += f" and {len(patterns) - _SHOWN} more"
-    ends: dict[tuple[str, ...], int] = {}
+    ends: dict[str, int] = {}
     for number, pattern in enumerate(patterns):
-        parts = _significant(kind, pattern)
-        for length in range(1, len(parts) + 1):
-            if parts[length - 1] in {"*", "**"}:
-                break
-            ends.setdefault(tuple(parts[:length]), number)
-    return _Known(patterns, san_patterns(kind, patterns), listed, ends)
+        end = pattern.rpartition("@")[2]
+        while end:
+            if "*" not in end:
+                ends.setdefault(end, number)
+            end = _shorter(kind, end)
+    return _Known(
+        san_kind=kind,
+        kind=kind.value,
+        key=f"san.{kind.value}",
+        passes=f"policy.san-{kind.value}-allowed",
+        refuses=f"policy.san-{kind.value}-not-allowed",
+        patterns=patterns,
+        matcher=san_patterns(kind, patterns),
+        listed=listed,
+        ends=ends,
+    )
 
 
-def _significant(kind: SanKind, value: str) -> list[str]:
-    """The parts of a name or pattern, beginning with the one that says most about whose it is."""
+def _shorter(kind: SanKind, value: str) -> str:
+    """What says a little less exactly whose a name is: a URI without its last segment, a domain without its first label."""
     if kind is SanKind.URI:
-        return value.split("/")
-    if kind is SanKind.IP:
-        return []
-    return value.rpartition("@")[2].split(".")[::-1]
+        return value.rpartition("/")[0]
+    return value.partition(".")[2] if kind is not SanKind.IP else ""
 
 
-def _nearest(known: _Known, san: SubjectAltName) -> str:
-    """The allowed name that is most like the one asked for: of the pattern with which it shares most of what says whose it is."""
-    parts = _significant(san.kind, san.value)
-    number = 0
-    for length in range(1, len(parts) + 1):
-        found = known.ends.get(tuple(parts[:length]))
-        if found is None:
-            break
-        number = found
-    pattern = known.patterns[number]
-    example = _filled(pattern, san)
-    if example and problem_of(example) is None and san_matches(pattern, example):
-        return f"ask for {example}, which matches {pattern}"
-    return f"ask for a name that matches {pattern}"
+def _nearest(known: _Known, value: str) -> int:
+    """The number of the pattern that shares with a name most of what says whose it is; the first if none shares anything."""
+    rest = value.rpartition("@")[2]
+    while rest:
+        if rest in known.ends:
+            return known.ends[rest]
+        rest = _shorter(known.san_kind, rest)
+    return 0
 
 
 def _filled(pattern: str, san: SubjectAltName) -> SubjectAltName | None:

@@ -105,13 +105,34 @@ def _text(patterns: tuple[str, ...]) -> TextPatterns:
 
 
 class _Dns:
+    """Read from the right, where names of one owner are alike; the usual pattern (``*`` and words) is one look into a table."""
+
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._labels = PartPatterns(
-            ((number, pattern.split(".")) for number, pattern in enumerate(patterns)), _LABEL_CHARACTERS
-        )
+        self._whole: dict[str, int] = {}
+        self._below: dict[str, int] = {}
+        rest: list[tuple[int, list[str]]] = []
+        for number, pattern in enumerate(patterns):
+            head, dot, tail = pattern.partition(".")
+            if "*" not in pattern:
+                self._whole.setdefault(pattern, number)
+            elif head == ONE and dot and "*" not in tail:
+                self._below.setdefault(tail, number)
+            else:
+                rest.append((number, pattern.split(".")[::-1]))
+        self._rest = PartPatterns(rest, _LABEL_CHARACTERS) if rest else None
 
     def first(self, value: str) -> int | None:
-        return self._labels.first(value.split("."), wildcard=True)
+        found = self._whole.get(value, -1)
+        head, dot, tail = value.partition(".")
+        below = self._below.get(tail, -1) if dot else -1
+        if below >= 0 and (below < found or found < 0) and head and (_LABEL_CHARACTERS.issuperset(head) or head == ONE):
+            found = below
+        if self._rest is not None:
+            labels = value.split(".")[::-1]
+            other = self._rest.first(labels, wildcard=len(labels) - 1)
+            if other is not None and (other < found or found < 0):
+                return other
+        return found if found >= 0 else None
 
 
 class _Uri:

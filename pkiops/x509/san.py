@@ -41,6 +41,10 @@ class SubjectAltName:
     kind: SanKind
     value: str
 
+    def __hash__(self) -> int:
+        # two kinds of one value are rare, and an enumeration's own hash is slow
+        return hash(self.value)
+
     def __str__(self) -> str:
         return f"{self.kind.value}:{printable(self.value)}"
 
