@@ -8,7 +8,6 @@ data are ``x509.weak_keys``'s and are made in any case.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,8 @@ _LEAKED = "blocklist"
 _LEAKED_WORDS = "its private key is public"
 
 
-def examine_key(csr: CertificationRequest, variables: Mapping[str, str] | None = None) -> KeyExamination | None:
-    """What badkeys finds about the key of a request; None for a key that is not RSA of a usual size.
-
-    Args:
-        csr: the request.
-        variables: environment variables, of which XDG_CACHE_HOME and HOME say where the list of leaked keys is; None for the process's own.
-    """
+def examine_key(csr: CertificationRequest) -> KeyExamination | None:
+    """What badkeys finds about the key of a request; None for a key that is not RSA of a usual size."""
     if csr.key_algorithm is None or not isinstance(csr.public_key, rsa.RSAPublicKey):
         return None
     try:
@@ -49,16 +43,16 @@ def examine_key(csr: CertificationRequest, variables: Mapping[str, str] | None =
     tests: Any = checks
     found = tests.checkrsa(numbers.n, e=numbers.e, checks=list(_WORDS))
     weakness = next((words for name, words in _WORDS.items() if name in found), None)
-    leaked = None if weakness else _leaked(tests, numbers.n, os.environ if variables is None else variables)
+    leaked = None if weakness else _leaked(tests, numbers.n)
     return KeyExamination(
         program=program, weakness=weakness or (_LEAKED_WORDS if leaked else None), leaked_keys=leaked is not None
     )
 
 
-def _leaked(tests: Any, modulus: int, variables: Mapping[str, str]) -> bool | None:
+def _leaked(tests: Any, modulus: int) -> bool | None:
     """Whether a key is on the list of those that have leaked; None where there is no such list, or none that can be read."""
-    home = variables.get("XDG_CACHE_HOME") or str(Path(variables.get("HOME", "/")) / ".cache")
-    folder = Path(home) / "badkeys"
+    # where its own program keeps it
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "badkeys"
     if not all((folder / name).is_file() for name in ("badkeysdata.json", "blocklist.dat")):
         return None
     try:
