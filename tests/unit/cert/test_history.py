@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from pkiops.cert.history import RunTally
-from pkiops.clock import ManualClock
+from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.errors import PolicyDenied
 from pkiops.ledger.interface import EntryState, Ledger, RevocationRecord
+from pkiops.ledger.sqlite import SqliteLedger
 from pkiops.policy.rules import LimitRule, Profile
 from pkiops.x509.duration import Duration
 from pkiops.x509.san import parse_san
@@ -32,6 +33,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     clock = ManualClock(AT)
     with LEDGERS[request.param](tmp_path, clock) as ledger:
         yield World(tmp_path, clock, ledger)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> World:
+    clock = ManualClock(AT)
+    return World(tmp_path, clock, SqliteLedger(tmp_path / "test.db", clock, SeededRandomness(1)))
 
 
 class World:
@@ -72,10 +79,10 @@ def test_a_key_is_not_certified_under_other_names(world: World) -> None:
     assert world.issue(rules(), B) == "issued"  # a profile that allows it
 
 
-def test_a_refused_request_does_not_tie_a_key_to_a_name(world: World) -> None:
+def test_a_refused_request_does_not_tie_a_key_to_a_name(local: World) -> None:
     strict = rules(key_reuse="refuse")
-    assert world.issue(strict, "a.elsewhere.example.com") == "san-dns-not-allowed"
-    assert world.issue(strict, A) == "issued"
+    assert local.issue(strict, "a.elsewhere.example.com") == "san-dns-not-allowed"
+    assert local.issue(strict, A) == "issued"
 
 
 def test_a_limit_per_name_counts_certificates_within_its_window(world: World) -> None:
@@ -95,13 +102,13 @@ def test_a_limit_per_name_counts_certificates_within_its_window(world: World) ->
     assert refused[0].findings
 
 
-def test_a_limit_per_run(world: World) -> None:
+def test_a_limit_per_run(local: World) -> None:
     limited = rules(limits=LimitRule(per_run=2))
-    assert [world.issue(limited, name) for name in (A, B, A)] == ["issued", "issued", "again"]
+    assert [local.issue(limited, name) for name in (A, B, A)] == ["issued", "issued", "again"]
     third = "c.svc.test.example.com"
-    assert world.issue(limited, third) == "limit-per-run"
-    world.run = RunTally()
-    assert world.issue(limited, third) == "issued"
+    assert local.issue(limited, third) == "limit-per-run"
+    local.run = RunTally()
+    assert local.issue(limited, third) == "issued"
 
 
 def test_another_certificate_has_to_wait_for_the_window(world: World) -> None:
@@ -118,23 +125,23 @@ def test_another_certificate_has_to_wait_for_the_window(world: World) -> None:
     assert world.issue(windowed, A) == "renewal-too-early"  # the other one has long to live now
 
 
-def test_a_revoked_certificate_may_be_followed_at_once(world: World) -> None:
+def test_a_revoked_certificate_may_be_followed_at_once(local: World) -> None:
     windowed = rules(renewal_window=Duration(5, "d"))
-    assert world.issue(windowed, A) == "issued"
-    [entry] = [one for one in world.ledger.entries("test") if one.state is EntryState.ISSUED]
+    assert local.issue(windowed, A) == "issued"
+    [entry] = [one for one in local.ledger.entries("test") if one.state is EntryState.ISSUED]
     record = RevocationRecord(reason="superseded", at=AT, requester="arn:me")
-    world.ledger.record_revoked("test", str(entry.authority_reference), str(entry.serial), record)
-    assert world.issue(windowed, A, key=builders.key()) == "issued"
+    local.ledger.record_revoked("test", str(entry.authority_reference), str(entry.serial), record)
+    assert local.issue(windowed, A, key=builders.key()) == "issued"
 
 
-def test_who_asks(world: World) -> None:
+def test_who_asks(local: World) -> None:
     # the setting's caller is arn:aws:sts::111122223333:assumed-role/issuer/ci
-    assert world.issue(rules(requesters=("arn:aws:iam::111122223333:role/issuer",)), A) == "issued"
-    assert world.issue(rules(requesters=("arn:aws:iam::111122223333:role/other",)), A) == "requester-not-allowed"
+    assert local.issue(rules(requesters=("arn:aws:iam::111122223333:role/issuer",)), A) == "issued"
+    assert local.issue(rules(requesters=("arn:aws:iam::111122223333:role/other",)), A) == "requester-not-allowed"
     jobs = rules(requesters=("github:example/orders@refs/heads/main",))
-    assert world.issue(jobs, B) == "requester-not-allowed"
-    assert world.issue(jobs, B, ci="github:example/orders@refs/heads/main") == "issued"
-    refused = next(one for one in world.ledger.entries("test") if one.state is EntryState.REFUSED)
+    assert local.issue(jobs, B) == "requester-not-allowed"
+    assert local.issue(jobs, B, ci="github:example/orders@refs/heads/main") == "issued"
+    refused = next(one for one in local.ledger.entries("test") if one.state is EntryState.REFUSED)
     assert refused.requester == "arn:aws:sts::111122223333:assumed-role/issuer/ci"
 
 
@@ -152,7 +159,7 @@ def test_a_profile_without_such_rules_asks_the_ledger_nothing(tmp_path: Path) ->
     assert asked.count("latest") == 1
 
 
-def test_names_given_count_like_those_of_the_request(world: World) -> None:
+def test_names_given_count_like_those_of_the_request(local: World) -> None:
     strict = rules(key_reuse="refuse")
-    assert world.issue(strict, A, sans=(parse_san(f"dns:{B}"),)) == "issued"
-    assert world.issue(strict, A) == "key-reuse"
+    assert local.issue(strict, A, sans=(parse_san(f"dns:{B}"),)) == "issued"
+    assert local.issue(strict, A) == "key-reuse"
