@@ -52,7 +52,8 @@ def decide(profile_name: str, profile: Profile, request: Request, facts: Facts, 
     ]
     if facts.ledger is not None:
         findings += judge_history(profile, facts.ledger, names_of(judged.subject, names.approved), now)
-    if not judged.subject and not request.sans and not profile.san.required:
+    is_unnamed = not judged.subject and not request.sans and not profile.san.required
+    if is_unnamed and all(finding.verdict == "pass" for finding in judged.findings):
         # RFC 5280 section 4.1.2.6: a certificate names its holder in the subject or in the alternative names.
         message = "the certificate would name nobody: no subject and no alternative name"
         findings.append(refuse("no-name", "subject", "", message, "ask for a name, or give the profile a subject"))
