@@ -140,7 +140,7 @@ def sign(key: Key, data: bytes, digest: str = "SHA256") -> tuple[bytes, bytes]:
         )
     if isinstance(key, ec.EllipticCurvePrivateKey):
         algorithm = hashes.SHA384() if digest == "SHA384" else hashes.SHA256()
-        return tlv(SEQUENCE, oid(_ECDSA[digest])), key.sign(data, ec.ECDSA(algorithm))
+        return tlv(SEQUENCE, oid(_ECDSA[digest])), key.sign(data, ec.ECDSA(algorithm, deterministic_signing=True))
     name = "1.3.101.112" if isinstance(key, ed25519.Ed25519PrivateKey) else "1.3.101.113"
     return tlv(SEQUENCE, oid(name)), key.sign(data)
 
