@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.cert.compare import differences
+from pkiops.cert.history import RunTally
 from pkiops.cert.issuer import IssuingBackend, issuing_backend
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import Preparation, record_rejection
@@ -46,6 +47,8 @@ class Issuance:
         requester: says who is asking (a caller's ARN), and may refuse the caller; called when the rules that need no call have allowed the order.
         progress: told of each step.
         store: the trust bucket, whose index says which CA issues; without it the service is asked.
+        ci_identity: who the CI job says it is, beside the caller (``ci_identity``); None outside of one.
+        run: counts what this run lets through; one for all orders of a run.
     """
 
     environment: Environment
@@ -55,6 +58,8 @@ class Issuance:
     requester: Callable[[], str]
     progress: Progress = field(default_factory=NoProgress)
     store: Store | None = None
+    ci_identity: str | None = None
+    run: RunTally = field(default_factory=RunTally)
 
     def issue(self, order: Order) -> Issued:
         """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
@@ -78,6 +83,8 @@ class Issuance:
             requester=self.requester,
             progress=self.progress,
             store=self.store,
+            ci_identity=self.ci_identity,
+            run=self.run,
         ).prepare(order)
 
     def complete(self, prepared: Prepared) -> Issued:
@@ -138,7 +145,13 @@ class Issuance:
 
     def _next(self, prepared: Prepared, latest: Entry | None) -> Step:
         try:
-            return next_step(latest, prepared.record, now=self.clock.now(), reissue=prepared.reissue)
+            return next_step(
+                latest,
+                prepared.record,
+                now=self.clock.now(),
+                reissue=prepared.reissue,
+                window=prepared.renewal_window,
+            )
         except GuardRefused as error:
             record = prepared.record
             known = {
@@ -228,7 +241,13 @@ class Issuance:
             verify_chain(
                 certificate, intermediates=issuer.chain[:-1], anchors=issuer.chain[-1:], at=at, purpose=purpose
             )
-        return Issued(entry=entry, certificate=certificate, chain=issuer.chain, from_ledger=from_ledger)
+        return Issued(
+            entry=entry,
+            certificate=certificate,
+            chain=issuer.chain,
+            from_ledger=from_ledger,
+            renewal_window=prepared.renewal_window,
+        )
 
     def _record(self, proven: Issued) -> Issued:
         # 10. record, then write files (which the caller does)

@@ -183,6 +183,7 @@ def issue_command(
         requester=lambda: _caller(factory, everywhere=False),
         progress=progress_of(ctx),
         store=factory.trust_store,
+        ci_identity=factory.ci_identity,
     )
     order = Order(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
