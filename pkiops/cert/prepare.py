@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pkiops.cert.issuer import active_issuer, issuing_backend
+from pkiops.cert.issuer import Issuer, active_issuer, issuing_backend
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
@@ -24,6 +24,14 @@ from pkiops.x509.csr import CertificationRequest, load_csr
 
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
 
+KeepIssuer = Callable[[str, Callable[[], Issuer]], Issuer]
+
+
+def ask_each_time(label: str, ask: Callable[[], Issuer]) -> Issuer:
+    """The CA with that label as it is now."""
+    del label
+    return ask()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
@@ -35,6 +43,7 @@ class Preparation:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress
+    keep_issuer: KeepIssuer
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -64,7 +73,8 @@ class Preparation:
         self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
         requester = self.requester()
         known.update(requester=requester)
-        issuer = active_issuer(self.environment, backend, profile.authority, self.clock)
+        label = profile.authority
+        issuer = self.keep_issuer(label, lambda: active_issuer(self.environment, backend, label, self.clock))
         known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
         decision = self._judged(order, profile, request, Facts(issuer_not_after=issuer.observed.not_after))
         # 6. the intended certificate as data: the CSR's public key, and the names that were approved
