@@ -13,7 +13,7 @@ from typing import Any
 
 from pkiops.cert.find_authority import AuthorityFinder
 from pkiops.cert.history import RunTally, ledger_facts
-from pkiops.cert.issuer import issuing_backend
+from pkiops.cert.issuer import Issuer, issuing_backend
 from pkiops.cert.known_keys import examine_key
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
 from pkiops.cert.reuse import Step, next_step
@@ -29,6 +29,14 @@ from pkiops.x509.csr import CertificationRequest, load_csr
 
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
 
+KeepIssuer = Callable[[str, Callable[[], Issuer]], Issuer]
+
+
+def ask_each_time(label: str, ask: Callable[[], Issuer]) -> Issuer:
+    """The CA with that label as it is now."""
+    del label
+    return ask()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
@@ -43,6 +51,7 @@ class Preparation:
     store: Store | None = None
     ci_identity: str | None = None
     run: RunTally = field(default_factory=RunTally)
+    keep_issuer: KeepIssuer
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -74,7 +83,8 @@ class Preparation:
         requester = self.requester()
         known.update(requester=requester)
         finder = AuthorityFinder(self.environment, backend, self.store, self.clock, self.progress)
-        issuer = finder.find(profile.authority)
+        label = profile.authority
+        issuer = self.keep_issuer(label, lambda: finder.find(label))
         known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
         callers = (requester, *([self.ci_identity] if self.ci_identity else []))
         facts = replace(facts, issuer_not_after=issuer.observed.not_after, requesters=callers)
