@@ -67,6 +67,8 @@ def bulk_command(
     from pkiops.cert.bulk_parts import Interruption
 
     formats, life = _formats(output_format), duration_of(validity)
+    if not output_dir.is_dir():
+        raise InputError(f"folder {output_dir} does not exist", hint=f"mkdir -p {output_dir}", code="usage.output")
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     if warning := factory.ledger_warning():
         note(warning)
