@@ -122,7 +122,7 @@ def test_what_is_given_beside_the_request(folder: Path) -> None:
     )
     assert wrong.exit_code == 3
     assert "dev.yaml:12:" in wrong.stderr
-    assert "did you mean names_of_key" in wrong.stderr
+    assert "did you mean names_of_key" in wrong.stderr, wrong.stderr
     assert "dev.yaml:30:" in wrong.stderr
 
 
