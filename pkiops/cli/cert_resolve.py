@@ -58,4 +58,5 @@ def issuance_of(ctx: typer.Context, factory: Factory) -> Issuance:
         clock=factory.clock,
         requester=requester,
         progress=progress_of(ctx),
+        ci_identity=factory.ci_identity,
     )
