@@ -33,6 +33,7 @@ from pkiops.backends.interface import (
 from pkiops.backends.prices import HasPrices
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
 from pkiops.ca.claims import Claims, inputs_digest, shown_caller, untagged
+from pkiops.ca.consent import refuse_blocked, refuse_moved
 from pkiops.ca.desired import Desired, DesiredAuthority, desired_authority, desired_state
 from pkiops.ca.drift import same_subject, subject_text
 from pkiops.ca.index import IndexPublisher
@@ -353,46 +354,3 @@ class Hierarchy:
     def _require(self, wanted: DesiredAuthority) -> ObservedAuthority:
         observed = settled([wanted], self.backend, self.backend.list_authorities(), exact=True)
         return require_authority(observed, self.environment.environment, wanted.label, wanted.generation)
-
-
-def refuse_blocked(shown: Plan) -> None:
-    """Refuse to carry out a plan of which parts wait for a person.
-
-    Raises:
-        GuardRefused: there are such parts.
-    """
-    if shown.blocked:
-        lines = [f"{action.address}: {action.reason}" for action in shown.blocked]
-        raise GuardRefused(
-            "nothing was done, because this waits for a decision:\n" + "\n".join(f"  {line}" for line in lines),
-            hint="decide, change the file or the account, and plan again",
-            code="plan.blocked",
-            details={"blocked": [{"address": a.address, "reason": a.reason} for a in shown.blocked]},
-        )
-
-
-def refuse_moved(shown: Plan, current: Plan) -> None:
-    """Refuse to go on if ``current`` does anything that ``shown`` did not say; having less to do is fine.
-
-    A bucket that was to be created may be there in part by now, and the index follows from the authorities.
-
-    Raises:
-        GuardRefused: what exists has changed since (code ``plan.moved``).
-    """
-    said = {(action.kind, action.address, action.changes) for action in shown.pending}
-    begun = {action.address for action in shown.pending if action.address.split("/")[1] != "ca"}
-    moved = [
-        action
-        for action in (*current.blocked, *current.pending)
-        if (action.kind, action.address, action.changes) not in said
-        and action.address.split("/")[1] != "index"
-        and not (action.address in begun and action.kind is not ActionKind.BLOCKED)
-    ]
-    if moved:
-        lines = "\n".join(f"  {action.kind.value} {action.address}: {action.reason}" for action in moved)
-        raise GuardRefused(
-            f"nothing was done: what exists has changed since the plan was computed, and now asks for\n{lines}",
-            hint=f"look at it again: pkiops ca plan {shown.environment}",
-            code="plan.moved",
-            details={"moved": [{"kind": a.kind.value, "address": a.address, "reason": a.reason} for a in moved]},
-        )

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pkiops.cert.find_authority import AuthorityFinder
 from pkiops.cert.history import RunTally, ledger_facts
-from pkiops.cert.issuer import active_issuer, issuing_backend
+from pkiops.cert.issuer import Issuer, issuing_backend
 from pkiops.cert.known_keys import examine_key
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
 from pkiops.cert.reuse import Step, next_step
@@ -23,9 +24,18 @@ from pkiops.ledger.interface import EntryState, Ledger, LedgerIntent, Rejection
 from pkiops.policy.engine import Decision, Facts, Request, decide, needs_ledger, refusal
 from pkiops.policy.rules import Profile
 from pkiops.progress import Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.csr import CertificationRequest, load_csr
 
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
+
+KeepIssuer = Callable[[str, Callable[[], Issuer]], Issuer]
+
+
+def ask_each_time(label: str, ask: Callable[[], Issuer]) -> Issuer:
+    """The CA with that label as it is now."""
+    del label
+    return ask()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +48,10 @@ class Preparation:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress
+    store: Store | None = None
     ci_identity: str | None = None
     run: RunTally = field(default_factory=RunTally)
+    keep_issuer: KeepIssuer
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -70,7 +82,9 @@ class Preparation:
         self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
         requester = self.requester()
         known.update(requester=requester)
-        issuer = active_issuer(self.environment, backend, profile.authority, self.clock)
+        finder = AuthorityFinder(self.environment, backend, self.store, self.clock, self.progress)
+        label = profile.authority
+        issuer = self.keep_issuer(label, lambda: finder.find(label))
         known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
         callers = (requester, *([self.ci_identity] if self.ci_identity else []))
         facts = replace(facts, issuer_not_after=issuer.observed.not_after, requesters=callers)

@@ -99,7 +99,7 @@ def apply_command(
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Create and activate what the file declares; run it again and it changes nothing."""
-    from pkiops.ca.apply import refuse_blocked
+    from pkiops.ca.consent import refuse_blocked
     from pkiops.cli.ca_plans import refuse_if_stale, show_applied
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint, prices=prices)

@@ -42,7 +42,7 @@ _TEXTS = {
     Fault.FAILED: "An internal error occurred",
     Fault.DENIED: "User: arn:aws:iam::123456789012:user/test is not authorized to perform this",
 }
-_LOOKS = ("Get", "List", "Head", "Describe")
+_LOOKS = ("Get", "List", "Head", "Describe", "BatchGet", "Query")
 
 
 @dataclass(frozen=True, slots=True)

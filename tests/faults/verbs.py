@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.faults.hierarchy import IDENTITY, assert_buckets_closed, assert_whole_dev
+from tests.faults.issuing import ISSUING
 from tests.faults.retiring import RETIRING
 from tests.faults.signing_verbs import SIGNING_VERBS
 from tests.faults.world import EVERYTHING, Verb, World
@@ -139,4 +140,5 @@ VERBS = (
     Verb("doctor", words("ca doctor dev --no-probe"), _read, applied, reads=True, tolerates=EVERYTHING),
     *SIGNING_VERBS,
     *RETIRING,
+    *ISSUING,
 )

@@ -1,0 +1,77 @@
+"""Issuing and revoking, whose every call is failed, with a ledger in a file and with one that is shared: one request ends with one certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cryptography import x509
+
+from pkiops.sandbox.engine.state import Authority
+from tests.faults.world import Verb, World
+
+NAME = "a.svc.dev.example.com"
+_SHARED = "{type: dynamodb, table: dev-ledger}"
+_ISSUE = ("cert", "issue", "dev", "--profile", "service", "--csr", "a.csr", "--output", "a.pem")
+
+
+def _requested(world: World) -> None:
+    world.done("ca", "apply", "dev", "--yes")
+    request = ("cert", "request", "dev", "--profile", "service", "--san", f"dns:{NAME}")
+    world.done(*request, "--key", "a.key", "--csr", "a.csr")
+
+
+def _issued(world: World) -> None:
+    _requested(world)
+    world.done(*_ISSUE)
+
+
+def _shared(prepare: Callable[[World], None]) -> Callable[[World], None]:
+    def prepared(world: World) -> None:
+        world.edit("{type: sqlite, path: .pkiops/dev.db}", _SHARED)
+        prepare(world)
+
+    return prepared
+
+
+def authority_in(world: World) -> Authority:
+    """The subordinate as the sandbox has it, because the service has no call that lists what was issued."""
+    server = world.sandbox.server
+    assert server is not None
+    arn = world.arn("clients")
+    with server.sandbox.lock:
+        (found,) = [region.authorities[arn] for region in server.sandbox.regions() if arn in region.authorities]
+    return found
+
+
+def issued_serials(world: World) -> set[str]:
+    """The serials of what the subordinate has issued."""
+    return {f"{serial:x}" for serial in authority_in(world).issued}
+
+
+def _one_certificate(world: World) -> None:
+    """The CA has issued one certificate, it is the one in the file, and asking again gives that one."""
+    certificate = x509.load_pem_x509_certificate((world.folder / "a.pem").read_bytes())
+    assert issued_serials(world) == {f"{certificate.serial_number:x}"}
+    (world.folder / "a.pem").unlink()
+    world.done(*_ISSUE)
+    assert x509.load_pem_x509_certificate((world.folder / "a.pem").read_bytes()) == certificate
+
+
+def _revoke(world: World) -> list[str]:
+    certificate = x509.load_pem_x509_certificate((world.folder / "a.pem").read_bytes())
+    return ["cert", "revoke", "dev", f"{certificate.serial_number:x}", "--reason", "superseded", "--yes"]
+
+
+def _revoked(world: World) -> None:
+    """The CA knows it as revoked once, and so does the ledger, because what is revoked is not handed out again."""
+    assert len(authority_in(world).revoked) == 1
+    world.done(*_ISSUE, "--overwrite")
+    assert len(issued_serials(world)) == 2
+
+
+ISSUING = (
+    Verb("issue", lambda world: _ISSUE, _one_certificate, _requested),
+    Verb("issue with a shared ledger", lambda world: _ISSUE, _one_certificate, _shared(_requested)),
+    Verb("revoke", _revoke, _revoked, _issued),
+    Verb("revoke with a shared ledger", _revoke, _revoked, _shared(_issued), looks_elsewhere=True),
+)
