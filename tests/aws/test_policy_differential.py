@@ -9,11 +9,14 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random, SystemRandom
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from typer.testing import CliRunner
 
 from pkiops.cert.issue import Issuance
@@ -26,7 +29,7 @@ from pkiops.factory import Factory
 from pkiops.ledger.interface import EntryState
 from tests.mutated_csr import mutant
 from tests.naive_profile import outside
-from tests.raw_csr import Key, spki_of
+from tests.raw_csr import Key, RawCsr, dns, spki_of, subject
 from tests.sandbox_server import START, RunningSandbox, running_sandbox
 from tests.seeded import SOAK
 
@@ -52,6 +55,17 @@ profiles:
       uri: ["spiffe://example.com/ns/*/sa/*", "spiffe://deep.example.com/**", "https://example.com/app/*"]
       ip: ["10.1.0.0/16", "192.0.2.7", "2001:db8::/32"]
       email: ["*@ops.example.com", "jane@*.example.org"]
+  wide:
+    authority: clients
+    usage: [clientAuth, serverAuth]
+    validity: {default: 30d, max: 90d}
+    subject:
+      organization: {from: request, patterns: ["Example *"]}
+      organizational_unit: {from: names, template: "{dns.1} under {profile}"}
+      common_name: {from: names, template: "{dns}"}
+    san: {dns: ["**.svc.example.com"], wildcards: true}
+    key_reuse: refuse
+    limits: {per_name: 1, window: 1d, per_run: 2}
 """
 
 
@@ -84,6 +98,35 @@ def issuance(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) 
         )
 
 
+def test_wildcards_and_subjects_of_every_origin(issuance: Issuance) -> None:
+    key = ec.derive_private_key(10**60 + 99, ec.SECP256R1())
+    asked = subject(("O", "Example Foods"), ("OU", "Admins"), ("CN", "root"), ("L", "Mars"))
+    request = RawCsr(key=key, subject=asked, names=dns("*.Shop.svc.example.com"))
+    order = Order(csr=request.der(), csr_source="a.csr", profile="wide")
+    certificate = issuance.issue(order).certificate
+    assert [(one.oid, one.value) for one in certificate.subject] == [
+        (NameOID.ORGANIZATION_NAME, "Example Foods"),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, "shop under wide"),
+        (NameOID.COMMON_NAME, "*.shop.svc.example.com"),
+    ]
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert list(names) == [x509.DNSName("*.shop.svc.example.com")]
+    usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(usages) == {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH}
+    assert issuance.issue(order).from_ledger
+    others = {
+        "policy.key-reuse": replace(request, names=dns("other.svc.example.com")),
+        "policy.limit-per-name": replace(request, key=ec.derive_private_key(10**60 + 98, ec.SECP256R1())),
+        "policy.subject-not-allowed": replace(
+            request, subject=subject(("O", "Evil Ltd")), names=dns("x.svc.example.com")
+        ),
+    }
+    for code, other in others.items():
+        with pytest.raises(PolicyDenied) as caught:
+            issuance.issue(replace(order, csr=other.der()))
+        assert caught.value.code == code
+
+
 def test_what_is_issued_is_within_the_profile(issuance: Issuance) -> None:
     seed = SystemRandom().randrange(2**32) if SOAK else 7
     rng = Random(seed)  # noqa: S311 - not for secrets
@@ -107,7 +150,7 @@ def test_what_is_issued_is_within_the_profile(issuance: Issuance) -> None:
         assert made.genuine is not False, told
         key = next(one for one in keys if spki_of(one) in made.der)
         assert outside(issued.certificate, key.public_key(), issuance.clock.now()) == [], told
-    states = Counter(one.state for one in issuance.ledger.entries("naive"))
+    states = Counter(one.state for one in issuance.ledger.entries("naive") if one.profile == "service")
     print(f"seed {seed}: {dict(ends)}")
     assert ends["issued"] >= COUNT / 8
     assert states[EntryState.ISSUED] == ends["issued"]
