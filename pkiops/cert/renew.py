@@ -8,22 +8,27 @@ get the same new one. When it is due is ``renew_due``'s; files, locks and hooks 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography import x509
 
 from pkiops.cert.order import Order
 from pkiops.cert.prepare import profile_of
+from pkiops.cert.renew_due import DueRule
 from pkiops.cert.request import request_for_key
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError
 from pkiops.ledger.interface import Entry, Ledger
-from pkiops.policy.rules import FromRequest
+from pkiops.policy.renewal import due_at
+from pkiops.policy.rules import FromRequest, Profile
 from pkiops.x509.certificate import extension_of, fingerprint, serial_hex
 from pkiops.x509.duration import Duration
 from pkiops.x509.keys import PrivateKey
 from pkiops.x509.names import name_attributes
 from pkiops.x509.san import SubjectAltName, sans_of
+
+_SHORT_NAMES = {"country": "C", "state": "ST", "locality": "L", "organization": "O", "organizational_unit": "OU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,15 @@ def renewal_order(
         InputError: there is no such profile any more.
     """
     claims_name = isinstance(profile_of(environment, old.profile).subject.common_name, FromRequest)
-    common_name = old.common_name if claims_name else None
-    csr = request_for_key(environment, old.profile, key, sans=old.names, common_name=common_name, now=clock.now())
+    csr = request_for_key(
+        environment,
+        old.profile,
+        key,
+        sans=old.names,
+        common_name=old.common_name if claims_name else None,
+        attributes=_claimed(profile_of(environment, old.profile), old),
+        now=clock.now(),
+    )
     return Order(
         csr=csr,
         csr_source=f"the renewal of {old.serial}",
@@ -118,3 +130,24 @@ def renewal_order(
         request_id=f"renewal of {fingerprint(old.certificate)}",
         reissue=reissue,
     )
+
+
+def due_moment(environment: Environment, old: Renewed, rule: DueRule) -> datetime:
+    """From when on (aware UTC) a certificate is due by ``rule``; never before the profile lets another follow it."""
+    profile = environment.profiles.get(old.profile)
+    certificate, moment = old.certificate, rule.moment(old.certificate)
+    if profile is None or profile.renewal_window is None:
+        return moment
+    opens = due_at(certificate.not_valid_before_utc, certificate.not_valid_after_utc, profile.renewal_window)
+    return max(moment, opens)
+
+
+def _claimed(profile: Profile, old: Renewed) -> dict[str, str]:
+    """What the profile takes from a request, but for the common name, as the old certificate has it."""
+    had = dict(name_attributes(old.certificate.subject))
+    claimed: dict[str, str] = {}
+    for field, short in _SHORT_NAMES.items():
+        rule = getattr(profile.subject, field)
+        if isinstance(rule, FromRequest) and rule.source == "request" and had.get(short):
+            claimed[field] = had[short]
+    return claimed

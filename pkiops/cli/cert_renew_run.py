@@ -146,7 +146,7 @@ class RenewalRun:
         return found
 
     def _locked(self, text: str, seen: DiskTarget, state: RenewalState) -> RenewalResult:
-        from pkiops.cert.renew import to_renew
+        from pkiops.cert.renew import due_moment, to_renew
         from pkiops.x509.certificate import fingerprint
 
         target = self._read(text)
@@ -160,7 +160,7 @@ class RenewalRun:
             outcome=RenewalOutcome.NOT_DUE,
             serial=old.serial,
             not_after=target.certificate.not_valid_after_utc,
-            due=self.options.due.moment(target.certificate) if self.options.due else None,
+            due=due_moment(self.issuance.environment, old, self.options.due) if self.options.due else None,
         )
         if current != fingerprint(seen.certificate):
             result = replace(result, outcome=RenewalOutcome.BY_ANOTHER)
@@ -173,7 +173,7 @@ class RenewalRun:
         return due is None or old.is_revoked or self.issuance.clock.now() >= due
 
     def _renew(self, target: DiskTarget, old: Renewed, state: RenewalState, result: RenewalResult) -> RenewalResult:
-        from pkiops.cert.renew import renewal_order
+        from pkiops.cert.renew import due_moment, renewal_order
         from pkiops.x509.certificate import fingerprint, serial_hex
 
         issuance, options = self.issuance, self.options
@@ -198,7 +198,9 @@ class RenewalRun:
             replaced=old.serial,
             serial=serial_hex(issued.certificate.serial_number),
             not_after=issued.certificate.not_valid_after_utc,
-            due=options.due.moment(issued.certificate) if options.due else None,
+            due=due_moment(issuance.environment, replace(old, certificate=issued.certificate), options.due)
+            if options.due
+            else None,
             new_key=options.new_key,
             written=written,
         )

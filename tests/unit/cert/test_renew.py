@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from pkiops.cert.order import Issued
-from pkiops.cert.renew import renewal_order, to_renew
+from pkiops.cert.renew import Renewed, due_moment, renewal_order, to_renew
 from pkiops.cert.renew_due import DueRule
 from pkiops.errors import InputError, PolicyDenied
 from pkiops.ledger.interface import RevocationRecord
+from pkiops.policy.rules import FromRequest, SubjectRule
 from pkiops.x509.algorithms import KeyAlgorithm
 from pkiops.x509.certificate import fingerprint, view
+from pkiops.x509.duration import Duration
 from pkiops.x509.keys import PrivateKey, generate_private_key
 from tests import builders
 from tests.fakes.authority import environment, profile
@@ -136,3 +138,30 @@ def test_a_revoked_one_is_known_as_such(setting: Setting) -> None:
     record = RevocationRecord(reason="superseded", at=AT, requester="me")
     setting.ledger.record_revoked("test", str(old.entry.authority_reference), str(old.entry.serial), record)
     assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem").is_revoked
+
+
+def test_it_is_not_due_before_the_profile_s_window(setting: Setting) -> None:
+    rules = replace(profile(), renewal_window=Duration(5, "d"))
+    windowed = environment(profiles={"service": rules})
+    old = Renewed(leaf(days=30).certificate, "a.pem", "service", None)
+    assert due_moment(windowed, old, DueRule.parse("50%", "0%")) == old.certificate.not_valid_after_utc - timedelta(
+        days=5
+    )
+    late = DueRule.parse("2d", "0%")
+    assert due_moment(windowed, old, late) == late.moment(old.certificate)
+    assert due_moment(setting.environment, old, DueRule.parse("50%", "0%")) == DueRule.parse("50%", "0%").moment(
+        old.certificate
+    )
+
+
+def test_what_the_profile_takes_from_requests_is_asked_for_again(setting: Setting) -> None:
+    teams = FromRequest(source="request", patterns=("Team *",))
+    rules = replace(profile(), subject=SubjectRule(organization="Example Ltd", organizational_unit=teams))
+    key = builders.key()
+    csr = builders.csr({"organizational_unit": "Team blue"}, sans=("dns:a.svc.test.example.com",), private_key=key)
+    changed = environment(profiles={"service": rules})
+    issued = setting.issuance(environment=changed).issue(order(csr))
+    found = to_renew(changed, setting.ledger, issued.certificate, "a.pem")
+    again = setting.issuance(environment=changed).issue(renewal_order(changed, found, key, setting.clock))
+    assert again.certificate.subject == issued.certificate.subject
+    assert "Team blue" in again.certificate.subject.rfc4514_string()
