@@ -39,7 +39,9 @@ class AuditedCertificate:
     reference: str
     serial: str
     subject: str
+    not_before: datetime
     not_after: datetime
+    issued_at: datetime
     revoked_at: datetime | None
     own: bool
     is_authority: bool

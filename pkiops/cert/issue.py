@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.cert.compare import differences
+from pkiops.cert.history import RunTally
 from pkiops.cert.issuer import IssuingBackend, issuing_backend
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import KeepIssuer, Preparation, ask_each_time, record_rejection
@@ -31,6 +32,7 @@ from pkiops.errors import (
 )
 from pkiops.ledger.interface import Entry, EntryState, Ledger
 from pkiops.progress import NoProgress, Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.certificate import crl_urls_of, load_certificate, serial_hex
 from pkiops.x509.chain import Purpose, verify_ca_chain, verify_chain
 
@@ -52,6 +54,9 @@ class Issuance:
         clock: the moment from which validity counts; the ledger's clock must be the same.
         requester: says who is asking (a caller's ARN), and may refuse the caller; called when the rules that need no call have allowed the order.
         progress: told of each step.
+        store: the trust bucket, whose index says which CA issues; without it the service is asked.
+        ci_identity: who the CI job says it is, beside the caller (``ci_identity``); None outside of one.
+        run: counts what this run lets through; one for all orders of a run.
         keep_issuer: gives the CA with a label, by asking for it or out of what it kept.
     """
 
@@ -61,6 +66,9 @@ class Issuance:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress = field(default_factory=NoProgress)
+    store: Store | None = None
+    ci_identity: str | None = None
+    run: RunTally = field(default_factory=RunTally)
     keep_issuer: KeepIssuer = ask_each_time
 
     def issue(self, order: Order) -> Issued:
@@ -84,6 +92,9 @@ class Issuance:
             clock=self.clock,
             requester=self.requester,
             progress=self.progress,
+            store=self.store,
+            ci_identity=self.ci_identity,
+            run=self.run,
             keep_issuer=self.keep_issuer,
         ).prepare(order)
 
@@ -168,7 +179,13 @@ class Issuance:
 
     def _next(self, prepared: Prepared, latest: Entry | None) -> Step:
         try:
-            return next_step(latest, prepared.record, now=self.clock.now(), reissue=prepared.reissue)
+            return next_step(
+                latest,
+                prepared.record,
+                now=self.clock.now(),
+                reissue=prepared.reissue,
+                window=prepared.renewal_window,
+            )
         except GuardRefused as error:
             record = prepared.record
             known = {
@@ -269,7 +286,13 @@ class Issuance:
             verify_chain(
                 certificate, intermediates=issuer.chain[:-1], anchors=issuer.chain[-1:], at=at, purpose=purpose
             )
-        return Issued(entry=entry, certificate=certificate, chain=issuer.chain, from_ledger=from_ledger)
+        return Issued(
+            entry=entry,
+            certificate=certificate,
+            chain=issuer.chain,
+            from_ledger=from_ledger,
+            renewal_window=prepared.renewal_window,
+        )
 
     def _record(self, proven: Issued) -> Issued:
         # 10. record, then write files (which the caller does)

@@ -16,7 +16,7 @@ from pkiops.policy.engine import Facts, Intent, Request, decide, refusal
 from pkiops.policy.rules import Profile
 from pkiops.x509.algorithms import KeyAlgorithm
 from pkiops.x509.csr import CertificationRequest, build_csr, load_csr
-from pkiops.x509.keys import generate_private_key, private_key_pem
+from pkiops.x509.keys import PrivateKey, generate_private_key, private_key_pem
 from pkiops.x509.names import build_name
 from pkiops.x509.san import SubjectAltName
 
@@ -40,6 +40,7 @@ def make_request(
     common_name: str | None,
     key_algorithm: KeyAlgorithm | None,
     now: datetime,
+    passphrase: bytes | None = None,
 ) -> MadeRequest:
     """Make a key and a request that the profile grants.
 
@@ -50,6 +51,7 @@ def make_request(
         common_name: the common name to ask for, None for what the profile makes of the names.
         key_algorithm: None for the first that the profile lists.
         now: aware.
+        passphrase: encrypts the key; None leaves it as it is.
 
     Raises:
         PolicyDenied: the profile does not grant this.
@@ -67,7 +69,31 @@ def make_request(
     csr_pem = build_csr(key, build_name(dict(granted.subject)), granted.sans)
     csr = load_csr(csr_pem, _SOURCE)
     _granted(profile_name, profile, csr, now)
-    return MadeRequest(key_pem=private_key_pem(key), csr_pem=csr_pem, csr=csr)
+    return MadeRequest(key_pem=private_key_pem(key, passphrase), csr_pem=csr_pem, csr=csr)
+
+
+def request_for_key(
+    environment: Environment,
+    profile_name: str,
+    key: PrivateKey,
+    *,
+    sans: Sequence[SubjectAltName],
+    common_name: str | None,
+    now: datetime,
+) -> bytes:
+    """A request that the profile grants, for a key that there is, in PEM; the same arguments give the same bytes (but for ML-DSA).
+
+    So whoever asks with the same key for the same names asks for the same certificate.
+
+    Raises:
+        PolicyDenied: the profile does not grant this.
+        InputError: there is no such profile, or a name cannot be encoded.
+    """
+    profile = profile_of(environment, profile_name)
+    claimed = {"common_name": common_name} if common_name else {}
+    draft = load_csr(build_csr(key, build_name(claimed), sans), _SOURCE)
+    granted = _granted(profile_name, profile, draft, now)
+    return build_csr(key, build_name(dict(granted.subject)), granted.sans, repeatable=True)
 
 
 def _granted(profile_name: str, profile: Profile, csr: CertificationRequest, now: datetime) -> Intent:

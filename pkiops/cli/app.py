@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NOUNS: dict[str, tuple[str, ...]] = {
     "env": ("env", "env_access"),
     "ca": ("ca", "ca_external", "ca_retire", "ca_health"),
-    "cert": ("cert", "cert_bulk", "cert_revoke"),
+    "cert": ("cert", "cert_bulk", "cert_revoke", "cert_resolve", "cert_list", "cert_renew"),
     "crl": ("crl",),
     "trust": ("trust",),
     "inventory": ("inventory",),
@@ -59,7 +59,10 @@ class RootGroup(TyperGroup):
         del ctx
         if cmd_name not in NOUNS:
             return None
-        module, *_ = [importlib.import_module(f"pkiops.cli.{name}") for name in NOUNS[cmd_name]]
+        modules = [f"pkiops.cli.{name}" for name in NOUNS[cmd_name]]
+        module, *_ = [importlib.import_module(name) for name in modules]
+        # whichever of them was imported first
+        module.app.registered_commands.sort(key=lambda one: modules.index(one.callback.__module__))
         # plain help: drawing boxes would load rich, which costs more than everything else together
         module.app.rich_markup_mode = None
         return get_group(module.app)

@@ -12,6 +12,7 @@ import typer
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, MAX_CRL_BYTES, read_bounded
 from pkiops.cli.cert_outputs import CertificateOutputs, KeyOptions, outputs_of, parse_targets
+from pkiops.cli.issuance import issuance_of
 from pkiops.cli.options import (
     AtOption,
     EnvironmentArgument,
@@ -22,7 +23,7 @@ from pkiops.cli.options import (
     option,
 )
 from pkiops.cli.output import emit, emit_bytes, emit_json, json_text, note
-from pkiops.cli.wiring import environment_of, factory_of, progress_of
+from pkiops.cli.wiring import environment_of, factory_of
 from pkiops.errors import InputError
 from pkiops.x509.algorithms import KeyAlgorithm
 
@@ -62,6 +63,7 @@ AllowEndpoint = Annotated[
 def request_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
+    *,
     profile: ProfileOption,
     key: Annotated[Path, option("--key", metavar="FILE", help="Where the private key goes (mode 0600).")],
     csr: Annotated[Path, option("--csr", metavar="FILE", help="Where the request goes.")],
@@ -77,6 +79,9 @@ def request_command(
             help=f"{', '.join(KeyAlgorithm)}; unless given, the profile's first.",
         ),
     ] = None,
+    key_passphrase_name: Annotated[
+        str | None, option("--key-passphrase-name", help="Secret that encrypts the private key.", metavar="NAME")
+    ] = None,
     overwrite: OverwriteOption = False,
     format_: FormatOption = Format.TEXT,
 ) -> None:
@@ -87,17 +92,31 @@ def request_command(
     from pkiops.clock import SystemClock
     from pkiops.x509.san import parse_san
 
-    loaded = environment_of(ctx, environment)
+    loaded, passphrase = environment_of(ctx, environment), _passphrase(key_passphrase_name)
     check_targets([FileToWrite(key, b""), FileToWrite(csr, b"")], overwrite=overwrite)
     now = SystemClock().now()
     names = [parse_san(text) for text in san]
-    made = make_request(loaded, profile, sans=names, common_name=common_name, key_algorithm=key_algorithm, now=now)
+    made = make_request(
+        loaded,
+        profile,
+        sans=names,
+        common_name=common_name,
+        key_algorithm=key_algorithm,
+        now=now,
+        passphrase=passphrase,
+    )
     write_files([FileToWrite(key, made.key_pem, private=True), FileToWrite(csr, made.csr_pem)], overwrite=overwrite)
     if format_ is Format.JSON:
-        body = {"profile": profile, "key": str(key), "csr": str(csr), "request": request_json(made.csr)}
+        body = {
+            "profile": profile,
+            "key": str(key),
+            "key_encrypted": passphrase is not None,
+            "csr": str(csr),
+            "request": request_json(made.csr),
+        }
         emit_json("cert-request", environment, now, body)
         return
-    note(f"private key: {key} (keep it here)")
+    note(f"private key: {key} ({'encrypted; ' if passphrase else ''}keep it here)")
     note(f"request: {csr}; next: pkiops cert issue {environment} --profile {profile} --csr {csr}")
 
 
@@ -143,7 +162,6 @@ def issue_command(
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Issue a certificate for a request; the same request again gives the same certificate."""
-    from pkiops.cert.issue import Issuance
     from pkiops.cert.order import Order
     from pkiops.x509.csr import MAX_CSR_BYTES
     from pkiops.x509.san import parse_san
@@ -156,15 +174,7 @@ def issue_command(
     if warning := factory.ledger_warning():
         note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
-    issuance = Issuance(
-        environment=factory.environment,
-        backend=factory.backend,
-        ledger=factory.ledger,
-        clock=factory.clock,
-        # the home of the CA that issues is looked at when it is asked; an issuer needs no rights in the others
-        requester=lambda: _caller(factory, everywhere=False),
-        progress=progress_of(ctx),
-    )
+    issuance = issuance_of(ctx, factory)
     order = Order(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
     )
@@ -175,10 +185,23 @@ def issue_command(
 
 @app.command("show")
 def show_command(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Certificates or a request, PEM or DER.")],
+    ctx: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE|-|SERIAL|ID", help="Certificates or a request; with --env a serial or an entry."),
+    ],
+    env: Annotated[
+        str | None, option("--env", help="Of this environment's ledger, by serial or entry.", metavar="ENV")
+    ] = None,
     format_: FormatOption = Format.TEXT,
+    allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Show certificates or a request. Verifies nothing but a request's own signature."""
+    """Show certificates or a request, or what the ledger knows. Verifies nothing but a request's own signature."""
+    if env is not None:
+        from pkiops.cli.cert_list import show_entries
+
+        show_entries(ctx, env, file, format_, allow_endpoint=allow_endpoint)
+        return
     from pkiops.cert.show import certificate_json, certificates_text, load_shown, request_json, request_text
     from pkiops.clock import SystemClock
 
@@ -258,6 +281,14 @@ def verify_command(
         note(f"what {', '.join(elsewhere)} revoked was not checked: that CA is kept elsewhere, and so is its CRL")
 
 
+def _passphrase(name: str | None) -> bytes | None:
+    import os
+
+    from pkiops.named_secrets import NamedSecrets
+
+    return None if name is None else NamedSecrets.of_user(os.environ).get(name)
+
+
 def _outputs(
     outputs: list[str], certificate: str | None, chain: str | None, options: KeyOptions, format_: Format
 ) -> CertificateOutputs:
@@ -275,8 +306,8 @@ def _outputs(
     return outputs_of(targets, options, NamedSecrets.of_user(os.environ))
 
 
-def duration_of(text: str | None) -> Any:
-    """What ``--validity`` says, as a ``Duration`` or None.
+def duration_of(text: str | None, flag: str = "--validity") -> Any:
+    """What ``--validity``, or another option, says, as a ``Duration`` or None.
 
     Raises:
         InputError: it is no duration.
@@ -288,12 +319,7 @@ def duration_of(text: str | None) -> Any:
     try:
         return Duration.parse(text)
     except ValueError as error:
-        raise InputError(f"--validity {text}: {error}", code="usage.arguments") from error
-
-
-def _caller(factory: Factory, *, everywhere: bool = True) -> str:
-    factory.check_account(everywhere=everywhere)
-    return factory.caller()
+        raise InputError(f"{flag} {text}: {error}", code="usage.arguments") from error
 
 
 def _of_environment(factory: Factory) -> Material:

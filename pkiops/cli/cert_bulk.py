@@ -13,16 +13,16 @@ import typer
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert import AllowEndpoint, app, duration_of
 from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, open_manifest, report_file
+from pkiops.cli.issuance import issuance_of_many
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
 from pkiops.cli.output import emit, emit_json, note
 from pkiops.cli.wiring import factory_of, progress_of
-from pkiops.errors import InputError, Interrupted, NotSupported, PartialApply
+from pkiops.errors import InputError, Interrupted, PartialApply
 
 if TYPE_CHECKING:
     from pkiops.cert.bulk import Ended
     from pkiops.cert.bulk_parts import Interruption
     from pkiops.cert.bulk_results import RowResult
-    from pkiops.cert.issue import Issuance
     from pkiops.factory import Factory
 
 _MOST_TOLD = 1000  # rows in the JSON on stdout; the report has all
@@ -73,7 +73,7 @@ def bulk_command(
     told = _Told(interruption := Interruption())
     with open_manifest(manifest, profile, life) as rows, report_file(report) as into_report, told.listening():
         bulk = BulkIssuance(
-            issuance=_issuance(factory),
+            issuance=issuance_of_many(ctx, factory),
             delivery=RowFiles(environment, output_dir, formats, factory.ledger, overwrite),
             clock=factory.clock,
             report=told.also(into_report),
@@ -99,29 +99,6 @@ def _formats(words: list[str]) -> tuple[OutputFormat, ...]:
             code="usage.output-format",
         )
     return tuple(known[word] for word in words) or (OutputFormat.FULLCHAIN,)
-
-
-def _issuance(factory: Factory) -> Issuance:
-    from pkiops.backends.interface import MakesSingleCalls
-    from pkiops.cert.bulk_parts import KeptIssuers
-    from pkiops.cert.issue import Issuance
-
-    backend: object = factory.backend
-    if not isinstance(backend, MakesSingleCalls):
-        raise NotSupported(f"the backend of {factory.environment.environment} cannot issue in bulk")
-    return Issuance(
-        environment=factory.environment,
-        backend=backend.single_calls(),
-        ledger=factory.ledger,
-        clock=factory.clock,
-        requester=lambda: _caller(factory),
-        keep_issuer=KeptIssuers(factory.clock),
-    )
-
-
-def _caller(factory: Factory) -> str:
-    factory.check_account(everywhere=False)
-    return factory.caller()
 
 
 class _Told:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pkiops.cert.server_folder import FolderFile, FolderManifest, Owner
 
 _VERSION = re.compile(r"version-[0-9a-f]{32}")
-_TEMPORARY = (".new-", ".link-")
+# of ours as well: what a renewal keeps between two runs
+RENEWAL = ".renewal"
+_TEMPORARY = (".new-", ".link-", RENEWAL)
 _MAX_FILE = 1_048_576
 
 
@@ -69,6 +71,25 @@ def check_folder(folder: Path, owner: Owner, *, overwrite: bool) -> None:
             hint="choose another folder, or add --overwrite",
             code="guard.overwrite",
         )
+
+
+def current_version(folder: Path) -> tuple[FolderManifest, Path]:
+    """What a folder's manifest says, and the folder of its current version, unchanged since pkiops wrote it.
+
+    Raises:
+        GuardRefused: it is not that.
+    """
+    from pkiops.cert.server_folder import CURRENT
+
+    with contextlib.suppress(OSError):
+        known = _read_current(folder / CURRENT)
+        if known is not None:
+            return known, (folder / CURRENT).resolve()
+    raise GuardRefused(
+        f"{folder} is not a folder that pkiops wrote (cert issue --output folder=DIR), or was changed since",
+        hint="issue into it again with --overwrite, or renew where it was issued",
+        code="guard.folder",
+    )
 
 
 def stage_version(folder: Path, files: Sequence[FolderFile]) -> Path:

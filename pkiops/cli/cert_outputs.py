@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import STDIN, absolute, read_bounded, refuse_foreign
@@ -25,13 +25,23 @@ if TYPE_CHECKING:
     from pkiops.cert.formats import Material, SecretName
     from pkiops.cert.order import Issued, Prepared
     from pkiops.cert.server_folder import Owner
-    from pkiops.ledger.interface import Entry, Ledger, LedgerIntent
+    from pkiops.ledger.interface import Entry, LedgerIntent, Output
     from pkiops.named_secrets import NamedSecrets
     from pkiops.stores.secret_places import SecretPlace
     from pkiops.x509.keys import PrivateKey
 
 _MAX_KEY_BYTES = 65_536
 _FORMAT = re.compile(r"([a-z][a-z0-9-]*)=(.*)", re.DOTALL)
+
+
+class RemembersOutputs(Protocol):
+    """What of a ledger writing files needs."""
+
+    def record_outputs(self, entry_id: str, outputs: Sequence[Output]) -> None:
+        """See ``Ledger.record_outputs``."""
+
+    def outputs(self, request_key: str) -> Mapping[str, frozenset[str]]:
+        """See ``Ledger.outputs``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class CertificateOutputs:
     secret_name: str | None = None
     place_of: Callable[[str], SecretPlace] | None = None
 
-    def check(self, ledger: Ledger, prepared: Prepared, *, overwrite: bool) -> None:
+    def check(self, ledger: RemembersOutputs, prepared: Prepared, *, overwrite: bool) -> None:
         """Check every target before anything is asked for.
 
         Raises:
@@ -86,7 +96,9 @@ class CertificateOutputs:
         for place, name in self._places():
             check_place(place, name, _owner(prepared.record), overwrite=overwrite)
 
-    def write(self, issued: Issued, ledger: Ledger, *, document: str = "", overwrite: bool) -> tuple[str, ...]:
+    def write(
+        self, issued: Issued, ledger: RemembersOutputs, *, document: str = "", overwrite: bool
+    ) -> tuple[str, ...]:
         """Write the set; the ledger knows of its files first, so that a run killed in between can write them again. What was written.
 
         Raises:
@@ -220,13 +232,18 @@ def outputs_of(targets: tuple[OutputTarget, ...], options: KeyOptions, secrets: 
         check_passphrase(passphrase)
     return CertificateOutputs(
         targets,
-        key=None if options.key is None else _key(options.key, options.key_passphrase_name, secrets),
+        key=None if options.key is None else key_of(options.key, options.key_passphrase_name, secrets),
         passphrase=passphrase,
         secret_name=options.secret_name,
     )
 
 
-def _key(file: str, passphrase_name: str | None, secrets: NamedSecrets) -> PrivateKey:
+def key_of(file: str, passphrase_name: str | None, secrets: NamedSecrets) -> PrivateKey:
+    """The private key in a file, decrypted under the secret of that name.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     from pkiops.x509.keys import load_private_key
 
     data, source = read_bounded(file, _MAX_KEY_BYTES)

@@ -44,8 +44,8 @@ AtOption = Annotated[
 ]
 
 
-def moment_of(text: str | None) -> datetime | None:
-    """The moment that ``--at`` names.
+def moment_of(text: str | None, flag: str = "--at") -> datetime | None:
+    """The moment that ``--at``, or another option, names.
 
     Raises:
         InputError: it is none, or has no zone.
@@ -58,6 +58,6 @@ def moment_of(text: str | None) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise InputError(
-            f"--at {text}: not a moment with its zone", hint="write 2026-12-31T00:00:00Z", code="usage.arguments"
+            f"{flag} {text}: not a moment with its zone", hint="write 2026-12-31T00:00:00Z", code="usage.arguments"
         )
     return moment

@@ -24,7 +24,7 @@ from pkiops.errors import AlreadyExists, InputError, InternalError, NotFound, Un
 from pkiops.ledger import dynamodb_items as items
 from pkiops.ledger import transitions
 from pkiops.ledger.dynamodb_items import Index, Item, Key
-from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Rejection, RevocationRecord
+from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Position, Rejection, RevocationRecord
 from pkiops.ledger.values import moment_text, utf8
 
 _NEW = "attribute_not_exists(pk)"
@@ -146,27 +146,43 @@ class DynamoDbLedger:
                     return next(self._load([key]), None)
         return None
 
-    def entries(self, environment: str) -> Iterator[Entry]:
+    def entries(self, environment: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.entries``."""
-        return self._indexed(items.BY_ENVIRONMENT, environment)
+        return self._indexed(items.BY_ENVIRONMENT, environment, _beyond(after))
 
-    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
+    def find_open(self, environment: str) -> Iterator[Entry]:
+        """See ``Ledger.find_open``; what the index still holds of the past is left out."""
+        return filter(transitions.is_open, self._indexed(items.BY_OPEN, environment))
+
+    def find_by_name(self, environment: str, name: str, *, since: datetime | None = None) -> tuple[Entry, ...]:
         """See ``Ledger.find_by_name``."""
-        found: list[Entry] = []
-        for page in self._query(
-            None, "pk = :pk", {":pk": items.name_partition(environment, name)}, ConsistentRead=True
-        ):
-            found += self._load([items.entry_key(one["sk"]["S"]) for one in page])
-        return tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id)))
+        condition, values = "pk = :pk", {":pk": items.name_partition(environment, name)}
+        if since is not None:
+            condition, values = f"{condition} AND sk >= :since", {**values, ":since": moment_text(since)}
+        # two that began one entry at different moments each left a pointer to it
+        found: dict[str, Entry] = {}
+        for page in self._query(None, condition, values, ConsistentRead=True):
+            keys = [items.entry_key(items.pointed_at(one["sk"]["S"])) for one in page]
+            found.update((entry.id, entry) for entry in self._load(keys))
+        within = (one for one in found.values() if since is None or one.created_at >= since)
+        return tuple(sorted(within, key=lambda entry: (entry.created_at, entry.id)))
 
-    def find_by_authority(self, environment: str, authority: str) -> Iterator[Entry]:
+    def find_by_key(self, environment: str, spki_sha256: str) -> Iterator[Entry]:
+        """See ``Ledger.find_by_key``."""
+        return self._indexed(items.BY_KEY, items.scoped(environment, spki_sha256))
+
+    def find_by_authority(self, environment: str, authority: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.find_by_authority``."""
-        return self._indexed(items.BY_AUTHORITY, items.scoped(environment, authority))
+        return self._indexed(items.BY_AUTHORITY, items.scoped(environment, authority), _beyond(after))
 
-    def find_expiring(self, environment: str, start: datetime, end: datetime) -> Iterator[Entry]:
+    def find_expiring(
+        self, environment: str, start: datetime, end: datetime, *, after: Position | None = None
+    ) -> Iterator[Entry]:
         """See ``Ledger.find_expiring``."""
-        between = moment_text(start), moment_text(end)
-        for month in items.expiry_months(start, end):
+        bounds = _beyond(after)
+        between = max(moment_text(start), bounds[0] if bounds else ""), moment_text(end)
+        start = max(start, after.moment) if after else start
+        for month in items.expiry_months(start, end) if start < end else ():
             yield from self._indexed(items.BY_EXPIRY, items.scoped(environment, month), between)
 
     def _new(self, **values: Any) -> Entry:
@@ -338,3 +354,8 @@ class DynamoDbLedger:
 
     def _db(self) -> Any:
         return self._clients.dynamodb()
+
+
+def _beyond(after: Position | None) -> tuple[str, str] | None:
+    """The bounds of an order that leave out what is up to a position: a blank sorts before whatever else an id could go on with."""
+    return None if after is None else (f"{moment_text(after.moment)}#{after.entry_id} ", "~")

@@ -22,6 +22,7 @@ from typing import Any
 
 from pkiops.errors import BackendError
 from pkiops.ledger.interface import Entry, EntryState, RevocationRecord
+from pkiops.ledger.transitions import is_open
 from pkiops.ledger.values import moment_of, moment_text, searched_names, utf8
 from pkiops.x509.san import SanKind, SubjectAltName
 
@@ -49,7 +50,9 @@ BY_SERIAL = Index("by-serial", "serial", "created")
 BY_FINGERPRINT = Index("by-fingerprint", "fingerprint", "created")
 BY_KEY = Index("by-key", "key", "created", ("revocation_sk",))
 BY_EXPIRY = Index("by-expiry", "expiry_month", "expires")
-INDEXES = (BY_ENVIRONMENT, BY_AUTHORITY, BY_SERIAL, BY_FINGERPRINT, BY_KEY, BY_EXPIRY)
+# holds only what is open: an entry leaves it when its certificate is known
+BY_OPEN = Index("by-open", "open", "created")
+INDEXES = (BY_ENVIRONMENT, BY_AUTHORITY, BY_SERIAL, BY_FINGERPRINT, BY_KEY, BY_EXPIRY, BY_OPEN)
 
 
 def entry_key(entry_id: str) -> Key:
@@ -82,9 +85,15 @@ def name_partition(environment: str, name: str) -> str:
 
 
 def name_keys(entry: Entry) -> tuple[Key, ...]:
-    """The pointers to an entry, by its names."""
+    """The pointers to an entry, by its names, in the order of creation."""
     names = sorted(searched_names(entry.subject, entry.sans))
-    return tuple((name_partition(entry.environment, name), entry.id) for name in names)
+    place = f"{moment_text(entry.created_at)}#{entry.id}"
+    return tuple((name_partition(entry.environment, name), place) for name in names)
+
+
+def pointed_at(place: str) -> str:
+    """The id of the entry that a pointer leads to."""
+    return place.rpartition("#")[2]
 
 
 def scoped(environment: str, value: str) -> str:
@@ -143,6 +152,8 @@ def entry_item(entry: Entry, version: int, writer: str) -> dict[str, dict[str, s
             expires = moment_text(entry.not_after)
             indexed["expiry_month"] = scoped(entry.environment, expires[:7])
             indexed["expires"] = f"{expires}#{entry.id}"
+    if is_open(entry):
+        indexed["open"] = entry.environment
     return {
         **key_item(entry_key(entry.id)),
         "version": {"N": str(version)},

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pkiops.ledger.dynamodb_items import BY_ENVIRONMENT, BY_KEY, BY_SERIAL
+from pkiops.ledger.dynamodb_items import (
+    BY_AUTHORITY,
+    BY_ENVIRONMENT,
+    BY_EXPIRY,
+    BY_FINGERPRINT,
+    BY_KEY,
+    BY_OPEN,
+    BY_SERIAL,
+)
 from pkiops.ledger.tables import TableRights
 
 _LOOK = ("dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:ListTagsOfResource")
@@ -25,17 +33,23 @@ _RECORD = ("dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem")
 def table_permissions(rights: TableRights, arn: str) -> Iterator[dict[str, Any]]:
     """The statements of an identity-based policy for the table with that ARN. No right deletes: the ledger deletes nothing."""
     looks = (*_LOOK, *(_KEEP if rights.keep else ())) if rights.look or rights.keep else ()
-    reads = (_READ,) if rights.lists or rights.issues or rights.revokes else ()
+    reads = (_READ,) if rights.lists or rights.searches or rights.issues or rights.revokes else ()
     records = _RECORD if rights.issues else ("dynamodb:PutItem",) if rights.revokes else ()
+    if rights.searches and not rights.issues:
+        records = (*records, "dynamodb:GetItem")
     if looks:
         yield _allow("KeepLedgerTable" if rights.keep else "LookAtLedgerTable", looks, [arn])
     if reads or records:
         yield _allow("UseLedger", (*reads, *records), [arn])
     asked = {
         f"{arn}/index/{BY_ENVIRONMENT.name}": rights.lists,
-        f"{arn}/index/{BY_SERIAL.name}": rights.revokes,
+        f"{arn}/index/{BY_AUTHORITY.name}": rights.searches,
+        f"{arn}/index/{BY_EXPIRY.name}": rights.searches,
+        f"{arn}/index/{BY_OPEN.name}": rights.searches,
+        f"{arn}/index/{BY_SERIAL.name}": rights.searches or rights.revokes,
+        f"{arn}/index/{BY_FINGERPRINT.name}": rights.issues,
         f"{arn}/index/{BY_KEY.name}": rights.issues,
-        arn: rights.issues,
+        arn: rights.searches or rights.issues,
     }
     queried = [one for one, is_asked in asked.items() if is_asked]
     if queried:

@@ -131,6 +131,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """A place in an ordered list of entries: the moment that orders it (creation, or expiry), and the entry there."""
+
+    moment: datetime
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """A file that was written for a request: its absolute path and the SHA-256 (hex) of its bytes."""
 
@@ -194,7 +202,8 @@ class Ledger(Protocol):
     ) -> Entry:
         """Record that a pending entry failed; ``chain`` when a certificate came back that is not what was asked for.
 
-        It holds only while the entry is pending under ``reference``: what another run has got further with stays as it is.
+        It holds only while the entry is pending under ``reference``, or given up without a known certificate: what another run has got further with
+        stays as it is.
         """
 
     def record_unknown(self, entry_id: str, doubt: str) -> Entry:
@@ -221,14 +230,25 @@ class Ledger(Protocol):
     def find_compromised(self, environment: str, spki_sha256: str) -> Entry | None:
         """An entry whose key has that SHA-256 (hex), and whose certificate was revoked for keyCompromise."""
 
-    def entries(self, environment: str) -> Iterator[Entry]:
-        """Every entry of an environment, by creation and then by id."""
+    def entries(self, environment: str, *, after: Position | None = None) -> Iterator[Entry]:
+        """Every entry of an environment, by creation and then by id; ``after`` leaves out what is up to there."""
 
-    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
-        """The entries with that name, by creation: the value of one of their alternative names or their common name, whole, in any case."""
+    def find_open(self, environment: str) -> Iterator[Entry]:
+        """The entries that may have led to a certificate which is not known here (PENDING or UNKNOWN, no serial), by creation and then by id."""
 
-    def find_by_authority(self, environment: str, authority: str) -> Iterator[Entry]:
-        """The entries of an authority (its label), by creation and then by id."""
+    def find_by_name(self, environment: str, name: str, *, since: datetime | None = None) -> tuple[Entry, ...]:
+        """The entries with that name, by creation: the value of one of their alternative names or their common name, whole, in any case.
 
-    def find_expiring(self, environment: str, start: datetime, end: datetime) -> Iterator[Entry]:
+        ``since`` (aware UTC, to the second) leaves out what was created before; it costs what is within, not what is in the ledger.
+        """
+
+    def find_by_key(self, environment: str, spki_sha256: str) -> Iterator[Entry]:
+        """The entries whose key has that SHA-256 (hex), by creation and then by id."""
+
+    def find_by_authority(self, environment: str, authority: str, *, after: Position | None = None) -> Iterator[Entry]:
+        """The entries of an authority (its label), by creation and then by id; ``after`` leaves out what is up to there."""
+
+    def find_expiring(
+        self, environment: str, start: datetime, end: datetime, *, after: Position | None = None
+    ) -> Iterator[Entry]:
         """The entries with a certificate that expires at or after ``start`` and before ``end`` (aware UTC), by that and then by id."""

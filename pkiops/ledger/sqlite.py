@@ -18,8 +18,8 @@ from typing import Any
 from pkiops.clock import Clock, Randomness
 from pkiops.errors import InternalError
 from pkiops.ledger import transitions
-from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Rejection, RevocationRecord
-from pkiops.ledger.sqlite_file import transaction
+from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Position, Rejection, RevocationRecord
+from pkiops.ledger.sqlite_file import OPEN, transaction
 from pkiops.ledger.values import moment_of, moment_text, searched_names, utf8
 from pkiops.x509.san import SanKind, SubjectAltName
 
@@ -135,26 +135,44 @@ class SqliteLedger:
             row = db.execute(_SELECT + where, (environment, spki_sha256)).fetchone()
             return _entry(row) if row else None
 
-    def entries(self, environment: str) -> Iterator[Entry]:
+    def entries(self, environment: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.entries``."""
-        return self._paged("entries.environment = ?", (environment,))
+        return self._paged("entries.environment = ?", (environment,), after)
 
-    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
-        """See ``Ledger.find_by_name``; looks at every entry of the environment."""
-        wanted = utf8(name).lower()
-        return tuple(one for one in self.entries(environment) if wanted in searched_names(one.subject, one.sans))
+    def find_open(self, environment: str) -> Iterator[Entry]:
+        """See ``Ledger.find_open``."""
+        # in the words of the partial index, or it is not used
+        return self._paged(f"entries.environment = ? AND {OPEN}", (environment,))
 
-    def find_by_authority(self, environment: str, authority: str) -> Iterator[Entry]:
+    def find_by_name(self, environment: str, name: str, *, since: datetime | None = None) -> tuple[Entry, ...]:
+        """See ``Ledger.find_by_name``."""
+        where = (
+            "WHERE id IN (SELECT entry_id FROM names WHERE environment = ? AND name = ?) AND created_at >= ?"
+            " ORDER BY created_at, id"
+        )
+        values = (environment, utf8(name).lower(), "" if since is None else moment_text(since))
+        with transaction(self._path, write=False) as db:
+            return tuple(_entry(row) for row in db.execute(_SELECT + where, values))
+
+    def find_by_key(self, environment: str, spki_sha256: str) -> Iterator[Entry]:
+        """See ``Ledger.find_by_key``."""
+        return self._paged("entries.environment = ? AND spki_sha256 = ?", (environment, spki_sha256))
+
+    def find_by_authority(self, environment: str, authority: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.find_by_authority``."""
-        return self._paged("entries.environment = ? AND authority = ?", (environment, authority))
+        return self._paged("entries.environment = ? AND authority = ?", (environment, authority), after)
 
-    def find_expiring(self, environment: str, start: datetime, end: datetime) -> Iterator[Entry]:
+    def find_expiring(
+        self, environment: str, start: datetime, end: datetime, *, after: Position | None = None
+    ) -> Iterator[Entry]:
         """See ``Ledger.find_expiring``."""
         where = "entries.environment = ? AND entries.serial IS NOT NULL AND not_after >= ? AND not_after < ?"
-        return self._paged(where, (environment, moment_text(start), moment_text(end)), by="not_after")
+        return self._paged(where, (environment, moment_text(start), moment_text(end)), after, by="not_after")
 
-    def _paged(self, where: str, values: tuple[str, ...], by: str = "created_at") -> Iterator[Entry]:
-        last = ("", "")
+    def _paged(
+        self, where: str, values: tuple[str, ...], after: Position | None = None, by: str = "created_at"
+    ) -> Iterator[Entry]:
+        last = (moment_text(after.moment), after.entry_id) if after else ("", "")
         where = f"WHERE {where} AND ({by}, id) > (?, ?) ORDER BY {by}, id LIMIT {_PAGE}"
         while True:
             # Page by page, so that no transaction is open while the caller works.
@@ -177,6 +195,9 @@ class SqliteLedger:
         }
         marks = ", ".join("?" * len(columns))
         db.execute(f"INSERT INTO entries ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))  # noqa: S608
+        names = searched_names(values.get("subject", ()), values.get("sans", ()))
+        rows = [(columns["environment"], name, columns["id"]) for name in sorted(names)]
+        db.executemany("INSERT INTO names VALUES (?, ?, ?)", rows)
 
     def _change(self, entry_id: str, change: Callable[[Entry], transitions.Changes]) -> Entry:
         with transaction(self._path, write=True) as db:

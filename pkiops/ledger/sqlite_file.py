@@ -14,13 +14,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pkiops.errors import BackendError, InputError, Unreachable
+from pkiops.ledger.values import utf8
 
 BUSY_SECONDS = 30.0
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# an entry that may have led to a certificate which is not known here
+OPEN = "entries.serial IS NULL AND entries.state IN ('pending', 'unknown')"
 # Four bytes of the file's header that say whose it is: "pkio".
 _APPLICATION_ID = 0x706B696F
 _REACHABLE = "it must be a file that you may read and write, in a folder that you may write"
 
+# what version 2 added: every way in which entries are looked for is a table or an index
+_SEARCHES = f"""
+CREATE TABLE names (
+    environment TEXT NOT NULL,
+    name TEXT NOT NULL,
+    entry_id TEXT NOT NULL REFERENCES entries (id),
+    PRIMARY KEY (environment, name, entry_id)
+) WITHOUT ROWID;
+CREATE INDEX entries_by_authority ON entries (environment, authority, created_at, id);
+CREATE INDEX entries_by_key ON entries (environment, spki_sha256, created_at, id);
+CREATE INDEX entries_by_expiry ON entries (environment, not_after, id) WHERE serial IS NOT NULL;
+CREATE INDEX entries_open ON entries (environment, created_at, id) WHERE {OPEN.replace("entries.", "")};
+"""
 _SCHEMA = f"""
 CREATE TABLE entries (
     id TEXT PRIMARY KEY,
@@ -72,8 +88,16 @@ CREATE TABLE outputs (
     sha256 TEXT NOT NULL,
     PRIMARY KEY (entry_id, path, sha256)
 );
+{_SEARCHES}
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_NAMES_OF_ENTRIES = """
+INSERT OR IGNORE INTO names
+SELECT environment, folded(json_extract(one.value, '$[1]')), entries.id FROM entries, json_each(entries.sans) AS one
+UNION
+SELECT environment, folded(json_extract(one.value, '$[1]')), entries.id FROM entries, json_each(entries.subject) AS one
+WHERE json_extract(one.value, '$[0]') = 'common_name'
 """
 
 
@@ -171,7 +195,9 @@ def _open(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if ours != _APPLICATION_ID:
             raise _not_ours(path)
-        if version != SCHEMA_VERSION:
+        if version == 1:
+            _upgrade(connection)
+        elif version != SCHEMA_VERSION:
             raise InputError(
                 f"ledger {path} has schema version {version}; this pkiops knows version {SCHEMA_VERSION}",
                 hint="use the version of pkiops that wrote it, or a newer one",
@@ -183,6 +209,20 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """From version 1 to 2, in one transaction; a process that was faster has done it."""
+    connection.create_function("folded", 1, lambda name: utf8(name).lower(), deterministic=True)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+            for statement in (*_SEARCHES.split(";"), _NAMES_OF_ENTRIES, f"PRAGMA user_version = {SCHEMA_VERSION}"):
+                connection.execute(statement)
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 def _not_ours(path: Path) -> InputError:

@@ -32,12 +32,13 @@ class ObservedTable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRights:
-    """What somebody does with a table: keeps it, looks at its settings, lists entries, issues (records them), revokes."""
+    """What somebody does with a table: keeps it, looks at its settings, lists entries, searches them, issues (records and renews them), revokes."""
 
     table: str
     keep: bool = False
     look: bool = False
     lists: bool = False
+    searches: bool = False
     issues: bool = False
     revokes: bool = False
 

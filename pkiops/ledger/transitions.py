@@ -19,6 +19,11 @@ Changes = Mapping[str, Any]
 _UNFINISHED = frozenset({EntryState.PENDING, EntryState.FAILED, EntryState.UNKNOWN})
 
 
+def is_open(entry: Entry) -> bool:
+    """Whether an entry may have led to a certificate that is not known here."""
+    return entry.state in {EntryState.PENDING, EntryState.UNKNOWN} and entry.serial is None
+
+
 def with_reference(entry: Entry, reference: str) -> Changes:
     """See ``Ledger.record_reference``."""
     if entry.certificate_reference is None:
@@ -49,7 +54,7 @@ def issued(entry: Entry, chain: Sequence[bytes]) -> Changes:
 
 def failed(entry: Entry, code: str, message: str, reference: str | None, chain: Sequence[bytes]) -> Changes:
     """See ``Ledger.record_failed``."""
-    if entry.state is not EntryState.PENDING or entry.certificate_reference != reference:
+    if not is_open(entry) or entry.certificate_reference != reference:
         return {}
     certificate = certificate_fields(chain) if chain else {}
     return {"state": EntryState.FAILED, "code": code, "message": message, **certificate}

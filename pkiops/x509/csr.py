@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID
 
 from pkiops.errors import InputError, PolicyDenied
@@ -99,14 +100,20 @@ def load_csr(data: bytes, source: str) -> CertificationRequest:
     )
 
 
-def build_csr(key: PrivateKey, subject: x509.Name, sans: Sequence[SubjectAltName]) -> bytes:
-    """A request for ``subject`` and ``sans``, signed with ``key``, in PEM."""
+def build_csr(
+    key: PrivateKey, subject: x509.Name, sans: Sequence[SubjectAltName], *, repeatable: bool = False
+) -> bytes:
+    """A request for ``subject`` and ``sans``, signed with ``key``, in PEM.
+
+    ``repeatable``: the same arguments give the same bytes, as far as the algorithm can (RSA does, EC by RFC 6979, ML-DSA does not).
+    """
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     if sans:
         names = x509.SubjectAlternativeName(general_names(sans))
         # RFC 5280 section 4.2.1.6: critical where the subject is empty.
         builder = builder.add_extension(names, critical=not list(subject))
-    request = builder.sign(key, signing_hash(key))
+    fixed = repeatable and isinstance(key, ec.EllipticCurvePrivateKey)
+    request = builder.sign(key, signing_hash(key), ecdsa_deterministic=True if fixed else None)
     return request.public_bytes(serialization.Encoding.PEM)
 
 

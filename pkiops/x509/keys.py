@@ -118,11 +118,12 @@ def signing_hash(key: PrivateKey) -> SigningHash | None:
     return None
 
 
-def private_key_pem(key: PrivateKey) -> bytes:
-    """The key as unencrypted PKCS#8 (RFC 5958) in PEM."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def private_key_pem(key: PrivateKey, passphrase: bytes | None = None) -> bytes:
+    """The key as PKCS#8 (RFC 5958) in PEM, encrypted where there is a passphrase: PBES2 with AES-256-CBC (RFC 8018 section 6.2)."""
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        encryption = serialization.BestAvailableEncryption(passphrase)
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
 def load_private_key(data: bytes, source: str, passphrase: bytes | None = None) -> PrivateKey:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from pkiops.environment.models import Persona
 from pkiops.x509.algorithms import KeyAlgorithm
 from pkiops.x509.csr import build_csr
-from pkiops.x509.keys import generate_private_key
+from pkiops.x509.keys import generate_private_key, private_key_pem
 from pkiops.x509.names import build_name
 from pkiops.x509.san import SanKind, SubjectAltName
 from tests.aws.persona_world import (
@@ -45,7 +45,10 @@ def _issue_a_leaf(world: World) -> None:
         host = f"{name}.svc.dev.example.com"
         csr = build_csr(key, build_name({**subject, "common_name": host}), [SubjectAltName(SanKind.DNS, host)])
         (world.folder / f"{name}.csr").write_bytes(csr)
-    world.done("cert", "issue", "dev", "--profile", "service", "--csr", "@same.csr", "--output", "@leaf.pem")
+    (world.folder / "leaf.key").write_bytes(private_key_pem(key))
+    world.done(
+        "cert", "issue", "dev", "--profile", "service", "--csr", "@same.csr", "--output", "@leaf.pem", "--overwrite"
+    )
 
 
 def work(persona: Persona, world: World, credentials: Credentials) -> Refusal:
@@ -96,6 +99,8 @@ def _issuer(world: World, credentials: Credentials) -> Iterator[Refusal]:
     for csr in ("@same.csr", "@other.csr"):
         order = ("--profile", "service", "--csr", csr, "--output", "issued.pem", "--request-id", request_id)
         yield _said(world, credentials, "cert", "issue", "dev", *order)
+    key = ("--key", "@leaf.key", "--output", "@leaf.pem", "--overwrite", "--validity", f"{world.strangers + 1}d")
+    yield _said(world, credentials, "cert", "renew", "dev", "@leaf.pem", *key)
 
 
 def _revoker(world: World, credentials: Credentials) -> Iterator[Refusal]:
@@ -124,10 +129,25 @@ def _auditor(world: World, credentials: Credentials) -> Iterator[Refusal]:
     yield _said(world, credentials, "ca", "show", "dev")
     yield _said(world, credentials, "ca", "cost", "dev")
     yield _said(world, credentials, "inventory", "export", "dev", "--format", "json", "--output", "inventory.json")
+    for search in (
+        ("--name", "same.svc.dev.example.com"),
+        ("--serial", "abc"),
+        ("--authority", "clients"),
+        ("--state", "open"),
+        ("--expiring-before", "2027-01-31T00:00:00Z"),
+    ):
+        yield _said(world, credentials, "cert", "list", "dev", *search)
+    entry = _entry_of_the_leaf(world)
+    yield _said(world, credentials, "cert", "show", entry, "--env", "dev")
     doctor = world.run(credentials, "ca", "doctor", "dev", "--no-probe", "--format", "json")
     assert doctor.exit_code == 0, doctor.output
     findings = json.loads(doctor.stdout)["findings"]
     yield next((str(one["message"]) for one in findings if one["code"] == "access.denied"), None)
+
+
+def _entry_of_the_leaf(world: World) -> str:
+    found = world.done("cert", "list", "dev", "--name", "same.svc.dev.example.com", "--format", "json")
+    return str(json.loads(found.stdout)["entries"][0]["entry"])
 
 
 def _relying_party(world: World, credentials: Credentials) -> Iterator[Refusal]:

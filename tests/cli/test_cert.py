@@ -32,7 +32,7 @@ from pkiops.ledger.sqlite import SqliteLedger
 from pkiops.x509.certificate import pem
 from pkiops.x509.chain import Purpose
 from pkiops.x509.crl import crl_pem
-from pkiops.x509.keys import private_key_pem
+from pkiops.x509.keys import load_private_key, private_key_pem, spki_sha256
 from tests import builders
 from tests.sandbox_server import START, RunningSandbox, running_sandbox
 
@@ -95,6 +95,31 @@ class TestRequest:
         body = json.loads(request(shell, "--format", "json").stdout)
         assert (body["kind"], body["environment"], body["key"]) == ("cert-request", "dev", "a.key")
         assert body["request"]["sans"] == [f"dns:{NAME}"]
+
+    def test_encrypts_the_key_under_a_named_secret(self, shell: Shell) -> None:
+        shell.variables["PKIOPS_SECRET_ORDERS_KEY"] = "correct horse"
+        result = request(shell, "--key-passphrase-name", "orders-key", "--format", "json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["key_encrypted"]
+        assert "correct horse" not in result.output
+        data = (shell.folder / "a.key").read_bytes()
+        assert data.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        assert stat.S_IMODE((shell.folder / "a.key").stat().st_mode) == 0o600
+        key = load_private_key(data, "a.key", b"correct horse")
+        asked_for = x509.load_pem_x509_csr((shell.folder / "a.csr").read_bytes())
+        assert spki_sha256(key.public_key()) == spki_sha256(asked_for.public_key())
+        if shutil.which("openssl"):
+            good = openssl("pkey", "-in", "a.key", "-noout", "-passin", "pass:correct horse")
+            assert good.returncode == 0, good.stderr
+            assert openssl("pkey", "-in", "a.key", "-noout", "-passin", "pass:wrong").returncode != 0
+
+    def test_a_secret_that_is_missing_makes_nothing(self, shell: Shell) -> None:
+        result = request(shell, "--key-passphrase-name", "orders-key")
+        assert (result.exit_code, shell.files()) == (2, set())
+        assert "set PKIOPS_SECRET_ORDERS_KEY" in result.stderr
+        told = request(shell, "--key-passphrase-name", "correct horse")
+        assert (told.exit_code, shell.files()) == (2, set())
+        assert "correct horse" not in told.stderr
 
     def test_refuses_what_would_not_be_issued(self, shell: Shell) -> None:
         result = request(shell, san="dns:evil.example.org")
@@ -440,6 +465,18 @@ def test_a_file_that_another_run_of_the_request_wrote_meanwhile_is_replaced(
     with pytest.raises(GuardRefused, match="was changed since it was written"):
         CertificateOutputs(parse_targets([str(target)], None, None)).write(issued, ledger, overwrite=False)
     assert target.read_bytes() == b"theirs"
+
+
+def test_an_encrypted_key_is_good_for_every_output_that_holds_it(applied: tuple[Shell, RunningSandbox]) -> None:
+    shell, _ = applied
+    shell.variables["PKIOPS_SECRET_ORDERS_KEY"] = "correct horse"
+    assert request(shell, "--key-passphrase-name", "orders-key").exit_code == 0
+    locked = issue(shell, "--key", "a.key", "--output", "folder=tls")
+    assert locked.exit_code == 2
+    assert "the private key is encrypted" in locked.stderr
+    done = issue(shell, "--key", "a.key", "--key-passphrase-name", "orders-key", "--output", "folder=tls")
+    assert done.exit_code == 0, done.output
+    assert b"BEGIN PRIVATE KEY" in (shell.folder / "tls" / "current" / "tls.key").read_bytes()
 
 
 def test_targets_are_checked_before_anything_is_asked_for(applied: tuple[Shell, RunningSandbox]) -> None:

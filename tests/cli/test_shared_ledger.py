@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from pkiops.cli.app import app
+from pkiops.clock import ManualClock
+from pkiops.sandbox.faults import fault
+from pkiops.sandbox.traffic import Hindrances
+from pkiops.x509.keys import private_key_pem
 from tests import builders
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
@@ -19,7 +26,9 @@ NAME = "orders.svc.dev.example.com"
 
 
 class Runner:
-    """pkiops in folders of its own, one for each call."""
+    """pkiops in folders of its own, one for each call; or always ``here``."""
+
+    here: Path | None = None
 
     def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
         self.folder = folder
@@ -37,8 +46,8 @@ class Runner:
 
     def run(self, *arguments: str) -> Result:
         self.calls += 1
-        here = self.folder / str(self.calls)
-        here.mkdir()
+        here = self.here or self.folder / str(self.calls)
+        here.mkdir(exist_ok=True)
         os.chdir(here)
         settings: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PKIOPS_")}
         settings |= {"PKIOPS_SANDBOX_URL": self.sandbox.url}
@@ -78,6 +87,58 @@ def test_runners_without_a_disk_share_what_was_issued(runner: Runner) -> None:
     refused = runner.issue("three.pem")
     assert refused.exit_code == 4, refused.output
     assert list(runner.folder.rglob("*.db")) == []
+
+
+def test_machines_with_one_certificate_renew_it_once(runner: Runner) -> None:
+    runner.done("ca", "apply", "dev", "--yes")
+    key = builders.key()
+    (runner.folder / "a.key").write_bytes(private_key_pem(key))
+    (runner.folder / "a.csr").write_bytes(builders.csr({"common_name": NAME}, sans=(f"dns:{NAME}",), private_key=key))
+    for machine in ("one", "two"):
+        assert runner.issue(f"{machine}", "--key", f"{runner.folder}/a.key").exit_code == 0
+    assert isinstance(runner.sandbox.clock, ManualClock)
+    runner.sandbox.clock.advance(timedelta(days=25))
+    command = [
+        sys.executable,
+        "-m",
+        "pkiops",
+        "--environments",
+        str(runner.folder / "environments"),
+        "cert",
+        "renew",
+        "dev",
+    ]
+    settings = {**runner.sandbox.environment, "PYTHONPATH": str(SAMPLE.parents[1]), "PATH": "/usr/bin:/bin"}
+    runs = [
+        subprocess.Popen(
+            [*command, str(runner.folder / name), "--key", str(runner.folder / "a.key"), "--due"],
+            env=settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for name in ("one", "two")
+    ]
+    answers = [run.communicate(timeout=120)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], answers
+    assert (runner.folder / "one").read_bytes() == (runner.folder / "two").read_bytes()
+    found = json.loads(runner.done("cert", "list", "dev", "--format", "json").stdout)
+    assert [one["state"] for one in found["entries"]] == ["issued"] * 2
+
+
+def test_a_lost_answer_is_resolved_by_another_runner(runner: Runner) -> None:
+    runner.done("ca", "apply", "dev", "--yes")
+    # the intent is written, the CA is asked, and its answer cannot be written any more
+    runner.sandbox.hinder(Hindrances(faults=(fault("PutItem:2:before:AccessDeniedException"),)))
+    assert runner.issue("one.pem").exit_code == 6
+    assert isinstance(runner.sandbox.clock, ManualClock)
+    runner.sandbox.clock.advance(timedelta(minutes=10))
+    assert runner.issue("one.pem").exit_code == 9
+    resolved = json.loads(runner.done("cert", "resolve", "dev", "--format", "json").stdout)
+    assert (resolved["counts"]["issued"], resolved["counts"]["entries"]) == (1, 1)
+    assert runner.issue("one.pem").exit_code == 0
+    assert json.loads(runner.done("cert", "resolve", "dev", "--format", "json").stdout)["counts"]["entries"] == 0
+    found = json.loads(runner.done("cert", "list", "dev", "--state", "issued", "--format", "json").stdout)
+    assert [one["attempt"] for one in found["entries"]] == [1]
 
 
 def test_without_its_table_nothing_is_issued(runner: Runner) -> None:

@@ -22,6 +22,7 @@ from pkiops.ledger.interface import (
     Ledger,
     LedgerIntent,
     Output,
+    Position,
     Rejection,
     RevocationRecord,
     request_key,
@@ -303,6 +304,33 @@ def test_entries_are_found_by_every_name(ledger: Ledger, clock: ManualClock) -> 
     assert ledger.find_by_name("test", "example.com") == ()
 
 
+def test_names_are_looked_for_within_a_window(ledger: Ledger, clock: ManualClock) -> None:
+    made = []
+    for number in range(4):
+        made.append(ledger.begin(intent(f"{number:064x}"), 1)[0])
+        clock.advance(timedelta(minutes=10))
+    assert ledger.find_by_name("test", "a.example.com", since=AT + timedelta(minutes=10)) == tuple(made[1:])
+    assert ledger.find_by_name("test", "a.example.com", since=AT + timedelta(minutes=11)) == tuple(made[2:])
+    assert ledger.find_by_name("test", "a.example.com", since=AT + timedelta(hours=1)) == ()
+    assert ledger.find_by_name("test", "a.example.com", since=AT - timedelta(days=400)) == tuple(made)
+    assert ledger.find_by_name("other", "a.example.com", since=AT) == ()
+
+
+def test_entries_are_found_by_key(ledger: Ledger, clock: ManualClock) -> None:
+    first, _ = ledger.begin(intent(), 1)
+    clock.advance(timedelta(seconds=1))
+    ledger.begin(replace(intent("e" * 64), spki_sha256="0" * 64), 1)
+    ledger.begin(intent("f" * 64, "other"), 1)
+    refused = ledger.record_rejection(
+        Rejection(
+            state=EntryState.REFUSED, environment="test", profile="p", code="c", message="m", spki_sha256="d" * 64
+        )
+    )
+    issued = ledger.record_issued(first.id, chain_of())
+    assert list(ledger.find_by_key("test", "d" * 64)) == [issued, refused]
+    assert list(ledger.find_by_key("test", "1" * 64)) == []
+
+
 def test_entries_are_found_by_authority(ledger: Ledger, clock: ManualClock) -> None:
     first, _ = ledger.begin(intent(), 1)
     clock.advance(timedelta(seconds=1))
@@ -393,3 +421,54 @@ def test_the_key_of_a_request_depends_on_all_of_it() -> None:
     keys.add(request_key(**base))  # type: ignore[arg-type]
     assert len(keys) == 9
     assert request_key(**{**base, "names": ("dns:a", "dns:b")}) == request_key(**base)  # type: ignore[arg-type]
+
+
+def test_what_may_have_led_to_a_certificate_is_found(ledger: Ledger, clock: ManualClock) -> None:
+    waiting, _ = ledger.begin(intent(), 1)
+    clock.advance(timedelta(seconds=1))
+    named, _ = ledger.begin(intent("1" * 64), 1)
+    ledger.record_reference(named.id, "arn:1")
+    given_up, _ = ledger.begin(intent("2" * 64), 1)
+    ledger.record_unknown(given_up.id, "lost")
+    issued, _ = ledger.begin(intent("3" * 64), 1)
+    ledger.record_issued(issued.id, chain_of())
+    failed, _ = ledger.begin(intent("4" * 64), 1)
+    ledger.record_failed(failed.id, "x", "y", reference=None)
+    wrong, _ = ledger.begin(intent("5" * 64), 1)
+    ledger.record_failed(wrong.id, "x", "y", reference=None, chain=chain_of("wrong.example.com"))
+    ledger.record_unknown(wrong.id, "given up, and its certificate is known")
+    ledger.begin(intent("e" * 64, "other"), 1)
+    assert [entry.id for entry in ledger.find_open("test")] == [waiting.id, named.id, given_up.id]
+    # known now, as made and as never made
+    ledger.record_issued(given_up.id, chain_of("late.example.com"))
+    ledger.record_failed(waiting.id, "cert.never-made", "no", reference=None)
+    assert [entry.id for entry in ledger.find_open("test")] == [named.id]
+
+
+def test_a_failure_is_recorded_of_what_was_given_up(ledger: Ledger) -> None:
+    entry, _ = ledger.begin(intent(), 1)
+    ledger.record_unknown(entry.id, "lost")
+    failed = ledger.record_failed(entry.id, "cert.never-made", "no", reference=None)
+    assert (failed.state, failed.code, failed.doubts) == (EntryState.FAILED, "cert.never-made", ("lost",))
+    assert ledger.record_failed(entry.id, "x", "y", reference=None) == failed
+
+
+def test_a_list_goes_on_after_any_entry_of_it(ledger: Ledger, clock: ManualClock) -> None:
+    for number in range(12):
+        wanted = replace(intent(f"{number:064x}"), not_after=AT + timedelta(days=30 + number // 3))
+        entry, _ = ledger.begin(wanted, 1)
+        ledger.record_issued(entry.id, chain_of(f"n{number}.example.com"))
+        clock.advance(timedelta(seconds=number % 2))
+    end = AT + timedelta(days=90)
+    by_creation = list(ledger.entries("test"))
+    by_authority = list(ledger.find_by_authority("test", "clients"))
+    by_expiry = list(ledger.find_expiring("test", AT, end))
+    assert (len(by_creation), len(by_authority), len(by_expiry)) == (12, 12, 12)
+    for number in range(12):
+        here = Position(by_creation[number].created_at, by_creation[number].id)
+        assert list(ledger.entries("test", after=here)) == by_creation[number + 1 :]
+        assert list(ledger.find_by_authority("test", "clients", after=here)) == by_authority[number + 1 :]
+        ends = by_expiry[number].not_after
+        assert ends is not None
+        there = Position(ends, by_expiry[number].id)
+        assert list(ledger.find_expiring("test", AT, end, after=there)) == by_expiry[number + 1 :]

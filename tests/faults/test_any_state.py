@@ -47,7 +47,7 @@ from pkiops.stores.s3_buckets import S3Buckets
 from tests.faults.account import BUCKET_CHANGES, BUCKETS, SOME_TAGS, Account
 from tests.faults.files import EDITS, Edit, edited, sample, setting
 from tests.faults.hierarchy import IDENTITY, assert_not_open
-from tests.faults.virtual_time import service_models_kept, virtual_time
+from tests.faults.virtual_time import virtual_time
 from tests.sandbox_server import ACCOUNT, REGION, START
 from tests.seeded import seeded
 
@@ -114,7 +114,6 @@ class AnyState(RuleBasedStateMachine):
         )
         self.open.enter_context(mock_aws())
         self.open.enter_context(virtual_time(self.clock))
-        self.open.enter_context(service_models_kept())
         access = AwsAccess(region=REGION, account=ACCOUNT, role_arn=None, endpoint_urls={}, sandbox=True)
         self.clients = AwsClients(access, clock=self.clock)
         self.account = Account(plain("acm-pca"), plain("s3"))

@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from botocore.loaders import Loader
-
 from pkiops.clock import ManualClock
 
 
@@ -20,12 +18,4 @@ from pkiops.clock import ManualClock
 def virtual_time(clock: ManualClock) -> Iterator[None]:
     """``time.sleep`` and ``time.monotonic`` of this process are those of ``clock``."""
     with patch.object(time, "sleep", clock.sleep), patch.object(time, "monotonic", clock.monotonic):
-        yield
-
-
-@contextlib.contextmanager
-def service_models_kept() -> Iterator[None]:
-    """Every session of botocore made here reads each service's model once; that is half of a short run's time."""
-    kept = Loader()
-    with patch("botocore.session.create_loader", lambda *_: kept):
         yield

@@ -27,7 +27,7 @@ from tests.faults.hierarchy import dev_folder
 from tests.faults.processes import prepared
 from tests.faults.proxy import FaultyProxy, faulty_proxy
 from tests.faults.trouble import Arrived, Fault, StrikesOne, Trouble
-from tests.faults.virtual_time import service_models_kept, virtual_time
+from tests.faults.virtual_time import virtual_time
 from tests.sandbox_server import START, RunningSandbox, running_sandbox
 
 EVERYTHING = frozenset({"*"})
@@ -183,7 +183,7 @@ def staged(verb: Verb, folder: Path) -> Iterator[Stage]:
     clock = ManualClock(START)
     (folder / "work").mkdir()
     (folder / "kept").mkdir(mode=0o700)
-    with service_models_kept(), running_sandbox(clock=clock) as sandbox, faulty_proxy(sandbox.url) as proxy:
+    with running_sandbox(clock=clock) as sandbox, faulty_proxy(sandbox.url) as proxy:
         stage = Stage(verb, folder / "kept", World(dev_folder(folder / "work"), sandbox, proxy, clock))
         stage.prepare()
         yield stage

@@ -201,7 +201,9 @@ def _audited(row: Mapping[str, Any], reference: str) -> AuditedCertificate:
             serial=f"{int(serial, 16):x}",
             # one of the samples in the documentation spells it with a capital
             subject=_text(row, "subject" if "subject" in row else "Subject"),
+            not_before=_moment(_text(row, "notBefore")),
             not_after=_moment(_text(row, "notAfter")),
+            issued_at=_moment(_text(row, "issuedAt")),
             revoked_at=_moment(str(revoked)) if revoked else None,
             own=name.startswith(("RootCACertificate", "BlankRootCACertificate")),
             is_authority=name.startswith(("SubordinateCACertificate", "BlankSubordinateCACertificate")),

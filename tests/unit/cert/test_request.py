@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from pkiops.cert.request import MadeRequest, make_request
+from pkiops.cert.request import MadeRequest, make_request, request_for_key
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError, PolicyDenied
 from pkiops.policy.rules import Profile
 from pkiops.x509.algorithms import KeyAlgorithm
-from pkiops.x509.keys import load_private_key, spki_sha256
+from pkiops.x509.csr import load_csr
+from pkiops.x509.keys import generate_private_key, load_private_key, spki_sha256
 from pkiops.x509.san import parse_san
 from tests.builders import AT
 from tests.fakes.authority import environment, profile
@@ -87,3 +88,28 @@ def test_a_common_name_that_cannot_be_one_is_refused() -> None:
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(InputError):
         make_request(ENVIRONMENT, "x", sans=[], common_name=None, key_algorithm=None, now=AT)
+
+
+def test_a_request_for_a_key_is_the_same_every_time() -> None:
+    names = [parse_san("dns:b.svc.test.example.com"), parse_san("dns:a.svc.test.example.com")]
+    for algorithm in (KeyAlgorithm.EC_prime256v1, KeyAlgorithm.RSA_2048):
+        key = generate_private_key(algorithm)
+        first, second = (
+            request_for_key(ENVIRONMENT, "service", key, sans=names, common_name="a.svc.test.example.com", now=AT)
+            for _ in range(2)
+        )
+        assert first == second
+        csr = load_csr(first, "it")
+        assert csr.spki_sha256 == spki_sha256(key.public_key())
+        assert csr.sans == tuple(names)
+        assert dict(csr.subject) == {"O": "Example Ltd", "CN": "a.svc.test.example.com"}
+
+
+def test_a_request_for_a_key_is_what_the_profile_grants() -> None:
+    key = generate_private_key(KeyAlgorithm.EC_prime256v1)
+    with pytest.raises(PolicyDenied):
+        request_for_key(ENVIRONMENT, "service", key, sans=[parse_san("dns:x.org")], common_name=None, now=AT)
+    only_rsa = limited(replace(profile(), keys=(KeyAlgorithm.RSA_2048,)))
+    name = [parse_san("dns:a.svc.test.example.com")]
+    with pytest.raises(PolicyDenied):
+        request_for_key(only_rsa, "service", key, sans=name, common_name=None, now=AT)

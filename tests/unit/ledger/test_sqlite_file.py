@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.errors import InputError
 from pkiops.ledger.interface import EntryState, Rejection
 from pkiops.ledger.sqlite import SqliteLedger
+from pkiops.ledger.sqlite_file import OPEN
+from pkiops.x509.san import parse_san
 from tests.builders import AT
 
 REJECTION = Rejection(state=EntryState.REFUSED, environment="test", profile="p", code="c", message="m")
@@ -53,7 +56,7 @@ def test_it_writes_ahead_and_knows_whose_it_is(tmp_path: Path) -> None:
     ledger_at(path).record_rejection(REJECTION)
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
     db.close()
 
 
@@ -85,7 +88,7 @@ def test_a_ledger_of_the_future_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "c.db"
     ledger_at(path).record_rejection(REJECTION)
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 3")
     db.commit()
     db.close()
     with pytest.raises(InputError) as caught:
@@ -105,3 +108,73 @@ def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         ledger_at(tmp_path / "c.db").latest("x")
     assert caught.value.code == "ledger.unwritable"
+
+
+def test_a_ledger_of_version_1_is_brought_up_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    names = (parse_san("dns:A.example.com"), parse_san("uri:spiffe://x.example/E"))
+    told = ledger_at(path).record_rejection(
+        replace(REJECTION, subject=(("common_name", "ÄB"), ("organization", "Q")), sans=names)
+    )
+    db = sqlite3.connect(path)
+    for statement in (
+        "DROP TABLE names",
+        *(f"DROP INDEX entries_{one}" for one in ("by_authority", "by_key", "by_expiry", "open")),
+    ):
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+    # a reader may be the first
+    for name in ("a.EXAMPLE.com", "spiffe://x.EXAMPLE/e", "äb"):
+        assert ledger_at(path).find_by_name("test", name) == (told,)
+    assert ledger_at(path).find_by_name("test", "q") == ()
+    assert list(ledger_at(path).find_open("test")) == []
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    db.close()
+
+
+_OPEN = f"SELECT * FROM entries WHERE entries.environment = 'a' AND {OPEN}"  # noqa: S608 - a constant
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (f"{_OPEN} AND (created_at, id) > ('', '') ORDER BY created_at, id", "entries_open"),
+        (
+            "SELECT * FROM entries WHERE environment = 'a' AND authority = 'b' AND (created_at, id) > ('', '') ORDER BY created_at, id",
+            "entries_by_authority",
+        ),
+        (
+            "SELECT * FROM entries WHERE environment = 'a' AND spki_sha256 = 'b' AND (created_at, id) > ('', '') ORDER BY created_at, id",
+            "entries_by_key",
+        ),
+        (
+            "SELECT * FROM entries WHERE environment = 'a' AND serial IS NOT NULL AND not_after >= '' AND not_after < '3' "
+            "AND (not_after, id) > ('', '') ORDER BY not_after, id",
+            "entries_by_expiry",
+        ),
+    ],
+)
+def test_a_search_goes_through_its_index_in_order(tmp_path: Path, query: str, index: str) -> None:
+    path = tmp_path / "c.db"
+    ledger_at(path).record_rejection(REJECTION)
+    with sqlite3.connect(path) as db:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+    db.close()
+    assert len(plan) == 1, plan
+    assert index in plan[0]
+
+
+def test_a_search_by_name_looks_at_the_entries_of_that_name_only(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    ledger_at(path).record_rejection(REJECTION)
+    query = (
+        "SELECT * FROM entries WHERE id IN (SELECT entry_id FROM names WHERE environment = 'a' AND name = 'b') AND created_at >= ''"
+        " ORDER BY created_at, id"
+    )
+    with sqlite3.connect(path) as db:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+    db.close()
+    assert not any(step.startswith("SCAN") for step in plan), plan

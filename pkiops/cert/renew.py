@@ -1,0 +1,120 @@
+"""Renew a certificate: the order for the one that comes after it.
+
+What this module decides: that the new certificate has the names of the old one and is made under its profile as the rules are today; and that the
+renewal of one certificate with one key is one request, whoever makes it and however often, so that machines that share certificate, key and ledger
+get the same new one. When it is due is ``renew_due``'s; files, locks and hooks are the command line's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from pkiops.cert.order import Order
+from pkiops.cert.prepare import profile_of
+from pkiops.cert.request import request_for_key
+from pkiops.clock import Clock
+from pkiops.environment.models import Environment
+from pkiops.errors import InputError
+from pkiops.ledger.interface import Entry, Ledger
+from pkiops.policy.rules import FromRequest
+from pkiops.x509.certificate import extension_of, fingerprint, serial_hex
+from pkiops.x509.duration import Duration
+from pkiops.x509.keys import PrivateKey
+from pkiops.x509.names import name_attributes
+from pkiops.x509.san import SubjectAltName, sans_of
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A certificate that is to be replaced: where it comes from, its profile, and what the ledger knows of it (None: nothing)."""
+
+    certificate: x509.Certificate
+    source: str
+    profile: str
+    entry: Entry | None
+
+    @property
+    def serial(self) -> str:
+        """Its serial number (hex)."""
+        return serial_hex(self.certificate.serial_number)
+
+    @property
+    def names(self) -> tuple[SubjectAltName, ...]:
+        """Its alternative names."""
+        return sans_of(self.certificate.extensions)
+
+    @property
+    def common_name(self) -> str | None:
+        """Its common name."""
+        return next((value for field, value in name_attributes(self.certificate.subject) if field == "CN"), None)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether pkiops had it revoked: then it is due, whatever its age."""
+        return self.entry is not None and self.entry.revocation is not None
+
+
+def to_renew(
+    environment: Environment,
+    ledger: Ledger,
+    certificate: x509.Certificate,
+    source: str,
+    *,
+    profile: str | None = None,
+) -> Renewed:
+    """A certificate with its profile: the one that was given, else that of the ledger.
+
+    Raises:
+        InputError: it is a CA's, or nobody knows its profile.
+    """
+    constraints = extension_of(certificate, x509.BasicConstraints)
+    if constraints is not None and constraints.ca:
+        raise InputError(
+            f"{source} holds the certificate of a CA",
+            hint=f"cert renew is for end entities; for a CA: pkiops ca renew {environment.environment}",
+            code="cert.is-a-ca",
+        )
+    entry = ledger.find_by_fingerprint(fingerprint(certificate))
+    if entry is not None and entry.environment != environment.environment:
+        raise InputError(
+            f"{source} is a certificate of environment {entry.environment}, not of {environment.environment}",
+            code="cert.other-environment",
+        )
+    found = profile or (entry.profile if entry else None)
+    if found is None:
+        raise InputError(
+            f"the ledger of environment {environment.environment} does not know the certificate in {source}",
+            hint="say under which profile it is renewed with --profile; is this the folder of its ledger?",
+            code="cert.unknown-serial",
+        )
+    return Renewed(certificate, source, found, entry)
+
+
+def renewal_order(
+    environment: Environment,
+    old: Renewed,
+    key: PrivateKey,
+    clock: Clock,
+    *,
+    validity: Duration | None = None,
+    reissue: bool = False,
+) -> Order:
+    """The order for the certificate after ``old``, with that key.
+
+    Raises:
+        PolicyDenied: the profile does not grant this any more.
+        InputError: there is no such profile any more.
+    """
+    claims_name = isinstance(profile_of(environment, old.profile).subject.common_name, FromRequest)
+    common_name = old.common_name if claims_name else None
+    csr = request_for_key(environment, old.profile, key, sans=old.names, common_name=common_name, now=clock.now())
+    return Order(
+        csr=csr,
+        csr_source=f"the renewal of {old.serial}",
+        profile=old.profile,
+        validity=validity,
+        request_id=f"renewal of {fingerprint(old.certificate)}",
+        reissue=reissue,
+    )

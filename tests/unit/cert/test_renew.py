@@ -1,0 +1,138 @@
+"""When a certificate is due, and that its renewal is one request."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pkiops.cert.order import Issued
+from pkiops.cert.renew import renewal_order, to_renew
+from pkiops.cert.renew_due import DueRule
+from pkiops.errors import InputError, PolicyDenied
+from pkiops.ledger.interface import RevocationRecord
+from pkiops.x509.algorithms import KeyAlgorithm
+from pkiops.x509.certificate import fingerprint, view
+from pkiops.x509.keys import PrivateKey, generate_private_key
+from tests import builders
+from tests.fakes.authority import environment, profile
+from tests.unit.cert.setting import AT, Setting, order
+
+ROOT = builders.root_ca()
+NAME = "orders.svc.test.example.com"
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(tmp_path)
+
+
+def leaf(number: int = 0, days: int = 30) -> builders.Issued:
+    return builders.end_entity(ROOT, f"n{number}", not_before=AT, not_after=AT + timedelta(days=days))
+
+
+class TestDue:
+    @pytest.mark.parametrize(
+        ("when", "days"), [(None, 20), ("50%", 15), ("90%", 27), ("10d", 20), ("48h", 28), ("31d", -1)]
+    )
+    def test_by_part_of_the_life_or_by_what_is_left(self, when: str | None, days: int) -> None:
+        assert DueRule.parse(when, "0%").moment(leaf().certificate) == AT + timedelta(days=days)
+
+    def test_jitter_is_earlier_by_a_part_of_the_life_and_follows_from_the_certificate(self) -> None:
+        rule = DueRule.parse("80%", "10%")
+        certificates = [leaf(number).certificate for number in range(40)]
+        moments = [rule.moment(one) for one in certificates]
+        assert moments == [rule.moment(one) for one in certificates]
+        assert all(AT + timedelta(days=21) <= one <= AT + timedelta(days=24) for one in moments)
+        # over the days, not on one of them
+        assert len({(one - AT).days for one in moments}) == 3
+        assert len(set(moments)) > 35
+
+    def test_what_it_is_unless_said(self) -> None:
+        rule = DueRule.parse(None, None)
+        assert (rule.part, rule.left, rule.jitter) == (Fraction(2, 3), None, Fraction(1, 20))
+
+    @pytest.mark.parametrize(
+        ("when", "jitter"),
+        [("soon", None), ("100%", None), ("1y", None), ("10", None), (None, "51%"), (None, "1d"), ("-1%", None)],
+    )
+    def test_what_is_no_rule(self, when: str | None, jitter: str | None) -> None:
+        with pytest.raises(InputError) as caught:
+            DueRule.parse(when, jitter)
+        assert caught.value.exit_code == 2
+
+
+def renew(setting: Setting, old: Issued, key: PrivateKey) -> Issued:
+    found = to_renew(setting.environment, setting.ledger, old.certificate, "a.pem")
+    return setting.issuance().issue(renewal_order(setting.environment, found, key, setting.clock))
+
+
+def test_the_next_one_has_names_profile_and_key_of_the_old(setting: Setting) -> None:
+    key = generate_private_key(KeyAlgorithm.EC_prime256v1)
+    old = setting.issuance().issue(order(builders.csr(private_key=key)))
+    setting.clock.advance(timedelta(days=3))
+    new = renew(setting, old, key)
+    before, after = view(old.certificate), view(new.certificate)
+    assert (after.subject, after.sans, after.spki_sha256) == (before.subject, before.sans, before.spki_sha256)
+    assert new.entry.profile == "service"
+    assert after.not_after == AT + timedelta(days=33)
+
+
+def test_whoever_renews_it_with_the_same_key_gets_the_same(setting: Setting) -> None:
+    key = generate_private_key(KeyAlgorithm.EC_prime256v1)
+    old = setting.issuance().issue(order(builders.csr(private_key=key)))
+    setting.clock.advance(timedelta(days=25))
+    first = renew(setting, old, key)
+    setting.clock.advance(timedelta(minutes=10))
+    second = renew(setting, old, key)
+    assert fingerprint(first.certificate) == fingerprint(second.certificate)
+    assert second.from_ledger
+    # the renewal of that one is another request, and so is one with another key
+    third = renew(setting, first, key)
+    fourth = renew(setting, old, generate_private_key(KeyAlgorithm.EC_prime256v1))
+    assert len({fingerprint(one.certificate) for one in (old, first, third, fourth)}) == 4
+    assert len(setting.backend.made) == 4
+
+
+def test_what_the_profile_no_longer_grants_is_not_renewed(setting: Setting) -> None:
+    key = generate_private_key(KeyAlgorithm.EC_prime256v1)
+    old = setting.issuance().issue(order(builders.csr(private_key=key)))
+    found = to_renew(setting.environment, setting.ledger, old.certificate, "a.pem")
+    rules = replace(profile(), san=replace(profile().san, dns=("*.other.example.com",)))
+    with pytest.raises(PolicyDenied):
+        renewal_order(environment(profiles={"service": rules}), found, key, setting.clock)
+    fixed = replace(profile(), subject=replace(profile().subject, common_name="one name"))
+    csr = renewal_order(environment(profiles={"service": fixed}), found, key, setting.clock).csr
+    assert b"REQUEST" in csr
+    with pytest.raises(InputError):
+        renewal_order(environment(profiles={"other": profile()}), found, key, setting.clock)
+
+
+def test_the_profile_is_that_of_the_ledger_or_what_is_said(setting: Setting) -> None:
+    old = setting.issuance().issue(order())
+    assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem").profile == "service"
+    assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem", profile="dual").profile == "dual"
+    stranger = leaf().certificate
+    with pytest.raises(InputError, match="does not know"):
+        to_renew(setting.environment, setting.ledger, stranger, "a.pem")
+    assert to_renew(setting.environment, setting.ledger, stranger, "a.pem", profile="dual").entry is None
+
+
+def test_what_is_not_renewed_here(setting: Setting) -> None:
+    with pytest.raises(InputError) as caught:
+        to_renew(setting.environment, setting.ledger, ROOT.certificate, "root.pem", profile="service")
+    assert caught.value.code == "cert.is-a-ca"
+    old = setting.issuance().issue(order())
+    with pytest.raises(InputError) as caught:
+        to_renew(environment("prod"), setting.ledger, old.certificate, "a.pem")
+    assert caught.value.code == "cert.other-environment"
+
+
+def test_a_revoked_one_is_known_as_such(setting: Setting) -> None:
+    old = setting.issuance().issue(order())
+    record = RevocationRecord(reason="superseded", at=AT, requester="me")
+    setting.ledger.record_revoked("test", str(old.entry.authority_reference), str(old.entry.serial), record)
+    assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem").is_revoked
