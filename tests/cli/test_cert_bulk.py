@@ -331,7 +331,7 @@ class TestInterrupted:
         return thread
 
     def test_once_finishes_what_was_asked_for_and_goes_on_the_next_time(self, shop: Shop) -> None:
-        shop.requests(*(f"h{number}" for number in range(40)))
+        shop.requests(*(f"h{number}" for number in range(100)))
         thread = self._soon(shop, 1)
         result = shop.bulk("csr", "--issue-rate", "20")
         thread.join()
@@ -341,7 +341,7 @@ class TestInterrupted:
         assert len(shop.outputs()) == statuses.count("issued") >= 5
         again = shop.bulk("csr")
         assert again.exit_code == 0, again.output
-        assert again.stdout.startswith(f"{40 - statuses.count('issued')} issued, {statuses.count('issued')} kept")
+        assert again.stdout.startswith(f"{100 - statuses.count('issued')} issued, {statuses.count('issued')} kept")
 
     def test_twice_leaves_it_and_the_next_run_fetches_it(self, shop: Shop) -> None:
         shop.requests(*(f"h{number}" for number in range(30)))
