@@ -248,9 +248,10 @@ def _ours(where: Place, name: str, count: int, rate: float, least: float, **opti
 def bars(where: Place, count: int, few: int) -> list[Verdict]:
     verdicts = _ours(where, "cert bulk", count, 25, BAR_RATE)
     verdicts += _ours(where, "cert bulk, ready after 3 s", 300, 25, BAR_SLOW, issue_delay="3s")
-    verdicts += _ours(where, "cert bulk, told 25, quota 10", few, 10, BAR_FOUND, quota=["IssueCertificate=10"])
-    higher = ["IssueCertificate=50", "GetCertificate=150"]
-    return verdicts + _ours(where, "cert bulk, told 25, quota 50", 1000, 50, BAR_FOUND, quota=higher)
+    # ready at once: what is asked here is whether the rate is found, not how long the last certificates take
+    lower, higher = ["IssueCertificate=10"], ["IssueCertificate=50", "GetCertificate=150"]
+    verdicts += _ours(where, "cert bulk, told 25, quota 10", few, 10, BAR_FOUND, quota=lower, issue_delay="0s")
+    return verdicts + _ours(where, "cert bulk, told 25, quota 50", 1000, 50, BAR_FOUND, quota=higher, issue_delay="0s")
 
 
 def compared(where: Place, few: int, aws: Path) -> None:
@@ -277,7 +278,7 @@ def together(where: Place, count: int) -> list[Verdict]:
     bodies = [ended(one) for one in running]
     longest = max(one["seconds"] for one in bodies)
     total = 2 * count / longest / 25
-    print(f"{total:7.3f} of the quota  two runs of {count:,} at once, {longest:.1f} s")
+    print(f"{total:7.3f} of the quota  two runs of {count:,} at once, {longest:.1f} s", flush=True)
     verdicts = [Verdict("two runs: together of the quota", total, BAR_TOGETHER)]
     for number, one in enumerate(bodies, 1):
         verdicts.append(Verdict(f"two runs: number {number} of the quota", count / one["seconds"] / 25, BAR_EACH))
@@ -316,7 +317,7 @@ def main() -> None:
             if "compared" in wanted:
                 compared(where, options.few, options.aws)
             if "together" in wanted:
-                verdicts += together(where, 500)
+                verdicts += together(where, options.count // 2)
         if "memory" in wanted:
             verdicts += memory(Path(home), options.rows)
     print()

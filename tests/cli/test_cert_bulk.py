@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import threading
 import time
@@ -262,6 +261,8 @@ class TestBadRows:
         "extra",
         [
             ("--manifest", "none.csv"),
+            ("--output-dir", "none"),
+            ("--output-dir", "csr"),
             ("--output-format", "pkcs12"),
             ("--output-format", "der", "--output-format", "der"),
             ("--validity", "soon"),
@@ -305,13 +306,6 @@ class TestTrouble:
         shop.sandbox.hinder(Hindrances())
         assert shop.bulk("csr").exit_code == 0
         assert len(shop.outputs()) == 60
-
-    def test_the_report_is_no_way_out_of_a_full_folder(self, shop: Shop) -> None:
-        shop.requests("a")
-        shutil.rmtree(shop.folder / "out")
-        result = shop.bulk("csr")
-        assert result.exit_code == 7, result.output
-        assert "does not exist" in result.stderr
 
 
 class TestInterrupted:
