@@ -139,7 +139,7 @@ def _denied(error: BackendError, entry: Entry, count: int) -> AccessDenied:
         f"what came of {count} {'request' if count == 1 else 'requests'} to {entry.environment}/ca/{entry.authority} stays unknown: {error.message}",
         hint="it takes the rights to make audit reports of the CA and to read them (acm-pca:CreateCertificateAuthorityAuditReport, "
         "acm-pca:DescribeCertificateAuthorityAuditReport, acm-pca:GetCertificate, s3:ListBucket, "
-        "and s3:GetObject below audit-report/ of the CRL bucket)",
+        f"and s3:GetObject below audit-report/ of the CRL bucket): pkiops env iam-policy {entry.environment} --persona issuer --allow-resolve",
         code="cert.resolve-denied",
         details=error.details,
     )
