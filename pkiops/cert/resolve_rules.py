@@ -33,11 +33,18 @@ def settled_at(entry: Entry) -> datetime:
     return entry.created_at + SETTLED_AFTER
 
 
+def times_of(entries: Iterable[Entry]) -> tuple[datetime, datetime]:
+    """Between which moments a certificate of any of these entries was made; there must be one."""
+    made = [one.created_at for one in entries]
+    return min(made) - _CLOCKS_DIFFER, max(made) + SETTLED_AFTER + _CLOCKS_DIFFER
+
+
 def is_possible(row: AuditedCertificate, entry: Entry) -> bool:
     """Whether a certificate was made when it could have been for this entry, with five minutes to spare for making it."""
     if row.own or row.is_authority:
         return False
-    return entry.created_at - _CLOCKS_DIFFER <= row.issued_at <= settled_at(entry) + _CLOCKS_DIFFER
+    first, last = times_of([entry])
+    return first <= row.issued_at <= last
 
 
 def is_likely(row: AuditedCertificate, entry: Entry) -> bool:

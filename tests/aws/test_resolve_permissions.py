@@ -44,7 +44,7 @@ def test_who_may_resolve_needs_all_of_that(tmp_path: Path) -> None:
         issuing = {statement["Sid"] for statement in account.policy(Persona.ISSUER)["Statement"]}
         for what, smaller in less(policy, parts=True):
             sid, _, part = what.partition(": ")
-            added = sid not in issuing or part.endswith(("/by-open", "/by-serial")) or what == "Fetch"
+            added = sid not in issuing or part.endswith(("/by-open", "/by-authority")) or what == "Fetch"
             if added:
                 tried.append(what)
                 assert resolve(account, account.role("issuer", smaller)), f"not needed: {what}"
@@ -57,7 +57,7 @@ def test_who_may_resolve_needs_all_of_that(tmp_path: Path) -> None:
             "FindObjects",
             "ReadObjects",
             "by-open",
-            "by-serial",
+            "by-authority",
         }
         assert resolve(account, account.role("issuer", policy)) is None
         lose(account, 1)
