@@ -72,7 +72,7 @@ _CONFIG: dict[str, Any] = {
     "retries": {"mode": "standard", "total_max_attempts": 1},  # repeated by pacing.py
     "connect_timeout": 5,
     "read_timeout": 30,
-    "max_pool_connections": 16,
+    "max_pool_connections": 32,
     "user_agent_extra": "pkiops",
     "ignore_configured_endpoint_urls": True,
 }
@@ -192,12 +192,17 @@ class AwsClients:
         self._base = base
         # sessions are shared with the base's clients, and only one thread at a time makes clients of a session
         self._lock: AbstractContextManager[Any] = base._lock if base else threading.RLock()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
         self._session: Session | None = None
 
     def private_ca(self) -> ACMPCAClient:
         """The acm-pca client."""
         client: ACMPCAClient = self._client("acm-pca")
+        return client
+
+    def private_ca_unpaced(self) -> ACMPCAClient:
+        """An acm-pca client whose calls go at once, and once: who uses it keeps to the rates and repeats."""
+        client: ACMPCAClient = self._client("acm-pca", paced=False)
         return client
 
     def s3(self) -> S3Client:
@@ -238,11 +243,11 @@ class AwsClients:
             answer = client.get_caller_identity()
         return CallerIdentity(account=answer["Account"], arn=answer["Arn"])
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, *, paced: bool = True) -> Any:
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._make_client(self._make_session(), service)
-            return self._clients[service]
+            if (service, paced) not in self._clients:
+                self._clients[service, paced] = self._make_client(self._make_session(), service, paced=paced)
+            return self._clients[service, paced]
 
     def _make_session(self) -> Session:
         if self._session is None:
@@ -284,7 +289,7 @@ class AwsClients:
         session.get_credentials()  # a role that may not be assumed is said now
         return session
 
-    def _make_client(self, session: Session, service: str) -> Any:
+    def _make_client(self, session: Session, service: str, *, paced: bool = True) -> Any:
         url = self.access.endpoint_urls.get(service)
         settings = {**_CONFIG, **({"connect_timeout": 3} if service in _BRIEFLY else {})}
         if service == "s3" and url:
@@ -295,7 +300,8 @@ class AwsClients:
             client = session.create_client(
                 service, region_name=self.access.region, endpoint_url=url, config=Config(**settings)
             )
-        self._pacing.attach(client, service, **_BRIEFLY.get(service, {}))
+        if paced:
+            self._pacing.attach(client, service, **_BRIEFLY.get(service, {}))
         if url and self._follow:
             client.meta.events.register("after-call", self._read_date)
         return client

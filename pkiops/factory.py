@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkiops.ci_identity import ci_identity
 from pkiops.clock import Clock, Randomness, ServerClock, SystemClock, SystemRandomness
 from pkiops.environment.endpoints import endpoint_problem, is_foreign
 from pkiops.environment.homes import Roles, homes_of, persona_of
@@ -246,6 +247,11 @@ class Factory:
     def caller(self) -> str:
         """The ARN of the caller."""
         return self.identity.arn
+
+    @property
+    def ci_identity(self) -> str | None:
+        """Which CI job this is, by its environment variables (``pkiops.ci_identity``); None outside of one."""
+        return ci_identity(self._variables)
 
     def check_account(self, *, everywhere: bool = True) -> None:
         """Refuse to work against any account but the file's.

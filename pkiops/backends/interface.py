@@ -354,6 +354,17 @@ class IssuesCertificates(Protocol):
         """
 
 
+@runtime_checkable
+class MakesSingleCalls(Protocol):
+    """Can leave pace and patience to who issues many."""
+
+    def single_calls(self) -> object:
+        """The same backend, whose ``request_certificate`` and ``fetch_certificate`` make one call each, at once.
+
+        They raise Throttled, Unreachable and InProgress where they would wait otherwise.
+        """
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RevocationOutcome:
     """What came of a revocation; ``visible_after_seconds`` is how long until the CRL carries it, as the service states it."""

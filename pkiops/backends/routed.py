@@ -75,6 +75,9 @@ class HomeBackend(
     def caller_policies(self) -> tuple[str, ...]:
         """The ARNs of the managed policies attached to the caller there."""
 
+    def single_calls(self) -> HomeBackend:
+        """See ``MakesSingleCalls``."""
+
 
 class RoutedAuthorities:
     """Certificate authorities in several homes.
@@ -211,6 +214,13 @@ class RoutedAuthorities:
     def revoke_certificate(self, authority: str, serial: str, reason: RevocationReason) -> RevocationOutcome:
         """Revoke by serial."""
         return self._of(authority, lambda backend: backend.revoke_certificate(authority, serial, reason))
+
+    def single_calls(self) -> RoutedAuthorities:
+        """The same over the single calls of each home (MakesSingleCalls)."""
+        return RoutedAuthorities({home: partial(self._single, home) for home in self._backends})
+
+    def _single(self, home: Home) -> HomeBackend:
+        return self._backend(home).single_calls()
 
     def crl_url(self, authority: ObservedAuthority) -> str | None:
         """The URL written into certificates."""

@@ -16,6 +16,8 @@ from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRi
 from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
 from pkiops.ca.places import Places
+from pkiops.cert.find_authority import is_indexed
+from pkiops.environment.index import index_key
 from pkiops.environment.models import DynamoDbLedger, Environment, Persona
 from pkiops.errors import InputError, NotSupported
 from pkiops.ledger.tables import TableRights, Tables
@@ -145,7 +147,8 @@ def _authority_rights(
             for one in environment.profiles.values()
             if places.has(one.authority)
         )
-        is_needed = places.is_needed_by(persona)
+        # what the index names is not looked for
+        is_needed = places.is_needed_by(persona) and not all(_indexed(environment))
         return AuthorityRights(environment=name, find=is_needed, read=is_needed, issues=issues)
     if persona is Persona.REVOKER:
         return AuthorityRights(environment=name, revokes=True, crl_bucket=bucket)
@@ -174,6 +177,8 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
             BucketRights(bucket=crl.bucket, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, find=True, read=keys, write=keys),
         )
+    if persona is Persona.ISSUER and any(_indexed(environment)):
+        return (BucketRights(bucket=trust.bucket, read=(index_key(name),)),)
     if persona is Persona.RELYING_PARTY:
         read = (provisioner_keys(name)[0], *publisher_keys(name))
         return (BucketRights(bucket=trust.bucket, read=read, write=(own_acknowledgements(name),)),)
@@ -185,6 +190,11 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
             BucketRights(bucket=trust.bucket, look=True, find=True, read=(*provisioner_keys(name)[:1], *published)),
         )
     return ()
+
+
+def _indexed(environment: Environment) -> list[bool]:
+    """Of each authority that issues, whether the published index is enough to find it."""
+    return [is_indexed(environment, label) for label in {one.authority for one in environment.profiles.values()}]
 
 
 def _table_rights(environment: Environment, persona: Persona) -> TableRights | None:

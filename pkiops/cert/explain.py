@@ -6,30 +6,29 @@ nothing; what only the CA or the ledger knows is therefore named as not judged. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pkiops.cert.known_keys import examine_key
 from pkiops.cert.prepare import profile_of
 from pkiops.environment.models import Environment
 from pkiops.errors import PolicyDenied
-from pkiops.policy.engine import Decision, Facts, Finding, Intent, Request, decide
+from pkiops.policy.engine import Decision, Facts, Finding, Intent, Request, decide, not_judged
 from pkiops.x509.csr import load_csr
 from pkiops.x509.duration import Duration
 from pkiops.x509.san import SubjectAltName
 
-NOT_JUDGED = (
-    "whether the certificate would outlive the issuing CA",
-    "whether the ledger knows the key as compromised",
-)
+_COMPROMISED = "whether the ledger knows the key as compromised"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """A decision about a request that was read from ``source``."""
+    """A decision about a request that was read from ``source``; ``not_judged`` says in words what was not known."""
 
     source: str
     decision: Decision
+    not_judged: tuple[str, ...]
 
     def error(self) -> PolicyDenied | None:
         """What the command ends with; None if the request is allowed. The findings are the result's, so they are only counted here."""
@@ -52,6 +51,7 @@ def explain(
     *,
     sans: tuple[SubjectAltName, ...] = (),
     validity: Duration | None = None,
+    facts: Facts | None = None,
     now: datetime,
 ) -> Explanation:
     """Judge a request without asking for anything.
@@ -63,6 +63,7 @@ def explain(
         source: what to call it in messages.
         sans: names in place of the request's, as ``cert issue --san``.
         validity: None for the profile's default.
+        facts: what is known, or supposed, beside the request; its key is examined here.
         now: aware; the validity counts from here.
 
     Raises:
@@ -72,7 +73,12 @@ def explain(
     profile = profile_of(environment, profile_name)
     parsed = load_csr(csr, source)
     request = Request(csr=parsed, usage=(), validity=validity, sans=sans or parsed.sans)
-    return Explanation(source=source, decision=decide(profile_name, profile, request, Facts(), now))
+    known = replace(facts or Facts(), examination=examine_key(parsed))
+    return Explanation(
+        source=source,
+        decision=decide(profile_name, profile, request, known, now),
+        not_judged=(*not_judged(profile, known), _COMPROMISED),
+    )
 
 
 def explanation_text(explanation: Explanation) -> str:
@@ -85,7 +91,7 @@ def explanation_text(explanation: Explanation) -> str:
         lines += _finding_lines(finding)
     if decision.intent is not None:
         lines += ["", "the certificate would have", *_intent_lines(decision.intent)]
-    lines += ["", "not judged here, because nobody was called", *(f"  {one}" for one in NOT_JUDGED)]
+    lines += ["", "not judged here, because nobody was called", *(f"  {one}" for one in explanation.not_judged)]
     return "\n".join(lines)
 
 
@@ -107,7 +113,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
             "not_before": intent.not_before,
             "not_after": intent.not_after,
         },
-        "not_judged": list(NOT_JUDGED),
+        "not_judged": list(explanation.not_judged),
     }
 
 

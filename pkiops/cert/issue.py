@@ -14,20 +14,30 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.cert.compare import differences
+from pkiops.cert.history import RunTally
 from pkiops.cert.issuer import IssuingBackend, issuing_backend
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
-from pkiops.cert.prepare import Preparation, record_rejection
+from pkiops.cert.prepare import KeepIssuer, Preparation, ask_each_time, record_rejection
 from pkiops.cert.reuse import Step, next_step
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import BackendError, GuardRefused, InputError, InternalError, NotFound, VerificationFailed
+from pkiops.errors import (
+    BackendError,
+    GuardRefused,
+    InProgress,
+    InputError,
+    InternalError,
+    NotFound,
+    VerificationFailed,
+)
 from pkiops.ledger.interface import Entry, EntryState, Ledger
 from pkiops.progress import NoProgress, Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.certificate import crl_urls_of, load_certificate, serial_hex
 from pkiops.x509.chain import Purpose, verify_ca_chain, verify_chain
 
 # Not an answer of the CA: the call may have arrived all the same.
-_UNANSWERED = frozenset({"backend.client", "backend.answer"})
+UNANSWERED = frozenset({"backend.client", "backend.answer"})
 # The CA itself says that a certificate which it had accepted to make will never exist.
 REQUEST_FAILED = "backend.request-failed"
 _MOST_TURNS = 20
@@ -44,6 +54,10 @@ class Issuance:
         clock: the moment from which validity counts; the ledger's clock must be the same.
         requester: says who is asking (a caller's ARN), and may refuse the caller; called when the rules that need no call have allowed the order.
         progress: told of each step.
+        store: the trust bucket, whose index says which CA issues; without it the service is asked.
+        ci_identity: who the CI job says it is, beside the caller (``ci_identity``); None outside of one.
+        run: counts what this run lets through; one for all orders of a run.
+        keep_issuer: gives the CA with a label, by asking for it or out of what it kept.
     """
 
     environment: Environment
@@ -52,6 +66,10 @@ class Issuance:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress = field(default_factory=NoProgress)
+    store: Store | None = None
+    ci_identity: str | None = None
+    run: RunTally = field(default_factory=RunTally)
+    keep_issuer: KeepIssuer = ask_each_time
 
     def issue(self, order: Order) -> Issued:
         """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
@@ -74,6 +92,10 @@ class Issuance:
             clock=self.clock,
             requester=self.requester,
             progress=self.progress,
+            store=self.store,
+            ci_identity=self.ci_identity,
+            run=self.run,
+            keep_issuer=self.keep_issuer,
         ).prepare(order)
 
     def complete(self, prepared: Prepared) -> Issued:
@@ -84,34 +106,57 @@ class Issuance:
             VerificationFailed: code ``cert.not-as-asked``, or a code of the chain.
             BackendError: the CA refused, failed or did not answer; the same order again continues.
         """
-        entry, step, created = self._begin(prepared)
-        if step is Step.SERVE:
-            return self._prove(prepared, entry, _parsed(entry.chain, entry.id), from_ledger=True)
-        if step is Step.PROVE_AGAIN:
-            return self._record(self._prove(prepared, entry, _parsed(entry.chain, entry.id), from_ledger=True))
+        entry, step, created = self.begin(prepared)
+        if step in {Step.SERVE, Step.PROVE_AGAIN}:
+            return self.serve(prepared, entry, step)
         if step is not Step.FETCH:
-            entry = self._ask(prepared, entry, created=created)
-        issued = self._record(self._fetch(prepared, entry))
+            entry = self.ask(prepared, entry, created=created)
+        issued = self.finish(prepared, entry)
         if step is Step.FETCH and self._next(prepared, issued.entry) is not Step.SERVE:
             # it was fetched late: known now, but due already
             return self.complete(prepared)
         return issued
 
-    def finish(self, prepared: Prepared, entry: Entry) -> Issued:
-        """Steps 9 and 10 for an open entry whose reference is known, whoever learnt it, and however old it is.
+    def serve(self, prepared: Prepared, entry: Entry, step: Step) -> Issued:
+        """Step 9 again for the certificate of an entry, and 10 where it was found wanting before (``PROVE_AGAIN``).
 
         Raises:
+            VerificationFailed: code ``cert.not-as-asked``, or a code of the chain.
+        """
+        proven = self._prove(prepared, entry, _parsed(entry.chain, entry.id), from_ledger=True)
+        return self._record(proven) if step is Step.PROVE_AGAIN else proven
+
+    def finish(self, prepared: Prepared, entry: Entry, *, settling: bool = False) -> Issued:
+        """Steps 9 and 10 for an open entry whose reference is known, whoever learnt it, and however old it is.
+
+        ``settling``: asked for a moment ago, so that the CA may not know of it yet.
+
+        Raises:
+            InProgress: it is not there yet.
             VerificationFailed: code ``cert.not-as-asked``, or a code of the chain; the ledger knows it.
             BackendError: there is no such certificate, which the ledger then knows, or the CA did not answer.
         """
-        return self._record(self._fetch(prepared, entry))
+        return self._record(self._fetch(prepared, entry, settling=settling))
+
+    def look(self, prepared: Prepared) -> tuple[Entry | None, Step]:
+        """The latest entry of a request, and how it goes on; nothing is written, unless that it is refused.
+
+        Raises:
+            GuardRefused: code ``cert.unknown-intent``.
+        """
+        latest = self.ledger.latest(prepared.record.request_key)
+        return latest, self._next(prepared, latest)
 
     @property
     def _issues(self) -> IssuingBackend:
         return issuing_backend(self.environment, self.backend)
 
-    def _begin(self, prepared: Prepared) -> tuple[Entry, Step, bool]:
-        """The entry to go on with, how, and whether this run created it."""
+    def begin(self, prepared: Prepared) -> tuple[Entry, Step, bool]:
+        """Step 8, its first half: the entry to go on with, how, and whether this call created it.
+
+        Raises:
+            GuardRefused: code ``cert.unknown-intent``; or ``cert.contended``.
+        """
         record = prepared.record
         for _ in range(_MOST_TURNS):
             latest = self.ledger.latest(record.request_key)
@@ -134,7 +179,13 @@ class Issuance:
 
     def _next(self, prepared: Prepared, latest: Entry | None) -> Step:
         try:
-            return next_step(latest, prepared.record, now=self.clock.now(), reissue=prepared.reissue)
+            return next_step(
+                latest,
+                prepared.record,
+                now=self.clock.now(),
+                reissue=prepared.reissue,
+                window=prepared.renewal_window,
+            )
         except GuardRefused as error:
             record = prepared.record
             known = {
@@ -151,22 +202,31 @@ class Issuance:
             record_rejection(self.ledger, self.environment, record.profile, known, error)
             raise
 
-    def _ask(self, prepared: Prepared, entry: Entry, *, created: bool) -> Entry:
-        """Ask with a token that follows from the stored intent, so that asking twice is asking once."""
+    def ask(self, prepared: Prepared, entry: Entry, *, created: bool) -> Entry:
+        """Step 8, its second half: ask with a token that follows from the stored intent, so that asking twice is asking once.
+
+        Args:
+            prepared: the order.
+            entry: its intent, as ``begin`` gave it.
+            created: this run made the entry, and no call of it was left without an answer.
+
+        Raises:
+            BackendError: the CA refused, failed or did not answer.
+        """
         self.progress.step(f"asking {entry.authority_reference} for the certificate")
         request = issuance_request(intent_of(entry, prepared.csr), prepared.csr, prepared.issuer, attempt=entry.id)
         try:
             reference = self._issues.request_certificate(request)
         except BackendError as error:
             # only the first to ask knows that a refusal means no certificate: a call before may have led to one
-            if created and not error.retryable and error.code not in _UNANSWERED and not _asked_before(error):
+            if created and not error.retryable and error.code not in UNANSWERED and not _asked_before(error):
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=None)
             else:
                 _advise(error, "run the same command again within four minutes: it asks for the same certificate")
             raise
         return self.ledger.record_reference(entry.id, reference)
 
-    def _fetch(self, prepared: Prepared, entry: Entry) -> Issued:
+    def _fetch(self, prepared: Prepared, entry: Entry, *, settling: bool = False) -> Issued:
         reference = entry.certificate_reference
         if reference is None or entry.authority_reference is None:
             raise InternalError(f"ledger entry {entry.id} has nothing to fetch by")
@@ -174,6 +234,8 @@ class Issuance:
         try:
             answer = self._issues.fetch_certificate(entry.authority_reference, reference)
         except BackendError as error:
+            if settling and isinstance(error, NotFound):
+                raise InProgress(error.message, hint=error.hint, details=error.details) from error
             if isinstance(error, NotFound) or error.code == REQUEST_FAILED:
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=reference)
             else:
@@ -224,7 +286,13 @@ class Issuance:
             verify_chain(
                 certificate, intermediates=issuer.chain[:-1], anchors=issuer.chain[-1:], at=at, purpose=purpose
             )
-        return Issued(entry=entry, certificate=certificate, chain=issuer.chain, from_ledger=from_ledger)
+        return Issued(
+            entry=entry,
+            certificate=certificate,
+            chain=issuer.chain,
+            from_ledger=from_ledger,
+            renewal_window=prepared.renewal_window,
+        )
 
     def _record(self, proven: Issued) -> Issued:
         # 10. record, then write files (which the caller does)

@@ -49,6 +49,7 @@ class Prepared:
     issuer: Issuer
     record: LedgerIntent
     reissue: bool
+    renewal_window: Duration | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +60,7 @@ class Issued:
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
     from_ledger: bool
+    renewal_window: Duration | None = None
 
 
 def policy_sha256(profile: Profile) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pkiops.cert.explain import explain
 from pkiops.environment.models import Environment
 from pkiops.environment.policy_tests import PolicyTest
 from pkiops.errors import InputError, PolicyDenied, VerificationFailed
+from pkiops.policy.findings import Facts, LedgerFacts, LivingCertificate
+
+_LONGEST = timedelta(days=3650)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,8 +85,32 @@ def _codes(environment: Environment, test: PolicyTest, now: datetime) -> tuple[s
             declared.csr,
             sans=test.sans,
             validity=declared.validity,
+            facts=_facts(test, now),
             now=now,
         )
     except (PolicyDenied, InputError) as error:
         return (error.code,)
     return tuple(sorted({one.code for one in explained.decision.refusals()}))
+
+
+def _facts(test: PolicyTest, now: datetime) -> Facts:
+    """What the fixture supposes; what it does not speak of is not judged."""
+    supposed = test.declared.given
+    if supposed is None:
+        return Facts()
+    requesters = (supposed.requester,) if supposed.requester else None
+    if not supposed.of_ledger():
+        return Facts(requesters=requesters)
+    names = frozenset(name.lower() for name in supposed.certificate_names)
+    living: tuple[LivingCertificate, ...] = ()
+    if names and supposed.certificate_ends_in is not None:
+        rest = min(supposed.certificate_ends_in.after(now) - now, _LONGEST)
+        # old enough for the first third of its life to be over
+        living = (LivingCertificate("1", names, now - 2 * rest, now + rest),)
+    ledger = LedgerFacts(
+        names_of_key=frozenset(name.lower() for name in supposed.names_of_key),
+        asked_at={name.lower(): (now,) * count for name, count in supposed.issued.items()},
+        living=living,
+        others_in_run=supposed.others_in_run,
+    )
+    return Facts(requesters=requesters, ledger=ledger)

@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pkiops.cert.issuer import active_issuer, issuing_backend
+from pkiops.cert.find_authority import AuthorityFinder
+from pkiops.cert.history import RunTally, ledger_facts
+from pkiops.cert.issuer import Issuer, issuing_backend
+from pkiops.cert.known_keys import examine_key
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
+from pkiops.cert.reuse import Step, next_step
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
-from pkiops.ledger.interface import EntryState, Ledger, Rejection
-from pkiops.policy.engine import Decision, Facts, Request, decide, refusal
+from pkiops.ledger.interface import EntryState, Ledger, LedgerIntent, Rejection
+from pkiops.policy.engine import Decision, Facts, Request, decide, needs_ledger, refusal
 from pkiops.policy.rules import Profile
 from pkiops.progress import Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.csr import CertificationRequest, load_csr
 
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
+
+KeepIssuer = Callable[[str, Callable[[], Issuer]], Issuer]
+
+
+def ask_each_time(label: str, ask: Callable[[], Issuer]) -> Issuer:
+    """The CA with that label as it is now."""
+    del label
+    return ask()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +48,10 @@ class Preparation:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress
+    store: Store | None = None
+    ci_identity: str | None = None
+    run: RunTally = field(default_factory=RunTally)
+    keep_issuer: KeepIssuer
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -58,15 +75,20 @@ class Preparation:
         policy = policy_sha256(profile)
         known.update(policy_sha256=policy, authority=profile.authority)
         # 5. every rule: first without the CA, so that no call is made for what is refused anyway
-        self._judged(order, profile, request, Facts())
+        facts = Facts(examination=examine_key(csr))
+        self._judged(order, profile, request, facts)
         self._refuse_compromised(order, csr)
         backend = issuing_backend(self.environment, self.backend)
         self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
         requester = self.requester()
         known.update(requester=requester)
-        issuer = active_issuer(self.environment, backend, profile.authority, self.clock)
+        finder = AuthorityFinder(self.environment, backend, self.store, self.clock, self.progress)
+        label = profile.authority
+        issuer = self.keep_issuer(label, lambda: finder.find(label))
         known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
-        decision = self._judged(order, profile, request, Facts(issuer_not_after=issuer.observed.not_after))
+        callers = (requester, *([self.ci_identity] if self.ci_identity else []))
+        facts = replace(facts, issuer_not_after=issuer.observed.not_after, requesters=callers)
+        decision = self._judged(order, profile, request, facts)
         # 6. the intended certificate as data: the CSR's public key, and the names that were approved
         intent = decision.intent
         if intent is None:
@@ -77,7 +99,41 @@ class Preparation:
             issuance_request(intent, csr, issuer, attempt=""), issuer.observed
         ).template
         record = ledger_intent(order, self.environment.environment, requester, policy, csr, issuer, intent, template)
-        return Prepared(csr=csr, issuer=issuer, record=record, reissue=order.reissue)
+        prepared = Prepared(
+            csr=csr, issuer=issuer, record=record, reissue=order.reissue, renewal_window=profile.renewal_window
+        )
+        if needs_ledger(profile) and self._is_new(prepared):
+            self._judge_history(order, profile, request, facts, record)
+        return prepared
+
+    def _is_new(self, prepared: Prepared) -> bool:
+        """Whether another certificate would be made; what is unknown is ``complete``'s to refuse."""
+        latest = self.ledger.latest(prepared.record.request_key)
+        try:
+            step = next_step(
+                latest,
+                prepared.record,
+                now=self.clock.now(),
+                reissue=prepared.reissue,
+                window=prepared.renewal_window,
+            )
+        except GuardRefused:
+            return False
+        return step in {Step.NEW_ATTEMPT, Step.GIVE_UP_AND_NEW_ATTEMPT}
+
+    def _judge_history(
+        self, order: Order, profile: Profile, request: Request, facts: Facts, record: LedgerIntent
+    ) -> None:
+        """The rules about what was issued before; the same request again is not held against itself."""
+        known = ledger_facts(self.ledger, profile, record, self.clock.now())
+
+        def judged(others: int) -> Decision:
+            return self._judged(order, profile, request, replace(facts, ledger=replace(known, others_in_run=others)))
+
+        if profile.limits.per_run is None:
+            judged(0)
+        else:
+            self.run.judged(record.request_key, judged)
 
     def _judged(self, order: Order, profile: Profile, request: Request, facts: Facts) -> Decision:
         decision = decide(order.profile, profile, request, facts, self.clock.now())

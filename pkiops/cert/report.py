@@ -31,7 +31,7 @@ def certificate_document(issued: Issued) -> dict[str, Any]:
         "spki_sha256": shown.spki_sha256,
         "not_before": shown.not_before,
         "not_after": shown.not_after,
-        "renew_after": due_at(shown.not_before, shown.not_after),
+        "renew_after": due_at(shown.not_before, shown.not_after, issued.renewal_window),
         "profile": entry.profile,
         "template": entry.template,
         "authority": entry.authority,

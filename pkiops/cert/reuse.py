@@ -10,9 +10,11 @@ from enum import StrEnum
 
 from pkiops.errors import GuardRefused
 from pkiops.ledger.interface import Entry, EntryState, LedgerIntent
+from pkiops.policy.renewal import due_at
+from pkiops.x509.duration import Duration
 
-# A certificate is due for renewal in the last third of its life, counted from the notBefore that we set.
-DUE_AFTER_THIRDS = 2
+__all__ = ["ASK_AGAIN_WITHIN", "Step", "due_at", "next_step"]
+
 # The service remembers a token for five minutes from the first call, which comes after the entry's creation. One minute is kept back: a
 # call that is retried late would outlive the token and make a second certificate.
 ASK_AGAIN_WITHIN = timedelta(minutes=4)
@@ -29,12 +31,9 @@ class Step(StrEnum):
     SERVE = "serve"
 
 
-def due_at(not_before: datetime, not_after: datetime) -> datetime:
-    """When the last third of a certificate's life begins."""
-    return not_before + (not_after - not_before) * DUE_AFTER_THIRDS / 3
-
-
-def next_step(entry: Entry | None, today: LedgerIntent, *, now: datetime, reissue: bool) -> Step:
+def next_step(
+    entry: Entry | None, today: LedgerIntent, *, now: datetime, reissue: bool, window: Duration | None = None
+) -> Step:
     """How the request goes on whose latest entry is ``entry``.
 
     Args:
@@ -42,6 +41,7 @@ def next_step(entry: Entry | None, today: LedgerIntent, *, now: datetime, reissu
         today: the certificate that policy grants today, and the CA that would issue it.
         now: aware UTC.
         reissue: somebody said that a second certificate is acceptable where it is not known whether there is a first.
+        window: the profile's renewal window, None for the last third of a certificate's life.
 
     Raises:
         GuardRefused: code ``cert.unknown-intent``, an earlier attempt may have led to a certificate and nobody knows.
@@ -50,9 +50,9 @@ def next_step(entry: Entry | None, today: LedgerIntent, *, now: datetime, reissu
         return Step.NEW_ATTEMPT
     same = _is_same(entry, today)
     if entry.state is EntryState.ISSUED:
-        return Step.SERVE if same and _serves(entry, now) else Step.NEW_ATTEMPT
+        return Step.SERVE if same and _serves(entry, now, window) else Step.NEW_ATTEMPT
     if entry.state is EntryState.FAILED:
-        if not (entry.chain and same and _serves(entry, now)):
+        if not (entry.chain and same and _serves(entry, now, window)):
             return Step.NEW_ATTEMPT
         return Step.GIVE_UP_AND_NEW_ATTEMPT if reissue else Step.PROVE_AGAIN
     if same and entry.certificate_reference is not None:
@@ -64,10 +64,10 @@ def next_step(entry: Entry | None, today: LedgerIntent, *, now: datetime, reissu
     raise _unknown(entry, same=same)
 
 
-def _serves(entry: Entry, now: datetime) -> bool:
+def _serves(entry: Entry, now: datetime, window: Duration | None) -> bool:
     if entry.revocation is not None or entry.not_before is None or entry.not_after is None:
         return False
-    return now < due_at(entry.not_before, entry.not_after)
+    return now < due_at(entry.not_before, entry.not_after, window)
 
 
 def _is_same(entry: Entry, today: LedgerIntent) -> bool:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NOUNS: dict[str, tuple[str, ...]] = {
     "env": ("env", "env_access"),
     "ca": ("ca", "ca_external", "ca_retire", "ca_health"),
-    "cert": ("cert", "cert_revoke", "cert_resolve", "cert_list", "cert_renew"),
+    "cert": ("cert", "cert_bulk", "cert_revoke", "cert_resolve", "cert_list", "cert_renew"),
     "crl": ("crl",),
     "trust": ("trust",),
     "inventory": ("inventory",),

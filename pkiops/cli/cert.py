@@ -12,6 +12,7 @@ import typer
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, MAX_CRL_BYTES, read_bounded
 from pkiops.cli.cert_outputs import CertificateOutputs, KeyOptions, outputs_of, parse_targets
+from pkiops.cli.issuance import issuance_of
 from pkiops.cli.options import (
     AtOption,
     EnvironmentArgument,
@@ -22,7 +23,7 @@ from pkiops.cli.options import (
     option,
 )
 from pkiops.cli.output import emit, emit_bytes, emit_json, json_text, note
-from pkiops.cli.wiring import environment_of, factory_of, progress_of
+from pkiops.cli.wiring import environment_of, factory_of
 from pkiops.errors import InputError
 from pkiops.x509.algorithms import KeyAlgorithm
 
@@ -161,7 +162,6 @@ def issue_command(
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Issue a certificate for a request; the same request again gives the same certificate."""
-    from pkiops.cert.issue import Issuance
     from pkiops.cert.order import Order
     from pkiops.x509.csr import MAX_CSR_BYTES
     from pkiops.x509.san import parse_san
@@ -174,15 +174,7 @@ def issue_command(
     if warning := factory.ledger_warning():
         note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
-    issuance = Issuance(
-        environment=factory.environment,
-        backend=factory.backend,
-        ledger=factory.ledger,
-        clock=factory.clock,
-        # the home of the CA that issues is looked at when it is asked; an issuer needs no rights in the others
-        requester=lambda: _caller(factory, everywhere=False),
-        progress=progress_of(ctx),
-    )
+    issuance = issuance_of(ctx, factory)
     order = Order(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
     )
@@ -328,11 +320,6 @@ def duration_of(text: str | None, flag: str = "--validity") -> Any:
         return Duration.parse(text)
     except ValueError as error:
         raise InputError(f"{flag} {text}: {error}", code="usage.arguments") from error
-
-
-def _caller(factory: Factory, *, everywhere: bool = True) -> str:
-    factory.check_account(everywhere=everywhere)
-    return factory.caller()
 
 
 def _of_environment(factory: Factory) -> Material:

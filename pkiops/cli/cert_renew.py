@@ -11,7 +11,7 @@ import typer
 
 from pkiops.cli.cert import AllowEndpoint, OutputOption, app, duration_of
 from pkiops.cli.cert_outputs import KeyOptions
-from pkiops.cli.cert_resolve import issuance_of
+from pkiops.cli.issuance import issuance_of
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
 from pkiops.cli.output import emit, emit_json, note
 from pkiops.cli.wiring import factory_of

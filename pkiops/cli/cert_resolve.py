@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pkiops.cli.cert import AllowEndpoint, app
+from pkiops.cli.issuance import issuance_of
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json
-from pkiops.cli.wiring import factory_of, progress_of
-
-if TYPE_CHECKING:
-    from pkiops.cert.issue import Issuance
-    from pkiops.factory import Factory
+from pkiops.cli.wiring import factory_of
 
 
 @app.command("resolve")
@@ -40,22 +37,3 @@ def resolve_command(
     error = failure(resolved)
     if error is not None:
         raise error
-
-
-def issuance_of(ctx: typer.Context, factory: Factory) -> Issuance:
-    """Issuance over a factory; who calls is asked for once, when a CA is."""
-    from pkiops.cert.issue import Issuance
-
-    def requester() -> str:
-        # the home of the CA that issues is looked at when it is asked; an issuer needs no rights in the others
-        factory.check_account(everywhere=False)
-        return factory.caller()
-
-    return Issuance(
-        environment=factory.environment,
-        backend=factory.backend,
-        ledger=factory.ledger,
-        clock=factory.clock,
-        requester=requester,
-        progress=progress_of(ctx),
-    )

@@ -25,6 +25,10 @@ def explain_command(
     validity: Annotated[
         str | None, option("--validity", metavar="DURATION", help="12h, 30d; unless given, the profile's default.")
     ] = None,
+    requester: Annotated[
+        str | None,
+        option("--requester", metavar="WHO", help="Who would ask: an ARN, or a CI job as github:owner/repository@ref."),
+    ] = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Show what every rule says about a request, and what would pass; exit code 4 if it is refused. Makes no call."""
@@ -32,6 +36,7 @@ def explain_command(
     from pkiops.cli.cert import duration_of
     from pkiops.cli.cert_files import read_bounded
     from pkiops.clock import SystemClock
+    from pkiops.policy.findings import Facts
     from pkiops.x509.csr import MAX_CSR_BYTES
     from pkiops.x509.san import parse_san
 
@@ -39,7 +44,8 @@ def explain_command(
     names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     now = SystemClock().now()
-    explained = explain(loaded, profile, data, source, sans=names, validity=life, now=now)
+    facts = Facts(requesters=(requester,) if requester else None)
+    explained = explain(loaded, profile, data, source, sans=names, validity=life, facts=facts, now=now)
     if format_ is Format.JSON:
         emit_json("policy-explain", environment, now, explanation_json(explained))
     else:

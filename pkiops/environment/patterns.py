@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from pkiops.policy.spiffe import spiffe_problem
+from pkiops.x509.idna import PREFIX, a_label_problem, to_ascii
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/]*)(?P<path>/.*)?")
@@ -23,6 +24,11 @@ def pattern_problem(kind: str, text: str) -> str | None:
 
 
 def _dns(text: str) -> str | None:
+    if not text.isascii():
+        try:
+            return f"write international labels in their ASCII form: {to_ascii(text)}"
+        except ValueError as error:
+            return f"write international labels in their ASCII form, xn--...; this one has none: {error}"
     if text != text.lower():
         return "write a DNS pattern in lower case"
     labels = text.split(".")
@@ -35,6 +41,8 @@ def _dns(text: str) -> str | None:
             return "a wildcard stands for a whole label; write *.example.com, not web-*.example.com"
         if not _LABEL.fullmatch(label):
             return "write DNS labels of letters, digits and inner hyphens, 1 to 63 each: *.svc.example.com"
+        if label.startswith(PREFIX) and (problem := a_label_problem(label)):
+            return f"{label} {problem}"
     return None
 
 

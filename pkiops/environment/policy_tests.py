@@ -27,6 +27,26 @@ FOLDER = "policy-tests"
 
 
 @declared
+class Supposed:
+    """What a fixture takes for known beside the request: who asks, and what the ledger would say.
+
+    ``names_of_key`` are names that certificates of the same key have; ``issued`` tells for a name how many certificates there are within the
+    window of the profile's limit; a certificate with exactly ``certificate_names`` ends in ``certificate_ends_in``.
+    """
+
+    requester: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    names_of_key: tuple[str, ...] = ()
+    issued: dict[str, Annotated[int, Field(ge=0, le=100_000, strict=True)]] = field(default_factory=dict)
+    others_in_run: Annotated[int, Field(ge=0, strict=True)] = 0
+    certificate_names: tuple[str, ...] = ()
+    certificate_ends_in: DurationField | None = None
+
+    def of_ledger(self) -> bool:
+        """Whether anything is said of the ledger."""
+        return bool(self.names_of_key or self.issued or self.others_in_run or self.certificate_names)
+
+
+@declared
 class DeclaredTest:
     """One request and its verdict; ``codes``, where given, are exactly the codes of the rules that refuse."""
 
@@ -36,6 +56,7 @@ class DeclaredTest:
     codes: tuple[str, ...] = ()
     sans: tuple[str, ...] = ()
     validity: DurationField | None = None
+    given: Supposed | None = None
 
 
 @declared

@@ -184,7 +184,7 @@ class _Translation:
         """The place an error speaks of, or None where it is about a branch of a union that the file did not take."""
         if loc[-1:] == ("[key]",):
             return _Spot(loc[:-1], at_key=True, value=loc[-2])
-        if len(loc) > 4 and loc[0] == "profiles" and loc[2:4] == ("subject", "common_name"):
+        if len(loc) > 4 and loc[0] == "profiles" and loc[2] == "subject":
             value = self._at(loc[:4])
             if isinstance(value, (dict, str)) and isinstance(value, dict) != (loc[4] == "FromRequest"):
                 return None

@@ -154,14 +154,22 @@ class DynamoDbLedger:
         """See ``Ledger.find_open``; what the index still holds of the past is left out."""
         return filter(transitions.is_open, self._indexed(items.BY_OPEN, environment))
 
-    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
+    def find_by_name(self, environment: str, name: str, *, since: datetime | None = None) -> tuple[Entry, ...]:
         """See ``Ledger.find_by_name``."""
-        found: list[Entry] = []
-        for page in self._query(
-            None, "pk = :pk", {":pk": items.name_partition(environment, name)}, ConsistentRead=True
-        ):
-            found += self._load([items.entry_key(one["sk"]["S"]) for one in page])
-        return tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id)))
+        condition, values = "pk = :pk", {":pk": items.name_partition(environment, name)}
+        if since is not None:
+            condition, values = f"{condition} AND sk >= :since", {**values, ":since": moment_text(since)}
+        # two that began one entry at different moments each left a pointer to it
+        found: dict[str, Entry] = {}
+        for page in self._query(None, condition, values, ConsistentRead=True):
+            keys = [items.entry_key(items.pointed_at(one["sk"]["S"])) for one in page]
+            found.update((entry.id, entry) for entry in self._load(keys))
+        within = (one for one in found.values() if since is None or one.created_at >= since)
+        return tuple(sorted(within, key=lambda entry: (entry.created_at, entry.id)))
+
+    def find_by_key(self, environment: str, spki_sha256: str) -> Iterator[Entry]:
+        """See ``Ledger.find_by_key``."""
+        return self._indexed(items.BY_KEY, items.scoped(environment, spki_sha256))
 
     def find_by_authority(self, environment: str, authority: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.find_by_authority``."""

@@ -85,9 +85,15 @@ def name_partition(environment: str, name: str) -> str:
 
 
 def name_keys(entry: Entry) -> tuple[Key, ...]:
-    """The pointers to an entry, by its names."""
+    """The pointers to an entry, by its names, in the order of creation."""
     names = sorted(searched_names(entry.subject, entry.sans))
-    return tuple((name_partition(entry.environment, name), entry.id) for name in names)
+    place = f"{moment_text(entry.created_at)}#{entry.id}"
+    return tuple((name_partition(entry.environment, name), place) for name in names)
+
+
+def pointed_at(place: str) -> str:
+    """The id of the entry that a pointer leads to."""
+    return place.rpartition("#")[2]
 
 
 def scoped(environment: str, value: str) -> str:

@@ -236,8 +236,14 @@ class Ledger(Protocol):
     def find_open(self, environment: str) -> Iterator[Entry]:
         """The entries that may have led to a certificate which is not known here (PENDING or UNKNOWN, no serial), by creation and then by id."""
 
-    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
-        """The entries with that name, by creation: the value of one of their alternative names or their common name, whole, in any case."""
+    def find_by_name(self, environment: str, name: str, *, since: datetime | None = None) -> tuple[Entry, ...]:
+        """The entries with that name, by creation: the value of one of their alternative names or their common name, whole, in any case.
+
+        ``since`` (aware UTC, to the second) leaves out what was created before; it costs what is within, not what is in the ledger.
+        """
+
+    def find_by_key(self, environment: str, spki_sha256: str) -> Iterator[Entry]:
+        """The entries whose key has that SHA-256 (hex), by creation and then by id."""
 
     def find_by_authority(self, environment: str, authority: str, *, after: Position | None = None) -> Iterator[Entry]:
         """The entries of an authority (its label), by creation and then by id; ``after`` leaves out what is up to there."""

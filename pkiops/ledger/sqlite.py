@@ -144,11 +144,19 @@ class SqliteLedger:
         # in the words of the partial index, or it is not used
         return self._paged(f"entries.environment = ? AND {OPEN}", (environment,))
 
-    def find_by_name(self, environment: str, name: str) -> tuple[Entry, ...]:
+    def find_by_name(self, environment: str, name: str, *, since: datetime | None = None) -> tuple[Entry, ...]:
         """See ``Ledger.find_by_name``."""
-        where = "WHERE id IN (SELECT entry_id FROM names WHERE environment = ? AND name = ?) ORDER BY created_at, id"
+        where = (
+            "WHERE id IN (SELECT entry_id FROM names WHERE environment = ? AND name = ?) AND created_at >= ?"
+            " ORDER BY created_at, id"
+        )
+        values = (environment, utf8(name).lower(), "" if since is None else moment_text(since))
         with transaction(self._path, write=False) as db:
-            return tuple(_entry(row) for row in db.execute(_SELECT + where, (environment, utf8(name).lower())))
+            return tuple(_entry(row) for row in db.execute(_SELECT + where, values))
+
+    def find_by_key(self, environment: str, spki_sha256: str) -> Iterator[Entry]:
+        """See ``Ledger.find_by_key``."""
+        return self._paged("entries.environment = ? AND spki_sha256 = ?", (environment, spki_sha256))
 
     def find_by_authority(self, environment: str, authority: str, *, after: Position | None = None) -> Iterator[Entry]:
         """See ``Ledger.find_by_authority``."""

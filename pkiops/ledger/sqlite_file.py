@@ -33,6 +33,7 @@ CREATE TABLE names (
     PRIMARY KEY (environment, name, entry_id)
 ) WITHOUT ROWID;
 CREATE INDEX entries_by_authority ON entries (environment, authority, created_at, id);
+CREATE INDEX entries_by_key ON entries (environment, spki_sha256, created_at, id);
 CREATE INDEX entries_by_expiry ON entries (environment, not_after, id) WHERE serial IS NOT NULL;
 CREATE INDEX entries_open ON entries (environment, created_at, id) WHERE {OPEN.replace("entries.", "")};
 """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pkiops.errors import PolicyDenied
 from pkiops.policy.rules import Usage
@@ -29,15 +29,58 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known about the issuing CA: when its certificate ends (aware UTC), None if not known yet."""
+class KeyExamination:
+    """What a program that knows bad keys says about a key: its name and version (None: it is not installed), and what is wrong.
 
-    issuer_not_after: datetime | None = None
+    ``leaked_keys`` says whether its list of keys that are known to have leaked was there.
+    """
+
+    program: str | None
+    weakness: str | None = None
+    leaked_keys: bool = False
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one rule says about one value.
+class LivingCertificate:
+    """A certificate that has neither ended nor been revoked; ``names`` are all of its names, in lower case; moments are aware UTC."""
+
+    serial: str
+    names: frozenset[str]
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True)
+class LedgerFacts:
+    """What the ledger knows that bears on one more certificate.
+
+    ``names_of_key`` are all names, in lower case, of certificates that exist or may exist for the same key; ``asked_at`` tells for each name that the
+    certificate would have when (aware UTC) certificates of the profile for it were asked for, as far back as the profile's window;
+    ``living`` are those of the profile that share a name with it; ``others_in_run`` counts what else this run has let through.
+    """
+
+    names_of_key: frozenset[str] = frozenset()
+    asked_at: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
+    living: tuple[LivingCertificate, ...] = ()
+    others_in_run: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known beside the request; what is None is not known, and the rules that need it are not judged.
+
+    ``issuer_not_after`` is when the certificate of the issuing CA ends (aware UTC). ``requesters`` are the identities of who asks: the ARN of the
+    AWS caller, the CI job. ``ledger`` stays None where nothing new would be issued. ``examination`` is of RSA keys only.
+    """
+
+    issuer_not_after: datetime | None = None
+    requesters: tuple[str, ...] | None = None
+    ledger: LedgerFacts | None = None
+    examination: KeyExamination | None = None
+
+
+class Finding(NamedTuple):
+    """What one rule says about one value (a tuple: a request may have hundreds of them).
 
     ``code`` is stable (``policy.san-dns-not-allowed``); ``rule`` is the key of the profile; ``suggestion`` is the nearest change that would pass.
     """

@@ -1,171 +1,196 @@
-"""The rules about names: subject alternative names, common name, the rest of the subject.
+"""The rules about subject alternative names: kinds, patterns, wildcards, how many and how long.
 
-What this module decides: which of the names a request claims are granted. A common name needs its own grant, because databases, brokers and
-Kubernetes log people in by it.
+What this module decides: which of the names a request claims are granted, and the nearest name that would be. The subject is ``subject_rules.py``'s.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from pkiops.policy.findings import Finding, Request, passed, refuse
-from pkiops.policy.patterns import san_matches, text_matches
-from pkiops.policy.rules import FromRequest, Profile, SanRule
+from pkiops.policy.patterns import NamePatterns, san_matches, san_patterns
+from pkiops.policy.rules import Profile, SanRule
 from pkiops.policy.spiffe import is_spiffe, spiffe_problem
-from pkiops.x509.names import printable
 from pkiops.x509.san import SanKind, SubjectAltName, problem_of
 
-MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A.1
-_COMPARED = 128
+_SHOWN = 5  # patterns in a message
+_EXAMPLES = 5  # names of a request that are told what would pass, word for word
 
 
-def judge_sans(profile: Profile, request: Request) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class JudgedNames:
+    """The findings about names, and the approved ones in the order asked for, each once."""
+
+    findings: tuple[Finding, ...]
+    approved: tuple[SubjectAltName, ...]
+
+
+def judge_sans(profile: Profile, request: Request) -> JudgedNames:
     """Every name asked for needs a pattern of its kind; other kinds of names are refused."""
-    for san in dict.fromkeys(request.sans):
-        yield _judge_san(profile.san, san)
+    findings: list[Finding] = []
+    approved: list[SubjectAltName] = []
+    # whose syntax reading the request has judged
+    as_read = request.sans is request.csr.sans
+    asked = dict.fromkeys(request.sans)
+    judge = _Judge(profile.san)
+    for san in asked:
+        finding = judge(san, is_sound=as_read)
+        findings.append(finding)
+        if finding.verdict == "pass":
+            approved.append(san)
+    findings += _judge_number(profile.san, tuple(asked))
     for name in request.csr.unsupported:
+        message = f"the request asks for a name of a kind that is never issued: {name}"
+        suggestion = "make the request with DNS names, URIs, IP or email addresses only"
+        findings.append(refuse("san-unsupported", "san", name, message, suggestion))
+    for san in () if as_read else request.csr.sans:
+        if san not in asked:
+            message = f"{san} of the request is ignored: other names were given"
+            findings.append(passed("san-ignored", "san", str(san), message))
+    return JudgedNames(tuple(findings), tuple(approved))
+
+
+def grants(rule: SanRule, san: SubjectAltName) -> bool:
+    """Whether a name alone would be granted."""
+    return _Judge(rule)(san, is_sound=False).verdict == "pass"
+
+
+def _judge_number(rule: SanRule, asked: Sequence[SubjectAltName]) -> Iterator[Finding]:
+    count = len(asked)
+    if count > rule.max_names:
+        message = f"{count} names are more than the {rule.max_names} allowed in one certificate"
         yield refuse(
-            "san-unsupported",
-            "san",
-            name,
-            f"the request asks for a name of a kind that is never issued: {name}",
-            "make the request with DNS names, URIs, IP or email addresses only",
+            "san-too-many", "san.max_names", str(count), message, "ask for fewer names, or in several requests"
         )
-    for san in request.csr.sans:
-        if san not in request.sans:
-            yield passed("san-ignored", "san", str(san), f"{san} of the request is ignored: other names were given")
-    if profile.san.required and not request.sans:
+    else:
+        yield passed("san-number-allowed", "san.max_names", str(count), f"{count} of at most {rule.max_names} names")
+    kinds = {san.kind.value for san in asked}
+    if rule.required and not asked:
+        message = "the request has no subject alternative name, and the profile requires one"
+        yield refuse("san-required", "san.required", "", message, _spelling(rule))
+    for kind in rule.required_kinds:
+        if kind in kinds:
+            yield passed(
+                "san-kind-given", "san.required_kinds", kind, f"there is a {kind} name, as the profile requires"
+            )
+        elif asked or not rule.required:
+            message = f"the request has no {kind} name, and the profile requires one"
+            yield refuse("san-kind-required", "san.required_kinds", kind, message, _spelling(rule, kind))
+    uris = [san for san in asked if san.kind is SanKind.URI]
+    if len(uris) > 1 and any(is_spiffe(san.value) for san in uris):
+        # X.509-SVID, section 2: validators refuse such a certificate
+        message = f"a certificate with a SPIFFE ID has no other URI, and {len(uris)} are asked for"
         yield refuse(
-            "san-required",
-            "san.required",
-            "",
-            "the request has no subject alternative name, and the profile requires one",
-            _spelling(profile.san),
+            "san-spiffe-several",
+            "san.uri",
+            str(len(uris)),
+            message,
+            f"ask for {uris[0]} alone, in a request of its own",
         )
 
 
-def approved_sans(profile: Profile, request: Request) -> tuple[SubjectAltName, ...]:
-    """The names that pass, in the order asked for, each once."""
-    return tuple(san for san in dict.fromkeys(request.sans) if _judge_san(profile.san, san).verdict == "pass")
+class _Judge:
+    """Judges names one by one; only the first refused ones of a request are given an example of what would pass."""
+
+    def __init__(self, rule: SanRule) -> None:
+        self._rule = rule
+        self._examples = _EXAMPLES
+        self._known = {kind: _known(kind, getattr(rule, kind.value)) for kind in SanKind}
+
+    def __call__(self, san: SubjectAltName, *, is_sound: bool) -> Finding:
+        known, value = self._known[san.kind], san.value
+        problem = None if is_sound else problem_of(san)
+        if problem is None and san.kind is SanKind.URI and is_spiffe(value):
+            problem = spiffe_problem(value)
+        if problem:
+            shown = str(san)
+            return refuse("san-malformed", known.key, shown, f"{shown}: {problem}", "spell it as its kind demands")
+        # a sound name of any kind is visible ASCII
+        shown = f"{known.kind}:{value}"
+        longest = self._rule.max_length
+        if longest is not None and len(value) > longest:
+            message = f"{shown} has {len(value)} characters, {longest} are allowed"
+            return refuse("san-too-long", "san.max_length", shown, message, f"ask for a name of at most {longest}")
+        if not self._rule.wildcards and value.startswith("*") and san.kind is SanKind.DNS:
+            message = f"{shown}: wildcard names are not issued; a client must say which one it is"
+            return refuse("san-wildcard", "san.wildcards", shown, message, "ask for the full name")
+        number = known.matcher.first(value)
+        if number is not None:
+            return Finding(known.passes, "pass", known.key, shown, f"{shown} matches {known.patterns[number]}")
+        return self._refused(known, san, shown)
+
+    def _refused(self, known: _Known, san: SubjectAltName, shown: str) -> Finding:
+        if not known.patterns:
+            message = f"{shown} is not allowed: the profile allows no {known.kind} names"
+            return Finding(known.refuses, "refuse", known.key, shown, message, _spelling(self._rule))
+        pattern = known.patterns[_nearest(known, san.value)]
+        suggestion = f"ask for a name that matches {pattern}"
+        if self._examples > 0:
+            self._examples -= 1
+            example = _filled(pattern, san)
+            if example and problem_of(example) is None and san_matches(pattern, example):
+                suggestion = f"ask for {example}, which matches {pattern}"
+        message = f"{shown} is not allowed; allowed: {known.listed}"
+        return Finding(known.refuses, "refuse", known.key, shown, message, suggestion)
 
 
-def judge_subject(profile: Profile, request: Request) -> tuple[str | None, list[Finding]]:
-    """The common name of the certificate (None: it has none), and the findings about the whole subject."""
-    rule = profile.subject.common_name
-    ignored = [
-        passed(
-            "subject-ignored",
-            "subject",
-            f"{name}={printable(value)}",
-            f"{name} of the request is ignored: the profile sets the subject",
-        )
-        for name, value in request.csr.subject
-        if name != "CN"
-    ]
-    if isinstance(rule, FromRequest):
-        value, finding = _common_name_from_request(rule, profile, request)
-        return value, [finding, *ignored]
-    requested = request.csr.common_name
-    if rule is None:
-        found = [passed("common-name-none", "subject.common_name", "", "the profile gives no common name")]
-    else:
-        found = [passed("common-name-fixed", "subject.common_name", rule, f"the profile sets the common name {rule}")]
-    if requested is not None and requested != rule:
-        shown = printable(requested)
-        found.append(
-            passed(
-                "common-name-ignored",
-                "subject.common_name",
-                shown,
-                f"the common name {shown} of the request is ignored",
-            )
-        )
-    return rule, [*found, *ignored]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The patterns of a kind, ready to be asked; ``ends`` leads from the fixed end of a pattern to the number of the first that has it."""
+
+    san_kind: SanKind
+    kind: str
+    key: str
+    passes: str
+    refuses: str
+    patterns: tuple[str, ...]
+    matcher: NamePatterns
+    listed: str
+    ends: Mapping[str, int]
 
 
-def _judge_san(rule: SanRule, san: SubjectAltName) -> Finding:
-    key = f"san.{san.kind.value}"
-    patterns: tuple[str, ...] = getattr(rule, san.kind.value)
-    problem = problem_of(san)
-    if problem is None and san.kind is SanKind.URI and is_spiffe(san.value):
-        problem = spiffe_problem(san.value)
-    if problem:
-        return refuse("san-malformed", key, str(san), f"{san}: {problem}")
-    if san.kind is SanKind.DNS and "*" in san.value:
-        return refuse(
-            "san-wildcard",
-            key,
-            str(san),
-            f"{san}: wildcard names are not issued; a client must say which one it is",
-            "ask for the full name",
-        )
-    for pattern in patterns:
-        if san_matches(pattern, san):
-            return passed(f"san-{san.kind.value}-allowed", key, str(san), f"{san} matches {pattern}")
-    if not patterns:
-        message = f"{san} is not allowed: the profile allows no {san.kind.value} names"
-        return refuse(f"san-{san.kind.value}-not-allowed", key, str(san), message, _spelling(rule))
-    message = f"{san} is not allowed; allowed: {', '.join(patterns)}"
-    return refuse(f"san-{san.kind.value}-not-allowed", key, str(san), message, _nearest(patterns, san))
-
-
-def _common_name_from_request(rule: FromRequest, profile: Profile, request: Request) -> tuple[str | None, Finding]:
-    key = "subject.common_name"
-    approved = approved_sans(profile, request)
-    names = [value for name, value in request.csr.subject if name == "CN" and value]
-    if not names:
-        first = next((san.value for san in approved if san.kind is SanKind.DNS), None)
-        if first is None or len(first) > MAX_COMMON_NAME:
-            return None, passed("common-name-none", key, "", "the request has no common name, and gets none")
-        return first, passed(
-            "common-name-from-san", key, first, f"the request has no common name; it gets its first DNS name {first}"
-        )
-    wanted = names[0]
-    shown = printable(wanted[: 2 * MAX_COMMON_NAME])
-    if len(names) > 1:
-        return None, refuse(
-            "common-name-several", key, shown, f"the request has {len(names)} common names", "make it with one"
-        )
-    if len(wanted) > MAX_COMMON_NAME:
-        return None, refuse(
-            "common-name-too-long",
-            key,
-            shown,
-            f"the common name has {len(wanted)} characters, {MAX_COMMON_NAME} are possible",
-            "leave it out; the full name goes into the subject alternative names",
-        )
-    for san in approved:
-        if wanted == san.value or (san.kind is SanKind.DNS and wanted.lower() == san.value):
-            return san.value, passed(
-                "common-name-allowed", key, shown, f"the common name {san.value} is one of the approved names"
-            )
-    for pattern in rule.patterns:
-        if text_matches(pattern, wanted):
-            return wanted, passed("common-name-allowed", key, shown, f"the common name {shown} matches {pattern}")
-    fitting = next((san.value for san in approved if len(san.value) <= MAX_COMMON_NAME), None)
-    as_dns = SubjectAltName(SanKind.DNS, wanted.lower())
-    if fitting is None and _judge_san(profile.san, as_dns).verdict == "pass":
-        suggestion = f"ask for {as_dns} too: the profile allows it"
-    else:
-        suggestion = f"use the common name {fitting}, or none" if fitting else "leave the common name out"
-    return None, refuse(
-        "common-name-not-allowed",
-        key,
-        shown,
-        f"the common name {shown} is neither one of the approved names nor matches a pattern of the profile",
-        suggestion,
+@lru_cache(maxsize=256)
+def _known(kind: SanKind, patterns: tuple[str, ...]) -> _Known:
+    listed = ", ".join(patterns[:_SHOWN])
+    if len(patterns) > _SHOWN:
+        listed += f" and {len(patterns) - _SHOWN} more"
+    ends: dict[str, int] = {}
+    for number, pattern in enumerate(patterns):
+        end = pattern.rpartition("@")[2]
+        while end:
+            if "*" not in end:
+                ends.setdefault(end, number)
+            end = _shorter(kind, end)
+    return _Known(
+        san_kind=kind,
+        kind=kind.value,
+        key=f"san.{kind.value}",
+        passes=f"policy.san-{kind.value}-allowed",
+        refuses=f"policy.san-{kind.value}-not-allowed",
+        patterns=patterns,
+        matcher=san_patterns(kind, patterns),
+        listed=listed,
+        ends=ends,
     )
 
 
-def _nearest(patterns: tuple[str, ...], san: SubjectAltName) -> str:
-    """The allowed name that is most like the one asked for."""
-    compared = san.value[:_COMPARED]
-    pattern = max(patterns, key=lambda item: difflib.SequenceMatcher(None, item[:_COMPARED], compared).ratio())
-    example = _filled(pattern, san)
-    if example and san_matches(pattern, example):
-        return f"ask for {example}, which matches {pattern}"
-    return f"ask for a name that matches {pattern}"
+def _shorter(kind: SanKind, value: str) -> str:
+    """What says a little less exactly whose a name is: a URI without its last segment, a domain without its first label."""
+    if kind is SanKind.URI:
+        return value.rpartition("/")[0]
+    return value.partition(".")[2] if kind is not SanKind.IP else ""
+
+
+def _nearest(known: _Known, value: str) -> int:
+    """The number of the pattern that shares with a name most of what says whose it is; the first if none shares anything."""
+    rest = value.rpartition("@")[2]
+    while rest:
+        if rest in known.ends:
+            return known.ends[rest]
+        rest = _shorter(known.san_kind, rest)
+    return 0
 
 
 def _filled(pattern: str, san: SubjectAltName) -> SubjectAltName | None:
@@ -181,14 +206,15 @@ def _filled(pattern: str, san: SubjectAltName) -> SubjectAltName | None:
     filled = [
         (own[index] if index < len(own) else "") if part in {"*", "**"} else part for index, part in enumerate(parts)
     ]
-    return SubjectAltName(san.kind, separator.join(filled))
+    return None if "*" in filled else SubjectAltName(san.kind, separator.join(filled))
 
 
-def _spelling(rule: SanRule) -> str:
+def _spelling(rule: SanRule, wanted: str | None = None) -> str:
     """What a name may look like under this profile."""
-    known = [f"{kind.value}:{pattern}" for kind in SanKind for pattern in getattr(rule, kind.value)]
+    kinds = [kind.value for kind in SanKind if wanted in {None, kind.value}]
+    known = [f"{kind}:{pattern}" for kind in kinds for pattern in getattr(rule, kind)]
     return (
-        f"ask for a name like {', '.join(known[:5])}"
+        f"ask for a name like {', '.join(known[:_SHOWN])}"
         if known
         else "add patterns to the profile: nothing listed is nothing allowed"
     )

@@ -1,8 +1,8 @@
 """Does a name match a pattern of a profile?
 
 What this module decides: that wildcards stand for whole labels or path segments, that they never match a character which separates or hides
-anything, and that a pattern it does not understand matches nothing. No regular expression is built from what a user wrote, and the
-work is bounded by the length of name times pattern.
+anything, and that a pattern it does not understand matches nothing. No regular expression is built from what a user wrote, and the work is bounded
+(``automata.py``).
 
 ====== ==========================================================================================
 kind   wildcards
@@ -13,106 +13,193 @@ ip     a CIDR block or an address
 email  ``*`` as the whole local part; in the domain as in dns
 text   (common names) ``*`` one or more letters, digits, ``-`` or ``_``; ``**`` the same and dots
 ====== ==========================================================================================
+
+A DNS name that is itself a wildcard (``*.a.example``) matches where the pattern has a wildcard in its place, so where it grants every name that the
+wildcard stands for. Whether such names are wanted at all is asked before.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Protocol
 
+from pkiops.policy.automata import ANY, ONE, PartPatterns, TextPatterns
 from pkiops.x509.san import SanKind, SubjectAltName
 
-_ANY = "**"
-_ONE = "*"
 _LABEL_CHARACTERS = frozenset(string.ascii_lowercase + string.digits + "-")
 _SEGMENT_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-._~")
 _WORD_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
 _LONGEST_TEXT = 256
+# patterns are an environment's; more than this many lists of them are not in use at once
+_COMPILED = 256
+
+
+class NamePatterns(Protocol):
+    """The patterns of one kind, put together."""
+
+    def first(self, value: str) -> int | None:
+        """The number of the first pattern in the order of the list that matches; None if none does."""
+
+
+def san_patterns(kind: SanKind, patterns: tuple[str, ...]) -> NamePatterns:
+    """The patterns of a kind, put together once for each list."""
+    return _compiled(kind, patterns)
 
 
 def san_matches(pattern: str, san: SubjectAltName) -> bool:
     """Whether a normalised name matches a pattern of its kind."""
-    return {
-        SanKind.DNS: dns_matches,
-        SanKind.URI: uri_matches,
-        SanKind.IP: ip_matches,
-        SanKind.EMAIL: email_matches,
-    }[san.kind](pattern, san.value)
+    return _compiled(san.kind, (pattern,)).first(san.value) is not None
 
 
 def dns_matches(pattern: str, name: str) -> bool:
-    """``*.svc.example.com`` against ``orders.svc.example.com``; a name with a wildcard of its own matches nothing."""
-    labels = name.split(".")
-    return "*" not in name and _parts_match(pattern.split("."), labels, _LABEL_CHARACTERS)
+    """``*.svc.example.com`` against ``orders.svc.example.com``."""
+    return _compiled(SanKind.DNS, (pattern,)).first(name) is not None
 
 
 def uri_matches(pattern: str, name: str) -> bool:
     """``spiffe://example.com/ns/*/sa/*`` against a URI; a pattern without wildcards must be equal to it."""
-    if "*" not in pattern:
-        return pattern == name
-    head, path = _split_uri(pattern)
-    name_head, name_path = _split_uri(name)
-    if head is None or head != name_head or "*" in head:
-        return False
-    return _parts_match(path, name_path, _SEGMENT_CHARACTERS)
+    return _compiled(SanKind.URI, (pattern,)).first(name) is not None
 
 
 def ip_matches(pattern: str, name: str) -> bool:
     """An address inside a CIDR block; IPv4 and IPv6 never match each other."""
-    try:
-        return ipaddress.ip_address(name) in ipaddress.ip_network(pattern)
-    except ValueError:
-        return False
+    return _compiled(SanKind.IP, (pattern,)).first(name) is not None
 
 
 def email_matches(pattern: str, name: str) -> bool:
     """``*@*.example.com`` against an address; a literal local part is compared with its case."""
-    local, at, domain = pattern.rpartition("@")
-    name_local, name_at, name_domain = name.rpartition("@")
-    if not at or not name_at or not name_local or "@" in name_local:
-        return False
-    return local in {_ONE, name_local} and dns_matches(domain, name_domain)
+    return _compiled(SanKind.EMAIL, (pattern,)).first(name) is not None
 
 
 def text_matches(pattern: str, name: str) -> bool:
     """A common name against a pattern such as ``app-*`` or ``*.example.com``."""
-    if not name or max(len(name), len(pattern)) > _LONGEST_TEXT:
-        return False
-    # Positions of the pattern reached so far, as a set of offsets into its tokens.
-    tokens = _text_tokens(pattern)
-    reached = {0}
-    for character in name:
-        following: set[int] = set()
-        for offset in reached:
-            if offset == len(tokens):
+    return first_text((pattern,), name) is not None
+
+
+def first_text(patterns: tuple[str, ...], name: str) -> int | None:
+    """The number of the first pattern that a text matches; None if none does. Neither may be longer than 256 characters."""
+    if not name or len(name) > _LONGEST_TEXT or not patterns:
+        return None
+    return _text(patterns).first(name)
+
+
+@lru_cache(maxsize=_COMPILED)
+def _compiled(kind: SanKind, patterns: tuple[str, ...]) -> NamePatterns:
+    made: dict[SanKind, Callable[[Sequence[str]], NamePatterns]] = {
+        SanKind.DNS: _Dns,
+        SanKind.URI: _Uri,
+        SanKind.IP: _Ip,
+        SanKind.EMAIL: _Email,
+    }
+    return made[kind](patterns)
+
+
+@lru_cache(maxsize=_COMPILED)
+def _text(patterns: tuple[str, ...]) -> TextPatterns:
+    # one that is too long stands for nothing, and keeps the numbers of those after it
+    bounded = ["" if len(pattern) > _LONGEST_TEXT else pattern for pattern in patterns]
+    return TextPatterns(bounded, one=_WORD_CHARACTERS, many=_WORD_CHARACTERS | {"."})
+
+
+class _Dns:
+    """Read from the right, where names of one owner are alike; the usual pattern (``*`` and words) is one look into a table."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._whole: dict[str, int] = {}
+        self._below: dict[str, int] = {}
+        rest: list[tuple[int, list[str]]] = []
+        for number, pattern in enumerate(patterns):
+            head, dot, tail = pattern.partition(".")
+            if "*" not in pattern:
+                self._whole.setdefault(pattern, number)
+            elif head == ONE and dot and "*" not in tail:
+                self._below.setdefault(tail, number)
+            else:
+                rest.append((number, pattern.split(".")[::-1]))
+        self._rest = PartPatterns(rest, _LABEL_CHARACTERS) if rest else None
+
+    def first(self, value: str) -> int | None:
+        found = self._whole.get(value, -1)
+        head, dot, tail = value.partition(".")
+        below = self._below.get(tail, -1) if dot else -1
+        if below >= 0 and (below < found or found < 0) and head and (_LABEL_CHARACTERS.issuperset(head) or head == ONE):
+            found = below
+        if self._rest is not None:
+            labels = value.split(".")[::-1]
+            other = self._rest.first(labels, wildcard=len(labels) - 1)
+            if other is not None and (other < found or found < 0):
+                return other
+        return found if found >= 0 else None
+
+
+class _Uri:
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._whole: dict[str, int] = {}
+        paths: dict[str, list[tuple[int, list[str]]]] = {}
+        for number, pattern in enumerate(patterns):
+            if "*" not in pattern:
+                self._whole.setdefault(pattern, number)
                 continue
-            if _token_takes(tokens[offset], character):
-                following.add(offset + 1)
-                if tokens[offset] in {_ONE, _ANY}:
-                    following.add(offset)
-        reached = following
-        if not reached:
-            return False
-    return len(tokens) in reached
+            head, path = _split_uri(pattern)
+            if head is not None and "*" not in head:
+                paths.setdefault(head, []).append((number, path))
+        self._paths = {head: PartPatterns(some, _SEGMENT_CHARACTERS) for head, some in paths.items()}
+
+    def first(self, value: str) -> int | None:
+        whole = self._whole.get(value)
+        head, path = _split_uri(value)
+        some = None if head is None else self._paths.get(head)
+        found = None if some is None else some.first(path)
+        return min((one for one in (whole, found) if one is not None), default=None)
 
 
-def _text_tokens(pattern: str) -> list[str]:
-    tokens: list[str] = []
-    position = 0
-    while position < len(pattern):
-        width = 2 if pattern.startswith(_ANY, position) else 1
-        tokens.append(pattern[position : position + width])
-        position += width
-    return tokens
+class _Ip:
+    def __init__(self, patterns: Sequence[str]) -> None:
+        # (version, bits after the prefix) -> prefix -> number of the first pattern
+        self._blocks: dict[tuple[int, int], dict[int, int]] = {}
+        for number, pattern in enumerate(patterns):
+            try:
+                network = ipaddress.ip_network(pattern)
+            except ValueError:
+                continue
+            rest = network.max_prefixlen - network.prefixlen
+            prefixes = self._blocks.setdefault((network.version, rest), {})
+            prefixes.setdefault(int(network.network_address) >> rest, number)
+
+    def first(self, value: str) -> int | None:
+        try:
+            address = ipaddress.ip_address(value)
+        except ValueError:
+            return None
+        found = (
+            prefixes.get(int(address) >> rest)
+            for (version, rest), prefixes in self._blocks.items()
+            if version == address.version
+        )
+        return min((one for one in found if one is not None), default=None)
 
 
-def _token_takes(token: str, character: str) -> bool:
-    if token == _ANY:
-        return character in _WORD_CHARACTERS or character == "."
-    if token == _ONE:
-        return character in _WORD_CHARACTERS
-    return token == character
+class _Email:
+    def __init__(self, patterns: Sequence[str]) -> None:
+        domains: dict[str, list[tuple[int, list[str]]]] = {}
+        for number, pattern in enumerate(patterns):
+            local, at, domain = pattern.rpartition("@")
+            if at:
+                domains.setdefault(local, []).append((number, domain.split(".")))
+        self._domains = {local: PartPatterns(some, _LABEL_CHARACTERS) for local, some in domains.items()}
+
+    def first(self, value: str) -> int | None:
+        local, at, domain = value.rpartition("@")
+        if not at or not local or "@" in local:
+            return None
+        labels = domain.split(".")
+        # an address that is spelled with a * is no wildcard: it matches like any other
+        matching = [self._domains[one] for one in {ONE, local} if one in self._domains]
+        found = (one.first(labels) for one in matching)
+        return min((one for one in found if one is not None), default=None)
 
 
 def _split_uri(uri: str) -> tuple[str | None, list[str]]:
@@ -124,33 +211,16 @@ def _split_uri(uri: str) -> tuple[str | None, list[str]]:
     return f"{scheme}://{authority}", path.split("/") if slash else []
 
 
-def _parts_match(pattern: Sequence[str], parts: Sequence[str], characters: frozenset[str]) -> bool:
-    """Match parts against literals, ``*`` and ``**``, going back to the last ``**`` only."""
-    tokens: list[str] = []
-    for token in pattern:
-        # One or more is one, then any number.
-        tokens += [_ONE, _ANY] if token == _ANY else [token]
-    position = offset = 0
-    last_any = retry = -1
-    while position < len(parts):
-        if offset < len(tokens) and tokens[offset] == _ANY:
-            last_any, retry = offset, position
-            offset += 1
-        elif offset < len(tokens) and _part_matches(tokens[offset], parts[position], characters):
-            offset += 1
-            position += 1
-        elif last_any >= 0 and _is_plain(parts[retry], characters):
-            retry += 1
-            position, offset = retry, last_any + 1
-        else:
-            return False
-    return all(token == _ANY for token in tokens[offset:])
-
-
-def _part_matches(token: str, part: str, characters: frozenset[str]) -> bool:
-    return _is_plain(part, characters) if token == _ONE else token == part
-
-
-def _is_plain(part: str, characters: frozenset[str]) -> bool:
-    """A label or segment that a wildcard may stand for: not empty, not a step up or in place, nothing but plain characters."""
-    return bool(part) and part not in {".", ".."} and characters.issuperset(part)
+__all__ = [
+    "ANY",
+    "ONE",
+    "NamePatterns",
+    "dns_matches",
+    "email_matches",
+    "first_text",
+    "ip_matches",
+    "san_matches",
+    "san_patterns",
+    "text_matches",
+    "uri_matches",
+]

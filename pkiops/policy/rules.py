@@ -23,6 +23,7 @@ DurationField = Annotated[
     WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["12h", "30d", "10y"]}),
 ]
 Pattern = Annotated[str, Field(min_length=1, max_length=253)]
+MAX_NAMES = 150  # what the service takes in one certificate (Extensions of ApiPassthrough)
 
 
 class Usage(StrEnum):
@@ -42,21 +43,26 @@ class ValidityRule:
 
 @declared
 class FromRequest:
-    """A common name taken from the request: it must equal one of the approved SANs or match a pattern."""
+    """A part of the subject that is not the same in every certificate.
 
-    source: Annotated[Literal["request"], Field(alias="from")]
+    ``from: request`` takes the request's; it must match a pattern, or, of a common name, equal one of the approved names. ``from: names`` fills a
+    template with parts of the approved names (``pkiops.policy.templates``).
+    """
+
+    source: Annotated[Literal["request", "names"], Field(alias="from")]
     patterns: tuple[Pattern, ...] = ()
+    template: Annotated[str, Field(min_length=1, max_length=253)] | None = None
 
 
 @declared
 class SubjectRule:
     """The subject of every certificate of a profile; lengths as in the service's ASN1Subject."""
 
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    state: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    locality: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    organization: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    organizational_unit: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    country: FromRequest | Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    state: FromRequest | Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    locality: FromRequest | Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    organization: FromRequest | Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    organizational_unit: FromRequest | Annotated[str, Field(min_length=1, max_length=64)] | None = None
     common_name: FromRequest | Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
@@ -65,7 +71,8 @@ class SanRule:
     """Patterns of allowed subject alternative names by kind; a kind without patterns allows nothing.
 
     In ``dns`` and ``uri`` a ``*`` stands for one label or path segment and ``**`` for any number; ``ip`` holds CIDR blocks;
-    ``email`` holds addresses with ``*`` for the local part or a domain label.
+    ``email`` holds addresses with ``*`` for the local part or a domain label. ``wildcards`` lets DNS names be wildcards themselves;
+    ``required_kinds`` are kinds of which there must be a name; ``max_length`` is of each name, in characters.
     """
 
     dns: tuple[Pattern, ...] = ()
@@ -73,6 +80,19 @@ class SanRule:
     ip: tuple[Pattern, ...] = ()
     email: tuple[Pattern, ...] = ()
     required: Annotated[bool, Field(strict=True)] = True
+    required_kinds: Annotated[tuple[Literal["dns", "uri", "ip", "email"], ...], Field(max_length=4)] = ()
+    wildcards: Annotated[bool, Field(strict=True)] = False
+    max_names: Annotated[int, Field(ge=1, le=MAX_NAMES, strict=True)] = MAX_NAMES
+    max_length: Annotated[int, Field(ge=1, le=2048, strict=True)] | None = None
+
+
+@declared
+class LimitRule:
+    """How many certificates at most: for one name within ``window``, and in one run of a command. What is not given is not limited."""
+
+    per_name: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
+    window: DurationField = Duration(1, "d")
+    per_run: Annotated[int, Field(ge=1, le=100_000_000, strict=True)] | None = None
 
 
 DEFAULT_KEYS = (
@@ -86,7 +106,12 @@ DEFAULT_KEYS = (
 
 @declared
 class Profile:
-    """The rules under which one kind of certificate is issued, and the authority that issues it."""
+    """The rules under which one kind of certificate is issued, and the authority that issues it.
+
+    ``requesters`` are patterns of who may ask (``pkiops.policy.requesters``), none for everybody who can call the authority; ``key_reuse`` says
+    whether a key may be certified under names that differ; ``renewal_window`` is how long before its end a certificate may be followed by another
+    for the same names: not given, the same request is due in the last third and others are not held back.
+    """
 
     authority: str
     usage: Annotated[tuple[Usage, ...], Field(min_length=1)] = (Usage.CLIENT_AUTH,)
@@ -94,3 +119,7 @@ class Profile:
     subject: SubjectRule = field(default_factory=SubjectRule)
     san: SanRule = field(default_factory=SanRule)
     keys: Annotated[tuple[KeyAlgorithm, ...], Field(min_length=1)] = DEFAULT_KEYS
+    key_reuse: Literal["allow", "refuse"] = "allow"
+    requesters: tuple[Annotated[str, Field(min_length=1, max_length=2048)], ...] = ()
+    renewal_window: DurationField | None = None
+    limits: LimitRule = field(default_factory=LimitRule)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from cryptography import x509
 
 from pkiops.errors import InputError
+from pkiops.x509.idna import PREFIX, a_label_problem, to_ascii
 from pkiops.x509.names import printable, rfc4514
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -40,12 +41,16 @@ class SubjectAltName:
     kind: SanKind
     value: str
 
+    def __hash__(self) -> int:
+        # two kinds of one value are rare, and an enumeration's own hash is slow
+        return hash(self.value)
+
     def __str__(self) -> str:
         return f"{self.kind.value}:{printable(self.value)}"
 
 
 def parse_san(text: str) -> SubjectAltName:
-    """Read ``dns:a.example``, ``uri:spiffe://...``, ``ip:10.0.0.1`` or ``email:a@b.example``.
+    """Read ``dns:a.example``, ``uri:spiffe://...``, ``ip:10.0.0.1`` or ``email:a@b.example``; an international DNS name becomes its ASCII form.
 
     Raises:
         InputError: code ``usage.san``.
@@ -61,8 +66,14 @@ def parse_san(text: str) -> SubjectAltName:
             hint="write dns:a.example, uri:spiffe://..., ip:10.0.0.1 or email:a@b.example",
             code="usage.san",
         )
-    san = normalised(kind, value.strip())
-    problem = problem_of(san)
+    value, problem = value.strip(), None
+    if kind is SanKind.DNS and not value.isascii():
+        try:
+            value = to_ascii(value)
+        except ValueError as error:
+            problem = str(error)
+    san = normalised(kind, value)
+    problem = problem or problem_of(san)
     if problem:
         raise InputError(f"{san}: {problem}", code="usage.san")
     return san
@@ -161,6 +172,8 @@ def _dns_problem(value: str) -> str | None:
     for label in labels:
         if not _LABEL.fullmatch(label):
             return f"{printable(label)!r} is not a DNS label (letters, digits and hyphens, 1 to 63)"
+        if label.startswith(PREFIX) and (problem := a_label_problem(label)):
+            return f"{printable(label)!r} {problem}"
     return "an IP address or a number, not a DNS name" if labels[-1].isdigit() else None
 
 

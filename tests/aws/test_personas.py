@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,23 @@ def test_a_persona_needs_all_of_its_policy(persona: Persona, tmp_path: Path) -> 
         _works(account, persona, policy)
         for what, smaller in less(policy, parts=SOAK):
             assert work(persona, account, account.role(persona.value, smaller)), f"not needed: {what}"
+
+
+def test_below_a_pinned_root_the_issuer_reads_the_index_and_looks_at_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as account:
+        prepare(account)
+        shown = json.loads(account.done("ca", "show", "dev", "--format", "json").stdout)["authorities"]
+        pin = next(one["sha256"] for one in shown if one["authority"] == "root")
+        account.write(environment_text(changes=[("    path_length: 1\n", f"    path_length: 1\n    sha256: {pin}\n")]))
+        policy = account.policy(Persona.ISSUER)
+        assert {one for one in actions(policy) if not one.startswith("dynamodb:")} == {
+            "acm-pca:GetCertificate",
+            "acm-pca:IssueCertificate",
+            "s3:GetObject",
+        }
+        _works(account, Persona.ISSUER, policy)
+        for what, smaller in less(policy, parts=SOAK):
+            assert work(Persona.ISSUER, account, account.role("issuer", smaller)), f"not needed: {what}"
 
 
 def _whole(folder: Path, persona: Persona) -> Policy:

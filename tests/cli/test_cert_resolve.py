@@ -126,7 +126,7 @@ def test_what_was_issued_again_keeps_its_doubt_until_it_is_known(estate: Estate)
 
 def test_without_the_right_to_make_reports_it_says_exactly_that(estate: Estate) -> None:
     lose(estate)
-    advance(estate, minutes=10)
+    advance(estate, minutes=11)
     estate.sandbox.hinder(
         Hindrances(faults=(fault("CreateCertificateAuthorityAuditReport:1:before:AccessDeniedException"),))
     )

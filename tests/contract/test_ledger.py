@@ -304,6 +304,33 @@ def test_entries_are_found_by_every_name(ledger: Ledger, clock: ManualClock) -> 
     assert ledger.find_by_name("test", "example.com") == ()
 
 
+def test_names_are_looked_for_within_a_window(ledger: Ledger, clock: ManualClock) -> None:
+    made = []
+    for number in range(4):
+        made.append(ledger.begin(intent(f"{number:064x}"), 1)[0])
+        clock.advance(timedelta(minutes=10))
+    assert ledger.find_by_name("test", "a.example.com", since=AT + timedelta(minutes=10)) == tuple(made[1:])
+    assert ledger.find_by_name("test", "a.example.com", since=AT + timedelta(minutes=11)) == tuple(made[2:])
+    assert ledger.find_by_name("test", "a.example.com", since=AT + timedelta(hours=1)) == ()
+    assert ledger.find_by_name("test", "a.example.com", since=AT - timedelta(days=400)) == tuple(made)
+    assert ledger.find_by_name("other", "a.example.com", since=AT) == ()
+
+
+def test_entries_are_found_by_key(ledger: Ledger, clock: ManualClock) -> None:
+    first, _ = ledger.begin(intent(), 1)
+    clock.advance(timedelta(seconds=1))
+    ledger.begin(replace(intent("e" * 64), spki_sha256="0" * 64), 1)
+    ledger.begin(intent("f" * 64, "other"), 1)
+    refused = ledger.record_rejection(
+        Rejection(
+            state=EntryState.REFUSED, environment="test", profile="p", code="c", message="m", spki_sha256="d" * 64
+        )
+    )
+    issued = ledger.record_issued(first.id, chain_of())
+    assert list(ledger.find_by_key("test", "d" * 64)) == [issued, refused]
+    assert list(ledger.find_by_key("test", "1" * 64)) == []
+
+
 def test_entries_are_found_by_authority(ledger: Ledger, clock: ManualClock) -> None:
     first, _ = ledger.begin(intent(), 1)
     clock.advance(timedelta(seconds=1))

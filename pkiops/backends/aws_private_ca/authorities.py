@@ -184,7 +184,7 @@ class Authorities(Listing):
         token = idempotency_token("IssueCertificate", parameters, salt=salt)
         try:
             with translated("IssueCertificate", str(parameters["CertificateAuthorityArn"])):
-                answer = self._clients.private_ca().issue_certificate(**parameters, IdempotencyToken=token)
+                answer = self._issuing().issue_certificate(**parameters, IdempotencyToken=token)
         except AccessDenied as error:
             # the service never says that the template was in the way; its managed policy AWSPrivateCAUser denies all but one
             if error.details.get("aws_error") == "AccessDeniedException":
@@ -197,12 +197,10 @@ class Authorities(Listing):
     def _fetch(self, authority: str, certificate: str) -> tuple[bytes, ...]:
         def ask() -> tuple[bytes, ...]:
             with translated("GetCertificate", certificate):
-                answer = self._clients.private_ca().get_certificate(
-                    CertificateAuthorityArn=authority, CertificateArn=certificate
-                )
+                answer = self._issuing().get_certificate(CertificateAuthorityArn=authority, CertificateArn=certificate)
             return certificates_from_api(answer["Certificate"], answer.get("CertificateChain"), certificate)
 
-        return self._wait_for(ask, f"certificate {certificate}")
+        return self._wait_for(ask, f"certificate {certificate}") if self._is_patient else ask()
 
 
 def is_bucket_permission(error: BackendError) -> bool:

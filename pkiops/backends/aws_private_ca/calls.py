@@ -5,13 +5,17 @@ Waiting is our own: botocore's waiters use the global sleep, and give up on the 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pkiops.aws import AwsClients
 from pkiops.clock import Clock
 from pkiops.errors import BackendError, InProgress, NotFound, Throttled, Unreachable
 from pkiops.x509 import pem
+
+if TYPE_CHECKING:
+    from mypy_boto3_acm_pca import ACMPCAClient
 
 _T = TypeVar("_T")
 
@@ -35,6 +39,16 @@ class Calls:
         self._clients = clients
         self._clock = clock
         self._publication = publication or clients
+        self._is_patient = True
+
+    def single_calls(self) -> Self:
+        """The same, but certificates are asked for and fetched with one call each, at once (MakesSingleCalls)."""
+        other = copy.copy(self)
+        other._is_patient = False
+        return other
+
+    def _issuing(self) -> ACMPCAClient:
+        return self._clients.private_ca() if self._is_patient else self._clients.private_ca_unpaced()
 
     def _wait_for(self, ask: Callable[[], _T | None], what: str) -> _T:
         """Ask until there is an answer; None, InProgress and Throttled mean not yet, NotFound does while things settle.

@@ -353,7 +353,7 @@ def test_no_key_of_a_file_is_a_secret_a_command_or_a_file_of_the_machine() -> No
     assert {key for key in keys if telling & {word.rstrip("s") for word in key.split("_")}} == {
         "endpoint_urls",  # foreign ones need --allow-endpoint
         "path",  # of the ledger, and a folder in the CRL bucket
-        "path_length", "key_algorithm", "key_usage", "key_storage_security_standard", "keys",
+        "path_length", "key_algorithm", "key_reuse", "key_usage", "key_storage_security_standard", "keys",
     }  # fmt: skip
 
 

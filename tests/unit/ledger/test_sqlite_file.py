@@ -119,7 +119,7 @@ def test_a_ledger_of_version_1_is_brought_up_once(tmp_path: Path) -> None:
     db = sqlite3.connect(path)
     for statement in (
         "DROP TABLE names",
-        *(f"DROP INDEX entries_{one}" for one in ("by_authority", "by_expiry", "open")),
+        *(f"DROP INDEX entries_{one}" for one in ("by_authority", "by_key", "by_expiry", "open")),
     ):
         db.execute(statement)
     db.execute("PRAGMA user_version = 1")
@@ -147,6 +147,10 @@ _OPEN = f"SELECT * FROM entries WHERE entries.environment = 'a' AND {OPEN}"  # n
             "entries_by_authority",
         ),
         (
+            "SELECT * FROM entries WHERE environment = 'a' AND spki_sha256 = 'b' AND (created_at, id) > ('', '') ORDER BY created_at, id",
+            "entries_by_key",
+        ),
+        (
             "SELECT * FROM entries WHERE environment = 'a' AND serial IS NOT NULL AND not_after >= '' AND not_after < '3' "
             "AND (not_after, id) > ('', '') ORDER BY not_after, id",
             "entries_by_expiry",
@@ -161,3 +165,16 @@ def test_a_search_goes_through_its_index_in_order(tmp_path: Path, query: str, in
     db.close()
     assert len(plan) == 1, plan
     assert index in plan[0]
+
+
+def test_a_search_by_name_looks_at_the_entries_of_that_name_only(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    ledger_at(path).record_rejection(REJECTION)
+    query = (
+        "SELECT * FROM entries WHERE id IN (SELECT entry_id FROM names WHERE environment = 'a' AND name = 'b') AND created_at >= ''"
+        " ORDER BY created_at, id"
+    )
+    with sqlite3.connect(path) as db:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+    db.close()
+    assert not any(step.startswith("SCAN") for step in plan), plan

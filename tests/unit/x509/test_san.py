@@ -40,7 +40,8 @@ def test_reads_and_normalises(text: str, kind: SanKind, value: str) -> None:
     "text",
     [
         "", "orders.example", "dns:", "dn:orders.example", "dns:a..b", "dns:-a.b", "dns:a_b.c", "dns:a.b.", "dns:10.0.0.1", "dns:*",
-        "dns:a.*.b", "dns:bücher.example", "dns:a\x00b.c", "dns:" + "a" * 64, "dns:" + ".".join(["abcdefg"] * 40), "uri:no-scheme",
+        "dns:a.*.b", "dns:bü☕cher.example", "dns:xn--abc.example",
+        "dns:a\x00b.c", "dns:" + "a" * 64, "dns:" + ".".join(["abcdefg"] * 40), "uri:no-scheme",
         "uri:spiffe://a/b c", "uri:spiffe://a/\x07", "uri:https://bücher", "uri:spiffe://a/" + "b" * 2048, "ip:10.0.0.256", "ip:fe80::1%eth0",
         "ip:10.0.0.0/8", "email:nobody", "email:a@b@", "email:a b@c.d", "email:@c.d",
     ],

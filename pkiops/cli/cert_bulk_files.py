@@ -1,0 +1,155 @@
+"""The files of ``pkiops cert bulk``: the manifest that it reads, the results and the report that it writes.
+
+What this module decides: under which name a row's certificate is written, one file for each format; that a report appears whole or not at all.
+Whether a file may be replaced is decided as for ``cert issue``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from pkiops.cert.output_formats import OutputFormat
+from pkiops.cli.cert_files import STDIN
+from pkiops.cli.cert_outputs import CertificateOutputs, OutputTarget
+from pkiops.cli.output import iso, json_text
+from pkiops.errors import InputError
+
+if TYPE_CHECKING:
+    from pkiops.cert.bulk_manifest import BadRow, Row
+    from pkiops.cert.bulk_results import RowResult
+    from pkiops.cert.order import Issued, Prepared
+    from pkiops.ledger.interface import Ledger
+    from pkiops.x509.duration import Duration
+
+ENDINGS = {
+    OutputFormat.FULLCHAIN: ".pem",
+    OutputFormat.CERTIFICATE: ".cert.pem",
+    OutputFormat.CHAIN: ".chain.pem",
+    OutputFormat.DER: ".der",
+    OutputFormat.PKCS7: ".p7b",
+    OutputFormat.PKCS7_PEM: ".p7b.pem",
+    OutputFormat.JSON: ".json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The rows, and how much of them is read (0 to 1, None where that is not known)."""
+
+    rows: Iterator[Row | BadRow]
+    read: Callable[[], float | None]
+
+
+@contextlib.contextmanager
+def open_manifest(name: str, profile: str | None, validity: Duration | None) -> Iterator[Manifest]:
+    """A file of CSV or JSON Lines, a folder of requests, or stdin (``-``), whose requests are in the working directory.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    from pkiops.cert.bulk_manifest import Defaults, folder_rows, stream_rows
+
+    path = Path(name)
+    if name == STDIN:
+        yield Manifest(stream_rows(sys.stdin.buffer, "stdin", Defaults(Path(), profile, validity)), lambda: None)
+        return
+    if path.is_dir():
+        yield Manifest(folder_rows(path, Defaults(path, profile, validity)), lambda: None)
+        return
+    try:
+        stream = path.open("rb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read {name}: {reason}", code="usage.input-file") from error
+    with stream:
+        yield Manifest(stream_rows(stream, name, Defaults(path.parent, profile, validity)), _part_read(stream))
+
+
+def _part_read(stream: BinaryIO) -> Callable[[], float | None]:
+    size = os.fstat(stream.fileno()).st_size
+
+    def read() -> float | None:
+        return stream.tell() / size if size and stream.seekable() else None
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class RowFiles:
+    """Writes the certificate of each row below one folder (``bulk_parts.Delivery``)."""
+
+    environment: str
+    folder: Path
+    formats: Sequence[OutputFormat]
+    ledger: Ledger
+    overwrite: bool
+
+    def check(self, row: Row, prepared: Prepared) -> None:
+        """See ``CertificateOutputs.check``."""
+        self._outputs(row).check(self.ledger, prepared, overwrite=self.overwrite)
+
+    def write(self, row: Row, issued: Issued) -> tuple[str, ...]:
+        """See ``CertificateOutputs.write``."""
+        document = self._document(issued) if OutputFormat.JSON in self.formats else ""
+        return self._outputs(row).write(issued, self.ledger, document=document, overwrite=self.overwrite)
+
+    def _outputs(self, row: Row) -> CertificateOutputs:
+        places = [OutputTarget(one, str(self.folder / f"{row.output}{ENDINGS[one]}")) for one in self.formats]
+        return CertificateOutputs(tuple(places))
+
+    def _document(self, issued: Issued) -> str:
+        from pkiops.cert.report import certificate_document
+
+        # what ``cert issue --output json=FILE`` writes, so that either may replace the other's
+        return json_text("cert-issue", self.environment, issued.entry.created_at, certificate_document(issued)) + "\n"
+
+
+@contextlib.contextmanager
+def report_file(path: Path | None) -> Iterator[Callable[[RowResult], None]]:
+    """Takes results and writes each as a line of JSON; the file is there when all are, and when the run was interrupted once.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}", code="usage.output") from error
+    with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
+        stack.callback(lambda: Path(name).unlink(missing_ok=True))
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            yield lambda result: _write_line(stream, path, result)
+            os.fchmod(stream.fileno(), 0o644 & ~_umask())
+        os.replace(name, path)
+
+
+def _write_line(stream: IO[str], path: Path, result: RowResult) -> None:
+    from pkiops.cert.bulk_results import row_json
+
+    try:
+        stream.write(json.dumps(row_json(result), default=_jsonable) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}", code="usage.output") from error
+
+
+def _jsonable(value: object) -> Any:
+    from datetime import datetime
+
+    return iso(value) if isinstance(value, datetime) else str(value)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
