@@ -19,8 +19,9 @@ from pkiops.x509.keys import spki_sha256
 
 # AWS refuses a call whose clock differs by more than five minutes from its own (Signature Version 4), so two clocks never differ by more
 _CLOCKS_DIFFER = timedelta(minutes=5)
-# asked for until then (reuse.py), and the last call may be under way for a minute
-SETTLED_AFTER = ASK_AGAIN_WITHIN + timedelta(minutes=1) + _CLOCKS_DIFFER
+# asked for until then (reuse.py), and the last call may be under way for most of a minute; not all of it, so that ten minutes later is late enough
+# for clocks that are read to the second
+SETTLED_AFTER = ASK_AGAIN_WITHIN + timedelta(seconds=50) + _CLOCKS_DIFFER
 
 
 def is_asked_for(entry: Entry, now: datetime) -> bool:
