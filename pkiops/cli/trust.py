@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pkiops.factory import Factory
     from pkiops.trust.handshake import Attempt, Identity, Outcome
     from pkiops.trust.probe import Probe, ProbeResult
-    from pkiops.trust.render import RenderedTarget
+    from pkiops.trust.render import Choice, RenderedTarget
     from pkiops.trust.targets.interface import Target
     from pkiops.trust.verify import VerifiedFolder
 
@@ -73,7 +73,7 @@ def render_command(
         factory.backend,
         factory.trust_store,
         destination,
-        Choice(bundle=bundle, target=target),
+        Choice(bundle=bundle, target=target, environments=ctx.obj.environments),
         at=factory.clock.now(),
     )
     for one in outcome.skipped:
@@ -114,6 +114,7 @@ def verify_command(
 ) -> None:
     """Check rendered files by reading them back, and knock over TLS in memory."""
     from pkiops.trust.probe import run_probes
+    from pkiops.trust.render import Choice
 
     probes = [
         *(_probe(text, accepted=True) for text in probe or ()),
@@ -121,7 +122,8 @@ def verify_command(
     ]
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
-    looked_at = _verified(factory, folder, bundle, target)
+    choice = Choice(bundle=bundle, target=target, environments=ctx.obj.environments)
+    looked_at = _verified(factory, folder, choice)
     _note_other_clock(factory)
     results = [(v, run_probes(v.relying_party, probes) if v.relying_party else ()) for v in looked_at]
     if format_ is Format.JSON:
@@ -206,14 +208,14 @@ def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> Non
         )
 
 
-def _verified(factory: Factory, folder: Path, bundle: str | None, target: str | None) -> list[VerifiedFolder]:
+def _verified(factory: Factory, folder: Path, choice: Choice) -> list[VerifiedFolder]:
     from pkiops.crl.authorities import observe_authorities
     from pkiops.crl.silent import silent_authorities
-    from pkiops.trust.render import Choice, chosen_targets, speaking
+    from pkiops.trust.render import chosen_targets, speaking
     from pkiops.trust.verify import Expected, verify_folder
 
     now = factory.clock.now()
-    chosen = list(chosen_targets(factory.environment, Choice(bundle=bundle, target=target)))
+    chosen = list(chosen_targets(factory.environment, choice))
     authorities = observe_authorities(factory.environment, factory.backend, now).known
 
     def look(name: str, target_name: str, kind: Target, silent: tuple[KnownAuthority, ...] = ()) -> VerifiedFolder:

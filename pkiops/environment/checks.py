@@ -21,10 +21,7 @@ from pkiops.environment.settings_checks import check_settings
 from pkiops.homes import partition_of
 
 # Kinds of later versions: known here so that a file written for one is told the truth.
-FUTURE_KINDS = frozenset({
-    "apache", "aws-alb", "aws-api-gateway", "aws-cloudfront", "aws-roles-anywhere", "caddy", "envoy", "go", "haproxy", "istio", "java", "kafka",
-    "kubernetes", "mosquitto", "nats", "node", "nss", "openssl", "postgresql", "python", "rabbitmq", "redis", "traefik", "windows",
-})  # fmt: skip
+FUTURE_KINDS = frozenset({"caddy", "istio", "kafka", "mariadb", "nats", "nss", "redis", "traefik", "windows"})
 # a ledger is made where there is none yet: never where something else would look for a file of its own
 _LEDGER_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 # Amazon S3 User Guide, general purpose bucket naming rules
@@ -86,7 +83,10 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
         path: KeyPath = ("trust", "bundles", name)
         yield from _check_anchors(environment, bundle, path, tops)
         for target, settings in bundle.targets.items():
-            if settings.kind is not None or target in SUPPORTED_KINDS:
+            if settings.kind is not None and settings.folder is not None:
+                message = "write kind for a target that pkiops knows, or folder for one of your own"
+                yield Finding((*path, "targets", target, "folder"), message, "env.target-kind")
+            if settings.kind is not None or settings.folder is not None or target in SUPPORTED_KINDS:
                 continue
             if target in FUTURE_KINDS:
                 message, code = (

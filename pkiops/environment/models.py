@@ -306,13 +306,30 @@ class TargetKind(StrEnum):
 
     PEM = "pem"
     NGINX = "nginx"
+    HAPROXY = "haproxy"
+    APACHE = "apache"
+    ENVOY = "envoy"
+    JAVA = "java"
+    KUBERNETES = "kubernetes"
+    POSTGRESQL = "postgresql"
+    NODEJS = "nodejs"
+    PYTHON = "python"
+    GO = "go"
+    MOSQUITTO = "mosquitto"
+    RABBITMQ = "rabbitmq"
+    SPIFFE = "spiffe"
+    AWS_ALB = "aws-alb"
+    AWS_APIGATEWAY = "aws-apigateway"
+    AWS_ROLESANYWHERE = "aws-rolesanywhere"
+    CLOUDFRONT = "cloudfront"
 
 
 @declared
 class Target:
-    """One rendering of a bundle; the kind is its name unless said."""
+    """One rendering of a bundle; the kind is its name unless said. ``folder`` is a target of the user's own, ``targets/FOLDER/`` beside the file."""
 
     kind: TargetKind | None = None
+    folder: Label | None = None
 
 
 def target_kind(name: str, target: Target) -> TargetKind:

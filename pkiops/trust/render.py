@@ -30,10 +30,13 @@ from pkiops.trust.targets.registry import target_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which bundles and targets are meant: all that are declared, unless named."""
+    """Which bundles and targets are meant: all that are declared, unless named. ``environments`` is the folder of the environment files, below
+    which the user's own targets are.
+    """
 
     bundle: str | None = None
     target: str | None = None
+    environments: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ def chosen_targets(environment: Environment, choice: Choice) -> Iterator[tuple[s
         for target in declared.targets:
             if choice.target in {None, target}:
                 found = True
-                yield name, target, target_of(declared, name, target)
+                yield name, target, target_of(declared, name, target, choice.environments)
     if not found:
         raise InputError(
             f"no bundle of environment {environment.environment} declares a target {choice.target!r}",

@@ -288,7 +288,13 @@ def _authorities(env: Environment, at: datetime, outside: Mapping[str, builders.
         if declared.issuer is None:
             made[label] = builders.root_ca(name, at=at, not_after=ends)
         else:
-            made[label] = builders.subordinate_ca((made | dict(outside))[declared.issuer], name, at=at, not_after=ends)
+            made[label] = builders.subordinate_ca(
+                (made | dict(outside))[declared.issuer],
+                name,
+                at=at,
+                path_length=declared.path_length or 0,
+                not_after=ends,
+            )
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pkiops.environment.models import Revocation, TargetKind
+from pkiops.environment.models import Revocation
 from pkiops.trust.bundle import TrustBundle
 
 
@@ -24,11 +24,11 @@ class Target:
     ``render`` takes the bundle and the folder in which its files will be found on the relying party's machine, and
     returns the same bytes for the same input. ``trusted_files`` are those of its files whose certificates the relying
     party uses to build chains (the first one always exists); ``crl_file`` is the one it takes CRLs from, there unless
-    the bundle has none. ``revocations`` are the ways of checking that it has.
+    the bundle has none; None if it checks none. ``revocations`` are the ways of checking that it has.
     """
 
-    kind: TargetKind
+    kind: str
     render: Callable[[TrustBundle, str], tuple[RenderedFile, ...]]
     trusted_files: tuple[str, ...]
-    crl_file: str
+    crl_file: str | None
     revocations: frozenset[Revocation]

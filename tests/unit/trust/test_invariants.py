@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pkiops.backends.interface import AuthorityStatus, AuthorityType, ObservedAuthority
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import CheckedCrl, check_crl
-from pkiops.environment.models import Bundle, Environment, Revocation, Target, Trust
+from pkiops.environment.models import Bundle, Environment, Revocation, Target, TargetKind, Trust
 from pkiops.errors import VerificationFailed
 from pkiops.trust.bundle import build_bundle
 from pkiops.trust.pem_file import read_ca_file, read_crl_file
 from pkiops.trust.render import render_target
-from pkiops.trust.targets import nginx, pem
+from pkiops.trust.targets.registry import built_in
 from pkiops.x509.certificate import extension_of
 from pkiops.x509.crl import verify_crl
 from tests import builders
@@ -95,7 +95,7 @@ def _above(label: str) -> list[str]:
 
 def rendered(case: Case, crls: dict[str, CheckedCrl]) -> dict[str, dict[str, bytes]]:
     bundle = build_bundle(case.environment, "services", case.authorities, crls, at=AT)
-    targets = {"pem": pem.TARGET, "nginx": nginx.TARGET}
+    targets = {kind.value: built_in(kind) for kind in (TargetKind.PEM, TargetKind.NGINX)}
     return {
         name: {file.path: file.data for file in render_target(bundle, name, target, "/x")}
         for name, target in targets.items()

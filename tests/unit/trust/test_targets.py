@@ -20,8 +20,7 @@ from pkiops.trust.bundle import TrustBundle, build_bundle
 from pkiops.trust.manifest import content_digest
 from pkiops.trust.name_hash import subject_hash
 from pkiops.trust.render import render_target
-from pkiops.trust.targets import nginx, pem
-from pkiops.trust.targets.registry import target_of
+from pkiops.trust.targets.registry import built_in, target_of
 from pkiops.x509.certificate import fingerprint
 from tests import builders
 from tests.builders import AT
@@ -47,7 +46,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def files(bundle: TrustBundle, target: str = "nginx", location: str = "/etc/trust/services/nginx") -> dict[str, bytes]:
-    kind = {"nginx": nginx.TARGET, "pem": pem.TARGET}[target]
+    kind = built_in(TargetKind(target))
     return {file.path: file.data for file in render_target(bundle, target, kind, location)}
 
 
@@ -128,15 +127,15 @@ def test_kinds(make: Make) -> None:
     bundle = Bundle(
         anchors=("root",), targets={"edge": Target(kind=TargetKind.NGINX), "pem": Target(), "odd": Target()}
     )
-    assert target_of(bundle, "services", "edge") is nginx.TARGET
-    assert target_of(bundle, "services", "pem") is pem.TARGET
+    assert target_of(bundle, "services", "edge") is built_in(TargetKind.NGINX)
+    assert target_of(bundle, "services", "pem") is built_in(TargetKind.PEM)
     for name in ("odd", "none"):
         with pytest.raises(InputError):
             target_of(bundle, "services", name)
     leaf = replace(bundle, revocation=Revocation.LEAF)
     with pytest.raises(InputError, match="leaf"):
         target_of(leaf, "services", "edge")
-    assert target_of(leaf, "services", "pem") is pem.TARGET
+    assert target_of(leaf, "services", "pem") is built_in(TargetKind.PEM)
 
 
 NAMES = [

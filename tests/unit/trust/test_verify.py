@@ -9,17 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.clock import SystemClock
-from pkiops.environment.models import Environment, Revocation
+from pkiops.environment.models import Environment, Revocation, TargetKind
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.trust.handshake import Identity
 from pkiops.trust.probe import Probe, ProbeResult, run_probes
 from pkiops.trust.render import Choice, Destination, RenderOutcome, render_trust
-from pkiops.trust.targets import nginx, pem
+from pkiops.trust.targets.registry import built_in
 from pkiops.trust.verify import Expected, VerifiedFolder, verify_folder
 from pkiops.x509.certificate import fingerprint
 from pkiops.x509.keys import private_key_pem
@@ -55,7 +56,7 @@ class Rendered:
     def identity(self, name: str) -> Identity:
         return Identity(self.keys / f"{name}.pem", self.keys / f"{name}.key")
 
-    def render(self, **changes: str) -> RenderOutcome:
+    def render(self, **changes: Any) -> RenderOutcome:
         return render_trust(
             self.world.environment,
             self.world.backend,
@@ -74,7 +75,7 @@ class Rendered:
             authorities=self.world.known(),
             bundle="services",
             target_name=target,
-            target={"nginx": nginx.TARGET, "pem": pem.TARGET}[target],
+            target=built_in(TargetKind(target)),
             at=self.world.clock.now(),
         )
         return verify_folder(self.path("", target), expected)

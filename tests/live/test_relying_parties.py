@@ -1,0 +1,40 @@
+"""Every relying party that can be had here, over the files that are rendered for it: who gets in, and who does not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.live.relying_party import RelyingParty, Running, try_all
+from tests.live.servers import apache, haproxy, nginx
+from tests.live.site import Site
+
+pytestmark = pytest.mark.live
+PARTIES = [nginx.PARTY, haproxy.PARTY, apache.PARTY]
+
+
+@pytest.mark.parametrize("party", PARTIES, ids=lambda party: party.kind.value)
+def test_the_right_clients_get_in_before_and_after_a_reload(party: RelyingParty, tmp_path: Path) -> None:
+    try_all(party, tmp_path)
+
+
+def test_the_trial_notices_who_comes_back_with_an_old_session(tmp_path: Path) -> None:
+    @contextlib.contextmanager
+    def serve(site: Site, rendered: Path) -> Iterator[Running]:
+        snippet = rendered / "mtls.conf"
+        text = snippet.read_text().replace("cache off", "cache shared:all:1m")
+        snippet.write_text(text)
+        with nginx.serve(site, rendered) as running:
+
+            def reload() -> None:
+                snippet.write_text(text)
+                running.reload()
+
+            yield replace(running, reload=reload)
+
+    with pytest.raises(AssertionError, match="came back with an old session"):
+        try_all(replace(nginx.PARTY, serve=serve), tmp_path)
