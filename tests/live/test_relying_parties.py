@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.live.relying_party import RelyingParty, Running, try_all
-from tests.live.servers import apache, haproxy, nginx
+from tests.live.servers import apache, envoy, haproxy, mosquitto, nginx, postgresql
 from tests.live.site import Site
 
 pytestmark = pytest.mark.live
-PARTIES = [nginx.PARTY, haproxy.PARTY, apache.PARTY]
+PARTIES = [nginx.PARTY, haproxy.PARTY, apache.PARTY, envoy.PARTY, postgresql.PARTY, mosquitto.PARTY]
 
 
 @pytest.mark.parametrize("party", PARTIES, ids=lambda party: party.kind.value)

@@ -96,6 +96,7 @@ def _values(bundle: TrustBundle, description: TargetDescription, location: str) 
         "environment": bundle.environment,
         "bundle": bundle.name,
         "location": location,
+        "parent": location.rpartition("/")[0],
         "paths": {path: f"{location}/{path}" for path in description.files},
         "revocation": bundle.revocation.value,
         "depth": depth_setting(bundle, description.depth),
