@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.live.relying_party import RelyingParty, Running, try_all
-from tests.live.servers import apache, envoy, haproxy, mosquitto, nginx, postgresql
+from tests.live.servers import apache, envoy, go, haproxy, java, mosquitto, nginx, nodejs, postgresql, python
 from tests.live.site import Site
 
 pytestmark = pytest.mark.live
-PARTIES = [nginx.PARTY, haproxy.PARTY, apache.PARTY, envoy.PARTY, postgresql.PARTY, mosquitto.PARTY]
+MODULES = [nginx, haproxy, apache, envoy, java, postgresql, nodejs, python, go, mosquitto]
+PARTIES = [module.PARTY for module in MODULES]
 
 
 @pytest.mark.parametrize("party", PARTIES, ids=lambda party: party.kind.value)

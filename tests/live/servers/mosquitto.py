@@ -9,7 +9,15 @@ from pathlib import Path
 
 from pkiops.environment.models import Revocation, TargetKind
 from tests.live.knocking import Protocol
-from tests.live.relying_party import OPENSSL, RelyingParty, Running, find_program, free_port, process, wait_until_it_listens
+from tests.live.relying_party import (
+    OPENSSL,
+    RelyingParty,
+    Running,
+    find_program,
+    free_port,
+    process,
+    wait_until_it_listens,
+)
 from tests.live.site import Site
 
 # MQTT 3.1.1: CONNECT with a clean session and no name; the answer is CONNACK with return code 0

@@ -78,5 +78,7 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
 
 
 PARTY = RelyingParty(
-    TargetKind.POSTGRESQL, serve, protocol=Protocol(question=_startup(), welcome=b"R\0\0\0\x08\0\0\0\0", before=_ask_for_tls)
+    TargetKind.POSTGRESQL,
+    serve,
+    protocol=Protocol(question=_startup(), welcome=b"R\0\0\0\x08\0\0\0\0", before=_ask_for_tls),
 )
