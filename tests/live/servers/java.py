@@ -1,13 +1,13 @@
-"""Java: a small HTTPS server with the rendered trust managers."""
+"""Java: a small server with the rendered trust managers, which looks for new files at every connection."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
@@ -25,16 +25,16 @@ from tests.live.relying_party import (
 from tests.live.site import SERVER, Site
 
 SOURCE = """
-import com.sun.net.httpserver.HttpsConfigurator;
-import com.sun.net.httpserver.HttpsParameters;
-import com.sun.net.httpserver.HttpsServer;
 import java.io.FileInputStream;
-import java.net.InetSocketAddress;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
 
 final class Server {
     public static void main(String[] words) throws Exception {
@@ -42,18 +42,29 @@ final class Server {
         own.load(new FileInputStream(words[1]), "changeit".toCharArray());
         KeyManagerFactory keys = KeyManagerFactory.getInstance("PKIX");
         keys.init(own, "changeit".toCharArray());
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(keys.getKeyManagers(), RevocationTrust.managers(Path.of(words[2])), null);
-        HttpsServer server = HttpsServer.create(new InetSocketAddress("127.0.0.1", Integer.parseInt(words[0])), 0);
-        server.setHttpsConfigurator(new HttpsConfigurator(context) {
-            @Override public void configure(HttpsParameters parameters) {
-                SSLParameters demanded = getSSLContext().getDefaultSSLParameters();
-                demanded.setNeedClientAuth(true);
-                parameters.setSSLParameters(demanded);
+        Path folder = Path.of(words[2]);
+        Object loaded = null;
+        SSLContext context = null;
+        ServerSocket server = new ServerSocket(Integer.parseInt(words[0]), 50, InetAddress.getLoopbackAddress());
+        while (true) {
+            Socket plain = server.accept();
+            Object there = Files.getAttribute(folder.resolve("crl.pem"), "unix:ino");
+            if (!there.equals(loaded)) {
+                context = SSLContext.getInstance("TLS");
+                context.init(keys.getKeyManagers(), RevocationTrust.managers(folder), null);
+                loaded = there;
             }
-        });
-        server.createContext("/", exchange -> { exchange.sendResponseHeaders(200, -1); exchange.close(); });
-        server.start();
+            try (SSLSocket secured = (SSLSocket) context.getSocketFactory().createSocket(plain, null, true)) {
+                secured.setUseClientMode(false);
+                secured.setNeedClientAuth(true);
+                secured.setSoTimeout(5000);
+                plain.setTcpNoDelay(true);
+                secured.getInputStream().read(new byte[4096]);
+                secured.getOutputStream().write("HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n".getBytes());
+            } catch (Exception refused) {
+                System.out.println(refused);
+            }
+        }
     }
 }
 """
@@ -65,25 +76,17 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
     (site.folder / "Server.java").write_text(SOURCE)
     shutil.copy(rendered / "RevocationTrust.java", site.folder)
     run([javac, "-proc:none", "Server.java", "RevocationTrust.java"], site.folder)
+    assert isinstance(SERVER.key, EllipticCurvePrivateKey)
     store = serialize_key_and_certificates(
         b"server", SERVER.key, SERVER.certificate, None, BestAvailableEncryption(b"changeit")
     )
     (site.folder / "server.p12").write_bytes(store)
-    options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp", site.folder]
-    command = [java, *options, "Server", str(port), site.folder / "server.p12", rendered]
+    options = ["-XX:+UseSerialGC", "-Xshare:auto", "-cp", site.folder]
+    command: list[str | Path] = [java, *options, "Server", str(port), site.folder / "server.p12", rendered]
     log = site.folder / "output.log"
-    with contextlib.ExitStack() as stack:
-
-        def start() -> None:
-            running: subprocess.Popen[bytes] = stack.enter_context(process(command, site.folder))
-            wait_until_it_listens(port, running, log.read_text)
-
-        def start_again() -> None:
-            stack.close()
-            start()
-
-        start()
-        yield Running(port, start_again, log.read_text)
+    with process(command, site.folder) as running:
+        wait_until_it_listens(port, running, log.read_text)
+        yield Running(port, lambda: None, log.read_text)
 
 
 PARTY = RelyingParty(TargetKind.JAVA, serve, accepts=OPENSSL | {"any EKU"})

@@ -42,7 +42,7 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
     source = site.folder / "server.py"
     source.write_text(SOURCE)
     own = [site.folder / "server.pem", site.folder / "server.key"]
-    command = [sys.executable, "-B", source, str(port), rendered, *own]
+    command: list[str | Path] = [sys.executable, "-B", source, str(port), rendered, *own]
     log = site.folder / "output.log"
     run([sys.executable, "-B", "mtls.py"], rendered)
     with contextlib.ExitStack() as stack:

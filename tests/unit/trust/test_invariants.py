@@ -59,6 +59,15 @@ CRLS = {
 PARENTS = {"a": None, "a1": "a", "a2": "a", "a11": "a1", "b": None, "b1": "b", "b2": "b", "b11": "b1"}
 
 
+KINDS = (TargetKind.PEM, TargetKind.NGINX, TargetKind.HAPROXY, TargetKind.APACHE, TargetKind.ENVOY)
+# where it stands, and how much more than the intermediates is counted
+DEPTHS = {
+    "nginx": ("mtls.conf", "ssl_verify_depth", 0),
+    "apache": ("mtls.conf", "SSLVerifyDepth", 1),
+    "envoy": ("sds-validation-context.yaml", "max_verify_depth:", 1),
+}
+
+
 @dataclass(frozen=True)
 class Case:
     environment: Environment
@@ -95,7 +104,7 @@ def _above(label: str) -> list[str]:
 
 def rendered(case: Case, crls: dict[str, CheckedCrl]) -> dict[str, dict[str, bytes]]:
     bundle = build_bundle(case.environment, "services", case.authorities, crls, at=AT)
-    targets = {kind.value: built_in(kind) for kind in (TargetKind.PEM, TargetKind.NGINX)}
+    targets = {kind.value: built_in(kind) for kind in KINDS}
     return {
         name: {file.path: file.data for file in render_target(bundle, name, target, "/x")}
         for name, target in targets.items()
@@ -118,7 +127,7 @@ def test_the_invariants_of_every_rendering(case: Case) -> None:
         anchors = [c for c in cas if c.issuer == c.subject]
         assert set(anchors) == {CHAINS[label][0].certificate for label in declared.anchors}
         assert list(cas[: len(anchors)]) == anchors, "roots first"
-        if name == "nginx":
+        if name != "pem":
             assert len(cas) == (len(relevant) if declared.include_intermediates else len(anchors))
         if declared.revocation is Revocation.NONE:
             assert not [path for path in files if "crl" in path]
@@ -133,8 +142,9 @@ def test_the_invariants_of_every_rendering(case: Case) -> None:
         if declared.revocation is Revocation.CHAIN:
             assert covered == {a.name for a in relevant}
         depth = max(len(a.chain) - 1 for a in relevant)
-        if name == "nginx":
-            assert f"ssl_verify_depth {depth};".encode() in files["mtls.conf"]
+        if name in DEPTHS:
+            file, setting, more = DEPTHS[name]
+            assert f"{setting} {depth + more}".encode() in files[file]
     assert rendered(replace(case, authorities=tuple(reversed(case.authorities))), CRLS) == rendered(case, CRLS)
 
 
