@@ -95,7 +95,7 @@ def _check_bundles(environment: Environment) -> Iterator[Finding]:
                 )
             else:
                 message, code = (
-                    f"this name is no kind of target; add kind: {listed(SUPPORTED_KINDS)}",
+                    f"this name is no kind of target; add kind: {listed(SUPPORTED_KINDS)}; or folder: and the name of a target of your own",
                     "env.target-kind",
                 )
             yield Finding((*path, "targets", target), message, code, at_key=True)

@@ -88,7 +88,7 @@ def _environment(kind: TargetKind, revocation: Revocation, *, include_intermedia
 
 
 class Site:
-    """A rendered bundle and its clients in a folder whose name has a blank."""
+    """A rendered bundle, in a folder whose name has a blank, and its clients."""
 
     def __init__(
         self,

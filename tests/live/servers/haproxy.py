@@ -12,6 +12,8 @@ from tests.live.relying_party import RelyingParty, Running, find_program, free_p
 from tests.live.site import Site
 
 FRONTEND = """
+global
+    stats socket "{folder}/admin.sock" mode 600 level admin
 defaults
     mode http
     timeout connect 5s
@@ -35,7 +37,7 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
         bind.removeprefix("#   ").replace(":443", f"127.0.0.1:{port}").replace("/etc/haproxy/server.pem", f'"{both}"')
     )
     configuration = site.folder / "haproxy.cfg"
-    configuration.write_text(rendered_lines + FRONTEND.format(bind=bind))
+    configuration.write_text(rendered_lines + FRONTEND.format(bind=bind, folder=site.folder))
     log = site.folder / "output.log"
     run([program, "-c", "-f", configuration], site.folder)
     with process([program, "-W", "-db", "-f", configuration], site.folder) as running:

@@ -193,7 +193,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
     text = SOUND.replace("region: eu-west-1", "regoin: eu-west-1").replace("validity: 5y", "validity: 30y")
     text = (
         text.replace("default: 30d", "default: 91d")
-        .replace("pem: {}", "java: {}")
+        .replace("pem: {}", "redis: {}")
         .replace("schema: 1", "schema: 1\nschema: 1")
     )
     found = problems(text)
