@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import ssl
 import threading
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.x509.keys import private_key_pem
 from tests import builders
-from tests.cli.estate import Estate, running_estate
+from tests.cli.estate import ENVIRONMENTS, Estate, running_estate
 
 TREE = {
     "nginx": ["MANIFEST.json", "VERIFY.md", "ca.pem", "crl.pem", "mtls.conf"],
@@ -225,3 +226,41 @@ def test_handshake_with_nobody(estate: Estate) -> None:
     assert result.exit_code == 6, "nobody there is not a refusal"
     assert json.loads(result.stdout)["code"] == "connection-refused"
     assert json.loads(result.stderr)["error"]["code"] == "handshake.connection-refused"
+
+
+def test_every_target_that_fits_and_one_of_the_users_own(estate: Estate) -> None:
+    kinds = [
+        "haproxy",
+        "apache",
+        "envoy",
+        "java",
+        "kubernetes",
+        "postgresql",
+        "nodejs",
+        "python",
+        "go",
+        "rabbitmq",
+        "aws-alb",
+        "aws-rolesanywhere",
+    ]
+    own = estate.folder / "environments" / "targets" / "gate"
+    own.mkdir(parents=True)
+    (own / "target.yaml").write_text(
+        "title: the gate\nrevocations: [chain]\nfiles: {ca.pem: authorities, crl.pem: crls, gate.conf: gate.conf.j2}\n"
+    )
+    (own / "gate.conf.j2").write_text('trust "{{ location }}/ca.pem"\n')
+    text = (ENVIRONMENTS / "dev.yaml").read_text()
+    added = ["mine: {folder: gate}", *(f"{kind}: {{}}" for kind in kinds)]
+    changed, places = re.subn(
+        r"( +)(pem: \{\}.*)\n", lambda m: "".join(f"{m[1]}{one}\n" for one in (m[2], *added)), text
+    )
+    assert places == 1
+    (estate.folder / "environments" / "dev.yaml").write_text(changed)
+    at = ("--environments", "@environments", "trust")
+    estate.done(*at, "render", "dev", "--to", "@all")
+    assert sorted(os.listdir(estate.folder / "all/services")) == sorted([*kinds, "mine", "nginx", "pem"])
+    gate = (estate.folder / "all/services/mine/gate.conf").read_text()
+    assert gate == f'trust "{estate.folder}/all/services/mine/ca.pem"\n'
+    probes = ("--probe", "@good.pem,@good.key", "--expect-refused", "@bad.pem,@bad.key")
+    verified = estate.done(*at, "verify", "dev", "@all", *probes)
+    assert verified.stdout.count(": ok (1 anchor, 2 CRLs)") == len(kinds) + 3
