@@ -56,7 +56,8 @@ class TrustBundle:
     """What a relying party gets.
 
     ``intermediates`` is empty unless the environment file wants them included. ``intermediate_depth`` is the number of CAs between an anchor and an
-    end entity in the longest chain, as declared or as it exists; each target counts in its own way from there.
+    end entity in the longest chain, as declared or as it exists; each target counts in its own way from there. ``shared_root``: an anchor is kept
+    elsewhere, and others may have CAs below it too; ``issuers`` are those whose clients are meant.
     """
 
     environment: str
@@ -66,6 +67,8 @@ class TrustBundle:
     intermediates: tuple[BundleCertificate, ...]
     crls: tuple[BundleCrl, ...]
     intermediate_depth: int
+    issuers: tuple[BundleCertificate, ...] = ()
+    shared_root: bool = False
 
     @property
     def certificates(self) -> tuple[BundleCertificate, ...]:
@@ -131,6 +134,10 @@ def build_bundle(
         else (),
         crls=_crls(revocation_authorities(environment, declared.revocation, anchors, below), crls, where, at, margin),
         intermediate_depth=_depth(environment, declared, below),
+        issuers=_certificates(
+            environment, revocation_authorities(environment, Revocation.LEAF, anchors, below), Role.INTERMEDIATE
+        ),
+        shared_root=any(is_external(environment, anchor.label) for anchor in anchors),
     )
 
 

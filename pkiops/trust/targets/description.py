@@ -68,7 +68,8 @@ class Limits:
 class TargetDescription:
     """A kind of relying party.
 
-    ``files`` is what is written by path: a word of ``contents.py`` or the name of a template; those in ``with_crls`` only if the bundle has CRLs.
+    ``files`` is what is written by path: a word of ``contents.py`` or the name of a template; those in ``with_crls`` only if the bundle has CRLs,
+    those in ``with_shared_root`` (lists of allowed issuers) only if others may have CAs below its root.
     ``check`` and ``notes`` are lines of VERIFY.md; ``handshake`` is whether ``trust handshake`` can knock at it.
     """
 
@@ -80,6 +81,7 @@ class TargetDescription:
     limits: Limits = field(default_factory=Limits)
     forbidden_in_path: str = "\"'\\$"
     with_crls: frozenset[str] = frozenset()
+    with_shared_root: frozenset[str] = frozenset()
     handshake: bool = True
     check: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -129,6 +131,7 @@ class _Reader:
             limits=self._limits(),
             forbidden_in_path=self._text("forbidden_in_path", "\"'\\$"),
             with_crls=frozenset(self._lines("with_crls")),
+            with_shared_root=frozenset(self._lines("with_shared_root")),
             handshake=self._switch("handshake", default=True),
             check=self._lines("check"),
             notes=self._lines("notes"),
@@ -146,8 +149,8 @@ class _Reader:
         if len(crls) != (1 if checks else 0):
             wanted = f"one file with {CRLS}" if checks else f"no {CRLS}: it checks none"
             raise _wrong(self._name, f"files must name {wanted}")
-        if made.with_crls - set(made.files):
-            raise _wrong(self._name, "with_crls names a file that is not among files")
+        if (made.with_crls | made.with_shared_root) - set(made.files):
+            raise _wrong(self._name, "with_crls or with_shared_root names a file that is not among files")
 
     def _files(self) -> Mapping[str, str]:
         value = self._value.get("files")

@@ -16,6 +16,7 @@ from pkiops.errors import InputError
 from pkiops.template_sandbox import UntrustedTemplate
 from pkiops.templating import load_template
 from pkiops.trust.bundle import BundleCertificate, BundleCrl, TrustBundle
+from pkiops.trust.openssl_name import openssl_name
 from pkiops.trust.targets.contents import (
     JAVA_PASSWORD,
     ContentKind,
@@ -32,7 +33,7 @@ from pkiops.x509.crl import crl_pem
 from pkiops.x509.names import rfc4514
 
 VERIFY = "VERIFY.md"
-LISTS = frozenset({"certificates", "anchors", "intermediates", "crls"})
+LISTS = frozenset({"certificates", "anchors", "intermediates", "crls", "issuers"})
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -57,6 +58,8 @@ def make_target(kind: str, description: TargetDescription, templates: Mapping[st
         files: list[RenderedFile] = []
         for path, word in description.files.items():
             if path in description.with_crls and not bundle.crls:
+                continue
+            if path in description.with_shared_root and not bundle.shared_root:
                 continue
             if path in parsed:
                 files.append(RenderedFile(path, parsed[path].render(values).encode()))
@@ -106,6 +109,9 @@ def _values(bundle: TrustBundle, description: TargetDescription, location: str) 
         "crls": [_crl(one) for one in bundle.crls],
         "ca_pem": bare_ca_pem(bundle.certificates).decode(),
         "crl_pem": bare_crl_pem(bundle.crls).decode(),
+        "issuers": [{"name": one.name, "openssl_name": openssl_name(one.certificate.subject)} for one in bundle.issuers]
+        if description.with_shared_root and bundle.shared_root
+        else [],
         "java_password": JAVA_PASSWORD,
     }
 

@@ -21,6 +21,7 @@ defaults
     timeout server 5s
 frontend clients
     {bind}
+    {rule}
     http-request return status 200 content-type text/plain string hello
 """
 
@@ -36,8 +37,9 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
     bind = (
         bind.removeprefix("#   ").replace(":443", f"127.0.0.1:{port}").replace("/etc/haproxy/server.pem", f'"{both}"')
     )
+    rules = [line.removeprefix("#   ") for line in rendered_lines.splitlines() if line.startswith("#   http-request ")]
     configuration = site.folder / "haproxy.cfg"
-    configuration.write_text(rendered_lines + FRONTEND.format(bind=bind, folder=site.folder))
+    configuration.write_text(rendered_lines + FRONTEND.format(bind=bind, rule="".join(rules), folder=site.folder))
     log = site.folder / "output.log"
     run([program, "-c", "-f", configuration], site.folder)
     with process([program, "-W", "-db", "-f", configuration], site.folder) as running:

@@ -42,10 +42,10 @@ http {{
 
 
 @contextlib.contextmanager
-def serve(site: Site, rendered: Path) -> Iterator[Running]:
+def serve(site: Site, rendered: Path, configured: str = CONFIGURATION) -> Iterator[Running]:
     program, port = find_program("nginx"), free_port()
     configuration = site.folder / "nginx.conf"
-    configuration.write_text(CONFIGURATION.format(folder=site.folder, port=port, rendered=rendered))
+    configuration.write_text(configured.format(folder=site.folder, port=port, rendered=rendered))
     command: list[str | Path] = [program, "-p", site.folder, "-c", configuration]
     log = site.folder / "error.log"
     run([*command, "-t"], site.folder)

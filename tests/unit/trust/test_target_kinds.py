@@ -323,3 +323,18 @@ def test_what_aws_takes_has_no_comments_and_one_crl_a_file(make: Make) -> None:
         assert not any(line.startswith(b"#") for name in ("ca.pem", "crl.pem") for line in found[name].splitlines())
         single = [data for name, data in found.items() if name.endswith(".crl.pem")]
         assert [data.count(b"-----BEGIN") for data in single] == [1, 1]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_where_the_root_is_shared_the_issuers_that_are_meant_are_told(make: Make, kind: TargetKind) -> None:
+    bundle = fitting(make, kind, next(iter(sorted(built_in(kind).revocations))))
+    alone, shared = files(kind, bundle), files(kind, replace(bundle, shared_root=True))
+    assert [one.name for one in bundle.issuers] == ["clients-g1"]
+    lists = {TargetKind.NGINX: "issuers.conf", TargetKind.HAPROXY: "issuers.txt"}
+    if kind in lists:
+        assert set(shared) - set(alone) == {lists[kind]}
+        assert b"CN=Example Test Clients CA G1,O=Example Ltd" in shared[lists[kind]]
+        assert b"Root CA" not in shared[lists[kind]]
+    elif kind is not TargetKind.PEM:
+        assert b"Those that are meant: clients-g1." in shared["VERIFY.md"]
+        assert b"Those that are meant" not in alone["VERIFY.md"]
