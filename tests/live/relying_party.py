@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -113,22 +114,41 @@ def run(command: Sequence[str | Path], folder: Path, *, environment: Mapping[str
     return done.stdout + done.stderr
 
 
-def try_all(party: RelyingParty, folder: Path) -> dict[str, bool]:
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that servers which run as somebody else can enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="pkiops-live-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def try_without_crls(party: RelyingParty) -> None:
+    """The same files without revocation: a good client and a revoked one get in, nobody and a stranger do not, or this fails."""
+    with open_folder() as folder:
+        site = Site(folder, party.kind, revocation=Revocation.NONE)
+        with party.serve(site, site.render()) as server:
+            for name, expected in (("good", True), ("revoked", True), ("unknown CA", False), (NONE, False)):
+                identity = None if name == NONE else site.identity(name)
+                assert Knocker(server.port, identity, "1.3", party.protocol).knock() is expected, (name, server.log())
+
+
+def try_all(party: RelyingParty) -> dict[str, bool]:
     """Who was let in by a server over rendered files: as expected, over both versions of TLS, before and after a reload, or this fails."""
-    site = Site(folder, party.kind, revocation=party.revocation)
-    expected = {name: name in party.accepts for name in (*CASES, NONE)}
-    with party.serve(site, site.render()) as server:
-        old = {tls: Knocker(server.port, site.identity(LATER), tls, party.protocol) for tls in VERSIONS}
-        assert all(one.knock() for one in old.values()), server.log()
-        seen = _seen(party, site, server)
-        assert seen == dict.fromkeys(VERSIONS, expected), server.log()
-        site.revoke_later()
-        server.reload()
-        _wait_until_refused(party, site, server)
-        returned = {tls: one.knock() for tls, one in old.items()}
-        assert not any(returned.values()), f"came back with an old session: {returned}\n{server.log()}"
-        again = _seen(party, site, server)
-        assert again == seen, server.log()
+    with open_folder() as folder:
+        site = Site(folder, party.kind, revocation=party.revocation)
+        expected = {name: name in party.accepts for name in (*CASES, NONE)}
+        with party.serve(site, site.render()) as server:
+            old = {tls: Knocker(server.port, site.identity(LATER), tls, party.protocol) for tls in VERSIONS}
+            assert all(one.knock() for one in old.values()), server.log()
+            seen = _seen(party, site, server)
+            assert seen == dict.fromkeys(VERSIONS, expected), server.log()
+            site.revoke_later()
+            server.reload()
+            _wait_until_refused(party, site, server)
+            returned = {tls: one.knock() for tls, one in old.items()}
+            assert not any(returned.values()), f"came back with an old session: {returned}\n{server.log()}"
+            again = _seen(party, site, server)
+            assert again == seen, server.log()
     return seen["1.3"]
 
 

@@ -28,7 +28,11 @@ def check_row(party: RelyingParty, seen: Mapping[str, bool]) -> None:
     wanted = row(party, seen)
     lines = PAGE.read_text().splitlines()
     start = lines.index(HEADER)
-    (at,) = [n for n, line in enumerate(lines) if n > start and line.startswith(f"| `{party.kind.value}` |")]
+    (at,) = [
+        n
+        for n, line in enumerate(lines)
+        if n > start and line.startswith(f"| `{party.kind.value}` | {party.revocation.value} |")
+    ]
     if os.environ.get("PKIOPS_WRITE_TABLE") == "1":
         PAGE.write_text("\n".join([*lines[:at], wanted, *lines[at + 1 :]]) + "\n")
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ INSTALLED = Path(__file__).parents[3] / ".venv-envoy" / "bin"
 
 
 def program() -> str:
-    path = shutil.which("envoy", path=f"{INSTALLED}:{os.environ.get('PKIOPS_ENVOY', '')}:{PATH}")
+    path = shutil.which("envoy", path=f"{INSTALLED}:{PATH}")
     if path is None:
         unavailable("envoy is not installed (make clients fetches it)")
     return path

@@ -75,7 +75,10 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
     java, javac, port = find_program("java"), find_program("javac"), free_port()
     (site.folder / "Server.java").write_text(SOURCE)
     shutil.copy(rendered / "RevocationTrust.java", site.folder)
-    run([javac, "-proc:none", "Server.java", "RevocationTrust.java"], site.folder)
+    run(
+        [javac, "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "Server.java", "RevocationTrust.java"],
+        site.folder,
+    )
     assert isinstance(SERVER.key, EllipticCurvePrivateKey)
     store = serialize_key_and_certificates(
         b"server", SERVER.key, SERVER.certificate, None, BestAvailableEncryption(b"changeit")
