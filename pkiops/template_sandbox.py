@@ -31,7 +31,7 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
 
 
 class UntrustedTemplate:
-    """A template that was looked through. ``lists`` are the names over which it may loop."""
+    """A template that was looked through. ``lists`` are the names over which it may loop, ``names`` those that it uses."""
 
     def __init__(self, source: str, name: str, *, lists: frozenset[str]) -> None:
         """Look through ``source``; ``name`` is for messages.
@@ -47,6 +47,7 @@ class UntrustedTemplate:
             tree = self._engine.parse(source)
             _look_through(tree, name, lists, loops=0)
             self._template = self._engine.from_string(source)
+            self.names = frozenset(one.name for one in tree.find_all(nodes.Name))
         except jinja2.TemplateError as error:
             line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
             raise _refused(name, f"is no template{line}: {error.message}") from error

@@ -2,7 +2,7 @@
 
 What this module decides: an installed pkiops has its templates inside the package, a source tree has them beside it; a name that a template uses and
 nobody gave is an error, never an empty text; nothing is escaped here, because each template knows what its format needs. Templates are part of
-pkiops; a text of the user's own is rendered elsewhere, in a sandbox.
+pkiops; a text of the user's own, and the texts of targets, are rendered by ``template_sandbox.py``.
 """
 
 from __future__ import annotations

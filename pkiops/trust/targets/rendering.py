@@ -29,7 +29,6 @@ from pkiops.trust.targets.description import TargetDescription
 from pkiops.trust.targets.interface import RenderedFile, Target
 from pkiops.trust.targets.limits import depth_setting, require_file_sizes, require_fit
 from pkiops.x509.certificate import fingerprint, pem
-from pkiops.x509.crl import crl_pem
 from pkiops.x509.names import rfc4514
 
 VERIFY = "VERIFY.md"
@@ -55,6 +54,8 @@ def make_target(kind: str, description: TargetDescription, templates: Mapping[st
         _require_path(kind, description, location)
         require_fit(bundle, description)
         values = _values(bundle, description, location)
+        if any("crl_pem" in template.names for template in parsed.values()):
+            values["crl_pem"] = bare_crl_pem(bundle.crls).decode()  # may be large
         files: list[RenderedFile] = []
         for path, word in description.files.items():
             if path in description.with_crls and not bundle.crls:
@@ -108,7 +109,6 @@ def _values(bundle: TrustBundle, description: TargetDescription, location: str) 
         "intermediates": _certificates(bundle.intermediates),
         "crls": [_crl(one) for one in bundle.crls],
         "ca_pem": bare_ca_pem(bundle.certificates).decode(),
-        "crl_pem": bare_crl_pem(bundle.crls).decode(),
         "issuers": [{"name": one.name, "openssl_name": openssl_name(one.certificate.subject)} for one in bundle.issuers]
         if description.with_shared_root and bundle.shared_root
         else [],
@@ -138,5 +138,4 @@ def _crl(one: BundleCrl) -> dict[str, Any]:
         "number": one.checked.number,
         "entries": one.checked.view.entries,
         "next_update": one.checked.next_update.strftime(_MOMENT),
-        "pem": crl_pem(one.checked.crl).decode(),
     }
