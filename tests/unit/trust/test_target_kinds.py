@@ -338,3 +338,16 @@ def test_where_the_root_is_shared_the_issuers_that_are_meant_are_told(make: Make
     elif kind is not TargetKind.PEM:
         assert b"Those that are meant: clients-g1." in shared["VERIFY.md"]
         assert b"Those that are meant" not in alone["VERIFY.md"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [
+        (TargetKind.JAVA, "java.properties"),
+        (TargetKind.KUBERNETES, "clustertrustbundle.yaml"),
+        (TargetKind.KUBERNETES, "trust-manager-bundle.yaml"),
+    ],
+)
+def test_a_file_that_alone_checks_no_crls_says_so(make: Make, kind: TargetKind, file: str) -> None:
+    assert b"revoked clients in" in files(kind, make())[file]
+    assert b"revoked" not in files(kind, make(Revocation.NONE))[file]
