@@ -114,7 +114,7 @@ def _texts_with(value: object, part: str) -> set[str]:
         (TargetKind.NGINX, "mtls.conf", "ssl_verify_depth 1;"),
         (TargetKind.APACHE, "mtls.conf", "SSLVerifyDepth 2"),
         (TargetKind.ENVOY, "sds-validation-context.yaml", "max_verify_depth: 2"),
-        (TargetKind.RABBITMQ, "rabbitmq.conf", "ssl_options.depth = 1"),
+        (TargetKind.RABBITMQ, "advanced.config", "{depth, 1},"),
     ],
 )
 def test_each_counts_the_depth_in_its_own_way(make: Make, kind: TargetKind, file: str, line: str) -> None:
@@ -134,7 +134,7 @@ def test_each_counts_the_depth_in_its_own_way(make: Make, kind: TargetKind, file
         (TargetKind.ENVOY, "listener.yaml", "disable_stateless_session_resumption: true"),
         (TargetKind.NODEJS, "mtls.cjs", "secureOptions: constants.SSL_OP_NO_TICKET,"),
         (TargetKind.PYTHON, "mtls.py", "context.options |= ssl.OP_NO_TICKET"),
-        (TargetKind.RABBITMQ, "rabbitmq.conf", "ssl_options.reuse_sessions = false"),
+        (TargetKind.RABBITMQ, "advanced.config", "{reuse_sessions, false},"),
     ],
 )
 def test_nobody_comes_back_with_an_old_session(make: Make, kind: TargetKind, file: str, line: str) -> None:
@@ -305,16 +305,30 @@ def test_rabbitmq_never_checks_by_best_effort(make: Make) -> None:
     for way, word in ((Revocation.CHAIN, "true"), (Revocation.LEAF, "peer")):
         found = files(TargetKind.RABBITMQ, make(way))
         text = found["advanced.config"].decode()
-        assert f"{{crl_check, {word}}}" in text
-        assert f'{{dir, "{LOCATION}/hashdir"}}' in text
-        body = "".join(line for line in text.splitlines() if not line.startswith("%"))
+        # this file's ssl_options replace the others, so that what demands certificates has to stand in it
+        for option in (
+            "{verify, verify_peer}",
+            "{fail_if_no_peer_cert, true}",
+            "{depth, 1}",
+            "{reuse_sessions, false}",
+            f'{{cacertfile, "{LOCATION}/ca.pem"}}',
+            f"{{crl_check, {word}}}",
+            f'{{dir, "{LOCATION}/hashdir"}}',
+        ):
+            assert option in text
+        body = "".join(line for line in text.splitlines() if not line.strip().startswith("%"))
         for left, right in ("[]", "{}", "()"):
             assert body.count(left) == body.count(right)
         assert body.rstrip().endswith("].")
-        lines = [line for line in found["rabbitmq.conf"].decode().splitlines() if not line.startswith("#")]
-        assert all(re.fullmatch(r"ssl_options\.[a-z0-9_.]+ = \S+", line) for line in lines)
-        assert {"ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true"} <= set(lines)
         assert [name for name in found if re.fullmatch(r"hashdir/[0-9a-f]{8}\.r0", name)]
+        assert not rabbitmq_settings(found), "nothing that would be replaced"
+    lines = rabbitmq_settings(files(TargetKind.RABBITMQ, make(Revocation.NONE)))
+    assert all(re.fullmatch(r"ssl_options\.[a-z0-9_.]+ = \S+", line) for line in lines)
+    assert {"ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true"} <= set(lines)
+
+
+def rabbitmq_settings(found: dict[str, bytes]) -> list[str]:
+    return [line for line in found["rabbitmq.conf"].decode().splitlines() if not line.startswith("#")]
 
 
 def test_what_aws_takes_has_no_comments_and_one_crl_a_file(make: Make) -> None:
