@@ -112,6 +112,7 @@ class _Run:
         self._tally = Tally()
         self._last_failure: PkiopsError | None = None
         self._is_read = self._is_ending = False
+        self._unread: InputError | None = None
         self._broken: BaseException | None = None
 
     @property
@@ -143,7 +144,7 @@ class _Run:
         """The caller's thread: who does what, and when; ends when nothing is left to do."""
         while True:
             with self._changed:
-                if self._broken is not None and not isinstance(self._broken, InputError):
+                if self._broken is not None:
                     raise self._broken
                 if self._bulk.interruption.times > 1:
                     raise Interrupted(
@@ -160,8 +161,8 @@ class _Run:
                 else:
                     self._changed.wait(min(found, _LOOK_UP_S))
             self._tell()
-        if self._broken is not None:
-            raise self._broken
+        if self._unread is not None:
+            raise self._unread
 
     @property
     def _is_stopping(self) -> bool:
@@ -170,7 +171,7 @@ class _Run:
             self._is_ending
             or self._bulk.interruption.times > 0
             or self._tally.failures_in_a_row >= _GIVE_UP_AFTER
-            or self._broken is not None
+            or self._unread is not None
         )
 
     def _stop(self) -> None:
@@ -191,6 +192,8 @@ class _Run:
                     if self._is_stopping:
                         return
                 self._take_in(row)
+        except InputError as error:
+            self._unread = error
         finally:
             with self._changed:
                 self._is_read = self._schedule.is_last = True
@@ -229,42 +232,46 @@ class _Run:
 
     def _labour(self) -> None:
         """A worker: one call after the other."""
+        work_on = {Work.SERVE: self._serve, Work.ASK: self._ask, Work.FETCH: self._fetch}
         while (given := self._work.get()) is not None:
             work, ticket = given
             try:
-                if work is Work.SERVE:
-                    self._serve(ticket)
-                elif work is Work.ASK:
-                    self._ask(ticket)
-                else:
-                    self._fetch(ticket)
+                result = work_on[work](ticket)
             except PkiopsError as error:
-                self._finish(work, ticket, failed_row(ticket.row, error))
+                result = failed_row(ticket.row, error)
+            if result is not None:
+                there = work is Work.FETCH and result.issued is not None
+                with self._settled():
+                    self._schedule.done(work, ticket, self._now, there=there)
+                    self._end(result, ticket.row)
 
-    def _serve(self, ticket: Ticket) -> None:
+    def _serve(self, ticket: Ticket) -> RowResult | None:
         issued = self._issuance.serve(ticket.prepared, _entry(ticket), ticket.step)
-        self._finish(Work.SERVE, ticket, self._delivered(ticket, issued, RowStatus.KEPT))
+        return self._delivered(ticket, issued, RowStatus.KEPT)
 
-    def _ask(self, ticket: Ticket) -> None:
+    def _ask(self, ticket: Ticket) -> RowResult | None:
+        """Write the intent and ask; None: the row goes on."""
         with self._lost_again(Work.ASK, ticket):
             if ticket.entry is None:
-                entry, ticket.step, ticket.created = self._issuance.begin(ticket.prepared)
-                ticket.entry = entry
+                ticket.entry, ticket.step, ticket.created = self._issuance.begin(ticket.prepared)
                 if ticket.step in {*_SERVED, Step.FETCH}:
                     # another run, or another row, was faster
                     with self._settled():
                         self._schedule.go_on(Work.ASK, ticket, self._now)
-                    return
+                    return None
             try:
                 ticket.entry = self._issuance.ask(ticket.prepared, ticket.entry, created=ticket.created)
             except Throttled:
                 with self._settled():
                     self._schedule.throttled(Work.ASK, ticket, self._now)
-                return
+                return None
             with self._settled():
                 self._schedule.asked(ticket, self._now)
+        return None
 
-    def _fetch(self, ticket: Ticket) -> None:
+    def _fetch(self, ticket: Ticket) -> RowResult | None:
+        """Fetch and compare; None: the row goes on."""
+        result = None
         with self._lost_again(Work.FETCH, ticket):
             settling = ticket.asked_at is not None and ticket.age < _SETTLING_S
             try:
@@ -272,20 +279,21 @@ class _Run:
             except Throttled:
                 with self._settled():
                     self._schedule.throttled(Work.FETCH, ticket, self._now)
-                return
+                return None
             except InProgress:
                 if ticket.age > _PATIENCE_S or ticket.fetches > _PATIENCE_S:
                     raise
                 with self._settled():
                     self._schedule.early(ticket, self._now)
-                return
+                return None
             if ticket.step is Step.FETCH and self._issuance.look(ticket.prepared)[1] is not Step.SERVE:
                 # fetched late: known now, but due already
                 ticket.step, ticket.entry, ticket.asked_at = Step.NEW_ATTEMPT, None, None
                 with self._settled():
                     self._schedule.go_on(Work.FETCH, ticket, self._now)
-                return
-        self._finish(Work.FETCH, ticket, self._delivered(ticket, issued, RowStatus.ISSUED), there=True)
+                return None
+            result = self._delivered(ticket, issued, RowStatus.ISSUED)
+        return result
 
     @contextlib.contextmanager
     def _lost_again(self, work: Work, ticket: Ticket) -> Iterator[None]:
@@ -312,11 +320,6 @@ class _Run:
             # it is in the ledger: the next run writes it
             return RowResult(row=row.number, source=row.source, status=RowStatus.FAILED, issued=issued, error=error)
         return RowResult(row=row.number, source=row.source, status=status, issued=issued, written=written)
-
-    def _finish(self, work: Work, ticket: Ticket, result: RowResult, *, there: bool = False) -> None:
-        with self._settled():
-            self._schedule.done(work, ticket, self._now, there=there)
-            self._end(result, ticket.row)
 
     def _end(self, result: RowResult, row: Row | None = None) -> None:
         """A row came to something."""

@@ -26,10 +26,10 @@ from pkiops.cert.reuse import Step
 from pkiops.ledger.interface import Entry
 
 # calls beyond two for each certificate that the end of a run may have cost, all told
-_ALLOWANCE = 0.08
+_ALLOWANCE = 0.09
 _FEW = 3
 _HURRY_AGAIN_S = 0.1
-_AGAIN_FACTOR = 1.25
+_AGAIN_FACTOR = 1.1
 _AGAIN_S = 0.05
 _LONG = 1.0  # seconds; nothing is overlooked for longer
 
@@ -91,8 +91,8 @@ class Schedule:
         self._ask_later: list[tuple[float, int, Ticket]] = []
         self._fetch_later: list[tuple[float, int, Ticket]] = []
         self._made: deque[Ticket] = deque()
-        self._scout: Ticket | None = None
-        self._asked = self._extra = self._helped = self._useless = self._number = 0
+        self._looking: set[Ticket] = set()
+        self._hurried = self._asked = self._extra = self._helped = self._useless = self._number = 0
 
     @property
     def unasked(self) -> int:
@@ -158,9 +158,13 @@ class Schedule:
         age = ticket.age
         if ticket.hurried:
             # the first question is the one that may have been needed; that the second was in vain says that age alone counts
-            self._useless += ticket.fetches > 1
-        elif ticket.fetches == 1 or ticket is self._scout:
+            if ticket.fetches > 1:
+                self._useless += 1
+                self._hurried -= 1
+        elif ticket in self._looking:
             self.readiness.was_early(age)
+            if self.readiness.known:
+                self._looking.remove(ticket)
         again = now + _HURRY_AGAIN_S
         if not (ticket.hurried and ticket.fetches == 1):
             ticket.hurried = False
@@ -183,14 +187,15 @@ class Schedule:
         """A row is finished; ``there`` says that its certificate was fetched."""
         self._end(work)
         self.load -= 1
-        if ticket is self._scout:
-            self._scout = None
+        looking = ticket in self._looking
+        self._looking.discard(ticket)
         if work is not Work.FETCH or not there:
             return
         self.fetches.admitted(now)
         if ticket.hurried:
             self._helped += 1
-        elif ticket.asked_at is not None and (ticket.fetches == 1 or not self.readiness.known):
+            self._hurried -= 1
+        elif looking:
             self.readiness.was_there(ticket.age)
 
     def drop_unasked(self) -> list[Ticket]:
@@ -219,7 +224,7 @@ class Schedule:
         """The ticket to fetch now, or the seconds until there may be one."""
         again = self._fetch_later[0][0] - now if self._fetch_later else _LONG
         first = _LONG
-        if self._made and (self.readiness.known or self._scout is None):
+        if self._made and len(self._looking) < self._most_looking:
             first = self._asked_at(self._made[0]) + self.readiness.age - now
         hurry = bool(self._made) and self._may_hurry()
         lane = self.fetches.wait(now)
@@ -229,19 +234,27 @@ class Schedule:
             return heapq.heappop(self._fetch_later)[2]
         if first <= 0:
             ticket = self._made.popleft()
-            if not self.readiness.known:
-                self._scout = ticket
+            self._looking.add(ticket)
             return ticket
         ticket = self._made.pop()
         ticket.hurried = True
+        self._hurried += 1
         return ticket
+
+    @property
+    def _most_looking(self) -> int:
+        """How many may be asked for for the first time at the same moment: one finds out when they are there, two see whether it is so."""
+        if self.readiness.is_proven:
+            return self._at_once
+        return 2 if self.readiness.known else 1
 
     def _may_hurry(self) -> bool:
         nothing_to_ask = self.is_last and not (self._to_ask or self._ask_later or self._asking)
-        if not nothing_to_ask or not self.readiness.known or self._useless > _FEW + self._helped:
+        if not nothing_to_ask or not self.readiness.known:
             return False
-        # those under way may all turn out to be early
-        return self._extra + self.active < _ALLOWANCE * self._asked
+        # each may turn out to be two calls in vain, and it takes a few to see whether it helps
+        helps = self._hurried + self._useless < _FEW + self._helped
+        return helps and self._extra + 2 * self._hurried < max(_ALLOWANCE * self._asked, _FEW)
 
     @staticmethod
     def _asked_at(ticket: Ticket) -> float:

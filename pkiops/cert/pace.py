@@ -2,12 +2,12 @@
 
 What this module decides:
 
-- a ``Lane`` begins at the rate that it was told and looks for the real one. Until the first throttle it grows by a tenth a second; a throttle
+- a ``Lane`` begins at the rate that it was told and looks for the real one. Until the first throttle it grows by a fifth a second; a throttle
   takes an eighth of it away, or brings it down to what was let through in the last half second, whichever is less; then it grows by a fiftieth
   of the told rate a second, faster the longer nobody objects. Growing by a sum and shrinking by a factor is what makes several runs on one
   account share it evenly (additive increase, multiplicative decrease: Chiu and Jain 1989);
 - a service admits a second's worth of calls at once, as far as is known; the lane keeps a fifth of that in reserve;
-- ``Readiness`` is the age at which about 49 of 50 certificates are there when first asked for.
+- ``Readiness`` is the age at which about 99 of 100 certificates are there when first asked for.
 
 Pure: the moments are the caller's. Not safe to share between threads; ``bulk`` holds a lock.
 """
@@ -15,18 +15,21 @@ Pure: the moments are the caller's. Not safe to share between threads; ``bulk`` 
 from __future__ import annotations
 
 _BURST_S = 0.8
-_FIRST_GROWTH_PER_S = 0.1
+_FIRST_GROWTH_PER_S = 0.2
 _GROWTH_PER_S = 0.02
-_RESTLESS_AFTER_S = 5.0
+_RESTLESS_AFTER_S = 3.0
 _CUT = 0.88
 _CUT_ONCE_S = 0.5
 _SLOWEST = 0.02
+_FEW = 2
 
 _FIRST_AGE_S = 0.25
 _SHORTEST_AGE_S = 0.02
 _LONGEST_AGE_S = 60.0
-_DECAY = 0.002
-_RAISE, _RAISE_MORE, _RAISE_MOST = 1.1, 0.1, 1.5
+_DECAY = 0.001
+_RAISE, _RAISE_MORE, _RAISE_MOST, _RAISE_UNKNOWN = 1.1, 0.1, 1.5, 1.4
+_NEWS = 0.95
+_PROOF = 3
 
 
 class Lane:
@@ -80,8 +83,9 @@ class Lane:
         if self._cut_at is not None and now - self._cut_at < _CUT_ONCE_S:
             return
         rate = self.rate * _CUT
-        if self._cut_at is not None and self._refused > self._admitted / 4:
-            rate = min(rate, self._admitted / (now - self._cut_at))
+        if self._cut_at is not None and self._refused > max(_FEW, self._admitted / 4):
+            # not even half of that: a few calls are a poor measure
+            rate = min(rate, max(self.rate / 2, self._admitted / (now - self._cut_at)))
         self.rate = max(rate, self._told * _SLOWEST)
         self._cut_at, self._admitted, self._refused = now, 0, 0
 
@@ -98,6 +102,12 @@ class Readiness:
         self.age = _FIRST_AGE_S
         self.known = False
         self._in_a_row = 0
+        self._good_in_a_row = 0
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a few in a row were there at that age: before that, many should not be asked for by it at once."""
+        return self._good_in_a_row >= _PROOF
 
     def was_there(self, age: float) -> None:
         """A certificate of that age was there when first asked for, or is the first of all that was."""
@@ -106,13 +116,16 @@ class Readiness:
             self.age = max(age, _SHORTEST_AGE_S)
             return
         self._in_a_row = 0
+        self._good_in_a_row += 1
         # a late question tells nothing about an early one
         if age < self.age * 1.2:
             self.age = max(_SHORTEST_AGE_S, self.age * (1 - _DECAY))
 
     def was_early(self, age: float) -> None:
         """A certificate of that age was not there."""
-        factor = min(_RAISE_MOST, _RAISE + _RAISE_MORE * self._in_a_row) if self.known else 1.4
+        if age < self.age * _NEWS:
+            return  # asked before the estimate was raised
+        factor = min(_RAISE_MOST, _RAISE + _RAISE_MORE * self._in_a_row) if self.known else _RAISE_UNKNOWN
         self._in_a_row += 1
-        # its age, not the estimate, is what was too little: questions that were under way together raise it once
-        self.age = min(_LONGEST_AGE_S, max(self.age, age * factor))
+        self._good_in_a_row = 0
+        self.age = min(_LONGEST_AGE_S, age * factor)

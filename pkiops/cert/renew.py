@@ -8,19 +8,16 @@ get the same new one. When it is due is ``renew_due``'s; files, locks and hooks 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from cryptography import x509
 
 from pkiops.cert.order import Order
 from pkiops.cert.prepare import profile_of
-from pkiops.cert.renew_due import DueRule
 from pkiops.cert.request import request_for_key
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError
 from pkiops.ledger.interface import Entry, Ledger
-from pkiops.policy.renewal import due_at
 from pkiops.policy.rules import FromRequest, Profile
 from pkiops.x509.certificate import extension_of, fingerprint, serial_hex
 from pkiops.x509.duration import Duration
@@ -130,16 +127,6 @@ def renewal_order(
         request_id=f"renewal of {fingerprint(old.certificate)}",
         reissue=reissue,
     )
-
-
-def due_moment(environment: Environment, old: Renewed, rule: DueRule) -> datetime:
-    """From when on (aware UTC) a certificate is due by ``rule``; never before the profile lets another follow it."""
-    profile = environment.profiles.get(old.profile)
-    certificate, moment = old.certificate, rule.moment(old.certificate)
-    if profile is None or profile.renewal_window is None:
-        return moment
-    opens = due_at(certificate.not_valid_before_utc, certificate.not_valid_after_utc, profile.renewal_window)
-    return max(moment, opens)
 
 
 def _claimed(profile: Profile, old: Renewed) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert import AllowEndpoint, app, duration_of
-from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, open_manifest, report_file
+from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, check_places, open_manifest, report_file
 from pkiops.cli.issuance import issuance_of_many
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
 from pkiops.cli.output import emit, emit_json, note
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pkiops.cert.bulk_parts import Interruption
     from pkiops.cert.bulk_results import RowResult
     from pkiops.factory import Factory
+    from pkiops.ledger.interface import Ledger
 
 _MOST_TOLD = 1000  # rows in the JSON on stdout; the report has all
 
@@ -36,15 +38,15 @@ def bulk_command(
     manifest: Annotated[
         str, option("--manifest", metavar="FILE|DIR|-", help="CSV or JSON Lines, a folder of requests, or stdin.")
     ],
+    output_dir: Annotated[
+        Path, option("--output-dir", metavar="DIR", help="Folder in which the certificates go, one name a row.")
+    ],
     profile: Annotated[
         str | None, option("--profile", metavar="PROFILE", help="Profile of the rows that name none.")
     ] = None,
     validity: Annotated[
         str | None, option("--validity", metavar="DURATION", help="Of the rows that name none; else the profile's.")
     ] = None,
-    output_dir: Annotated[
-        Path, option("--output-dir", metavar="DIR", help="Folder in which the certificates go, one name a row.")
-    ] = Path(),
     output_format: Annotated[
         list[str],
         option("--output-format", metavar="FORMAT", help=f"{', '.join(ENDINGS)}; repeat for more; else fullchain."),
@@ -67,11 +69,17 @@ def bulk_command(
     from pkiops.cert.bulk_parts import Interruption
 
     formats, life = _formats(output_format), duration_of(validity)
+    check_places(manifest, output_dir)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     if warning := factory.ledger_warning():
         note(warning)
     told = _Told(interruption := Interruption())
-    with open_manifest(manifest, profile, life) as rows, report_file(report) as into_report, told.listening():
+    with (
+        open_manifest(manifest, profile, life) as rows,
+        report_file(report) as into_report,
+        _kept_open(factory.ledger),
+        told.listening(),
+    ):
         bulk = BulkIssuance(
             issuance=issuance_of_many(ctx, factory),
             delivery=RowFiles(environment, output_dir, formats, factory.ledger, overwrite),
@@ -86,6 +94,12 @@ def bulk_command(
         )
         ended = bulk.run(rows.rows)
     _say_ended(factory, ended, told, format_)
+
+
+def _kept_open(ledger: Ledger) -> contextlib.AbstractContextManager[None]:
+    from pkiops.ledger.interface import KeepsOpen
+
+    return ledger.kept_open() if isinstance(ledger, KeepsOpen) else contextlib.nullcontext()
 
 
 def _formats(words: list[str]) -> tuple[OutputFormat, ...]:
@@ -142,7 +156,11 @@ class _Told:
         del number, frame
         self._interruption.once_more()
         if self._interruption.times == 1:
-            note("ending: nothing new is asked for, what was asked for is fetched; Ctrl-C once more leaves that too")
+            # not by sys.stderr: it may be in the middle of a line when a signal comes
+            os.write(
+                2,
+                b"ending: nothing new is asked for, what was asked for is fetched; Ctrl-C once more leaves that too\n",
+            )
 
 
 def _say_ended(factory: Factory, ended: Ended, told: _Told, format_: Format) -> None:

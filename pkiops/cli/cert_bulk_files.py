@@ -48,6 +48,22 @@ class Manifest:
     read: Callable[[], float | None]
 
 
+def check_places(manifest: str, folder: Path) -> None:
+    """Ask whether results may go into ``folder``, before anything is read.
+
+    Raises:
+        InputError: there is no such folder, or it is the one that the requests are read from.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--output-dir {folder} is no folder", hint=f"mkdir -p {folder}", code="usage.output")
+    if manifest != STDIN and Path(manifest).is_dir() and Path(manifest).resolve() == folder.resolve():
+        raise InputError(
+            f"--output-dir {folder} is the folder of the requests: the next run would take certificates for requests",
+            hint="give the certificates a folder of their own",
+            code="usage.output",
+        )
+
+
 @contextlib.contextmanager
 def open_manifest(name: str, profile: str | None, validity: Duration | None) -> Iterator[Manifest]:
     """A file of CSV or JSON Lines, a folder of requests, or stdin (``-``), whose requests are in the working directory.

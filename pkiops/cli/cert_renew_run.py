@@ -146,7 +146,7 @@ class RenewalRun:
         return found
 
     def _locked(self, text: str, seen: DiskTarget, state: RenewalState) -> RenewalResult:
-        from pkiops.cert.renew import due_moment, to_renew
+        from pkiops.cert.renew import to_renew
         from pkiops.x509.certificate import fingerprint
 
         target = self._read(text)
@@ -160,7 +160,7 @@ class RenewalRun:
             outcome=RenewalOutcome.NOT_DUE,
             serial=old.serial,
             not_after=target.certificate.not_valid_after_utc,
-            due=due_moment(self.issuance.environment, old, self.options.due) if self.options.due else None,
+            due=self._due(old, target.certificate),
         )
         if current != fingerprint(seen.certificate):
             result = replace(result, outcome=RenewalOutcome.BY_ANOTHER)
@@ -169,11 +169,16 @@ class RenewalRun:
             current = ""
         return self._hooked(target, state, result, is_due=state.is_hook_due(current))
 
+    def _due(self, old: Renewed, certificate: x509.Certificate) -> datetime | None:
+        profile = self.issuance.environment.profiles.get(old.profile)
+        window = None if profile is None else profile.renewal_window
+        return self.options.due.moment(certificate, window) if self.options.due else None
+
     def _is_due(self, old: Renewed, due: datetime | None) -> bool:
         return due is None or old.is_revoked or self.issuance.clock.now() >= due
 
     def _renew(self, target: DiskTarget, old: Renewed, state: RenewalState, result: RenewalResult) -> RenewalResult:
-        from pkiops.cert.renew import due_moment, renewal_order
+        from pkiops.cert.renew import renewal_order
         from pkiops.x509.certificate import fingerprint, serial_hex
 
         issuance, options = self.issuance, self.options
@@ -198,9 +203,7 @@ class RenewalRun:
             replaced=old.serial,
             serial=serial_hex(issued.certificate.serial_number),
             not_after=issued.certificate.not_valid_after_utc,
-            due=due_moment(issuance.environment, replace(old, certificate=issued.certificate), options.due)
-            if options.due
-            else None,
+            due=self._due(old, issued.certificate),
             new_key=options.new_key,
             written=written,
         )

@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pkiops.x509.san import SubjectAltName
 
@@ -252,3 +253,11 @@ class Ledger(Protocol):
         self, environment: str, start: datetime, end: datetime, *, after: Position | None = None
     ) -> Iterator[Entry]:
         """The entries with a certificate that expires at or after ``start`` and before ``end`` (aware UTC), by that and then by id."""
+
+
+@runtime_checkable
+class KeepsOpen(Protocol):
+    """A ledger whose calls cost less while it is kept open."""
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Keep it open for many calls; it is made if it was not there. May raise InputError or a BackendError."""

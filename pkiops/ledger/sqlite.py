@@ -10,6 +10,7 @@ import base64
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from pkiops.clock import Clock, Randomness
 from pkiops.errors import InternalError
 from pkiops.ledger import transitions
 from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Position, Rejection, RevocationRecord
-from pkiops.ledger.sqlite_file import OPEN, transaction
+from pkiops.ledger.sqlite_file import OPEN, kept_open, transaction
 from pkiops.ledger.values import moment_of, moment_text, searched_names, utf8
 from pkiops.x509.san import SanKind, SubjectAltName
 
@@ -43,6 +44,10 @@ class SqliteLedger:
         self._path = path
         self._clock = clock
         self._randomness = randomness
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """See ``KeepsOpen``."""
+        return kept_open(self._path)
 
     def begin(self, intent: LedgerIntent, attempt: int) -> tuple[Entry, bool]:
         """See ``Ledger.begin``."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pkiops.cert.order import Issued
-from pkiops.cert.renew import Renewed, due_moment, renewal_order, to_renew
+from pkiops.cert.renew import renewal_order, to_renew
 from pkiops.cert.renew_due import DueRule
 from pkiops.errors import InputError, PolicyDenied
 from pkiops.ledger.interface import RevocationRecord
@@ -52,6 +52,19 @@ class TestDue:
         # over the days, not on one of them
         assert len({(one - AT).days for one in moments}) == 3
         assert len(set(moments)) > 35
+
+    def test_the_window_of_the_profile_counts_unless_something_is_said(self) -> None:
+        window = Duration(10, "d")
+        opens = AT + timedelta(days=20, seconds=1)
+        assert DueRule.parse(None, "0%").moment(leaf().certificate, window) == opens
+        assert DueRule.parse("50%", "0%").moment(leaf().certificate, window) == opens
+        assert DueRule.parse("5d", "0%").moment(leaf().certificate, window) == AT + timedelta(days=25)
+
+    def test_the_jitter_never_leads_before_the_window_nor_near_the_end(self) -> None:
+        window = Duration(2, "d")
+        moments = [DueRule.parse(None, "50%").moment(leaf(number).certificate, window) for number in range(40)]
+        assert all(AT + timedelta(days=28) < one <= AT + timedelta(days=29, seconds=1) for one in moments)
+        assert len(set(moments)) > 10
 
     def test_what_it_is_unless_said(self) -> None:
         rule = DueRule.parse(None, None)
@@ -138,20 +151,6 @@ def test_a_revoked_one_is_known_as_such(setting: Setting) -> None:
     record = RevocationRecord(reason="superseded", at=AT, requester="me")
     setting.ledger.record_revoked("test", str(old.entry.authority_reference), str(old.entry.serial), record)
     assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem").is_revoked
-
-
-def test_it_is_not_due_before_the_profile_s_window(setting: Setting) -> None:
-    rules = replace(profile(), renewal_window=Duration(5, "d"))
-    windowed = environment(profiles={"service": rules})
-    old = Renewed(leaf(days=30).certificate, "a.pem", "service", None)
-    assert due_moment(windowed, old, DueRule.parse("50%", "0%")) == old.certificate.not_valid_after_utc - timedelta(
-        days=5
-    )
-    late = DueRule.parse("2d", "0%")
-    assert due_moment(windowed, old, late) == late.moment(old.certificate)
-    assert due_moment(setting.environment, old, DueRule.parse("50%", "0%")) == DueRule.parse("50%", "0%").moment(
-        old.certificate
-    )
 
 
 def test_what_the_profile_takes_from_requests_is_asked_for_again(setting: Setting) -> None:

@@ -96,6 +96,24 @@ def test_a_ledger_of_the_future_is_left_alone(tmp_path: Path) -> None:
     assert caught.value.code == "ledger.version"
 
 
+def test_kept_open_it_is_written_by_everybody_and_closed_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    one, other = ledger_at(path), ledger_at(path)
+    with one.kept_open():
+        written = {one.record_rejection(REJECTION).id}
+        assert {entry.id for entry in other.entries("test")} == written
+        assert (tmp_path / "ledger.db-wal").exists()
+    assert {entry.id for entry in other.entries("test")} == written
+    assert [file.name for file in tmp_path.iterdir()] == ["ledger.db"]
+
+
+def test_what_is_no_ledger_is_not_kept_open(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_text("notes")
+    with pytest.raises(InputError), ledger_at(tmp_path / "ledger.db").kept_open():
+        pass
+    assert (tmp_path / "ledger.db").read_text() == "notes"
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError) as caught:
