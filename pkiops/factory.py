@@ -247,6 +247,11 @@ class Factory:
         """The ARN of the caller."""
         return self.identity.arn
 
+    def credential(self) -> str:
+        """The caller named without a call: the role of ``backend``, else the access key, which CloudTrail resolves to its holder."""
+        role, key = self.environment.backend.role_arn, self.clients.access_key()
+        return role or (f"aws-access-key:{key}" if key else self.caller())
+
     def check_account(self, *, everywhere: bool = True) -> None:
         """Refuse to work against any account but the file's.
 

@@ -11,13 +11,13 @@ from pkiops.backends.identity import TAG_ENVIRONMENT, identity_tags
 from pkiops.backends.interface import (
     AuthorityRequest,
     AuthorityType,
-    CrlSettings,
     CsrExtensions,
     InformationAccess,
     KeepsCrlsInBucket,
     OcspSettings,
 )
 from pkiops.ca.holdings import crl_holdings, trust_holdings
+from pkiops.crl.declared import crl_settings
 from pkiops.environment import models
 from pkiops.environment.hierarchy import (
     effective_path_length,
@@ -27,7 +27,7 @@ from pkiops.environment.hierarchy import (
     issuers_first,
 )
 from pkiops.environment.homes import default_home, home_of
-from pkiops.environment.models import Authority, AuthoritySubject, CrlType, Environment
+from pkiops.environment.models import Authority, AuthoritySubject, Environment
 from pkiops.environment.name_constraints import name_constraints
 from pkiops.environment.settings_checks import ACCESS_FORMS, ACCESS_METHODS
 from pkiops.environment.sharing_checks import outsiders
@@ -151,19 +151,6 @@ def _tables(environment: Environment, tags: Mapping[str, str]) -> tuple[TableSet
 def subject_of(subject: AuthoritySubject) -> dict[str, str]:
     """The given attributes of a subject model, by name."""
     return subject_fields(subject)
-
-
-def crl_settings(environment: Environment, authority: Authority) -> CrlSettings:
-    """Where and how an authority publishes its CRL."""
-    publication, crl = environment.publication.crl, authority.crl
-    return CrlSettings(
-        bucket=publication.bucket,
-        host=None if crl.omit_cdp else crl.host or publication.host,
-        validity_days=crl.validity.approximate_seconds() // 86_400,
-        path=crl.path,
-        named=not crl.omit_cdp,
-        complete=crl.type is CrlType.COMPLETE,
-    )
 
 
 def csr_extensions(authority: Authority) -> CsrExtensions:

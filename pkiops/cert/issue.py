@@ -7,6 +7,7 @@ request, or one run after another was killed anywhere, end with one certificate.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,9 +21,18 @@ from pkiops.cert.prepare import Preparation, record_rejection
 from pkiops.cert.reuse import Step, next_step
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import BackendError, GuardRefused, InputError, InternalError, NotFound, VerificationFailed
+from pkiops.errors import (
+    AccessDenied,
+    BackendError,
+    GuardRefused,
+    InputError,
+    InternalError,
+    NotFound,
+    VerificationFailed,
+)
 from pkiops.ledger.interface import Entry, EntryState, Ledger
 from pkiops.progress import NoProgress, Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.certificate import crl_urls_of, load_certificate, serial_hex
 from pkiops.x509.chain import Purpose, verify_ca_chain, verify_chain
 
@@ -44,6 +54,9 @@ class Issuance:
         clock: the moment from which validity counts; the ledger's clock must be the same.
         requester: says who is asking (a caller's ARN), and may refuse the caller; called when the rules that need no call have allowed the order.
         progress: told of each step.
+        store: the trust bucket, whose index says which CA issues; without it the service is asked.
+        credential: names the caller by its credential, without a call; where the index is enough, it is asked for in place of ``requester``, which
+            then is called only if the CA refuses.
     """
 
     environment: Environment
@@ -52,6 +65,8 @@ class Issuance:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress = field(default_factory=NoProgress)
+    store: Store | None = None
+    credential: Callable[[], str] | None = None
 
     def issue(self, order: Order) -> Issued:
         """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
@@ -74,6 +89,8 @@ class Issuance:
             clock=self.clock,
             requester=self.requester,
             progress=self.progress,
+            store=self.store,
+            credential=self.credential,
         ).prepare(order)
 
     def complete(self, prepared: Prepared) -> Issued:
@@ -154,8 +171,15 @@ class Issuance:
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=None)
             else:
                 _advise(error, "run the same command again within four minutes: it asks for the same certificate")
+            if isinstance(error, (AccessDenied, NotFound)):
+                self._refuse_stranger()
             raise
         return self.ledger.record_reference(entry.id, reference)
+
+    def _refuse_stranger(self) -> None:
+        """Ask who calls, now that the CA refused: a caller of another account is told that (GuardRefused), and not which permission it lacks."""
+        with contextlib.suppress(BackendError):
+            self.requester()
 
     def _fetch(self, prepared: Prepared, entry: Entry) -> Issued:
         reference = entry.certificate_reference

@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pkiops.cert.issuer import active_issuer, issuing_backend
+from pkiops.cert.find_indexed import index_counts, indexed_issuer
+from pkiops.cert.issuer import Issuer, IssuingBackend, active_issuer, issuing_backend
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
+from pkiops.errors import AccessDenied, GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
 from pkiops.ledger.interface import EntryState, Ledger, Rejection
 from pkiops.policy.engine import Decision, Facts, Request, decide, refusal
 from pkiops.policy.rules import Profile
 from pkiops.progress import Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.csr import CertificationRequest, load_csr
 
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
@@ -35,6 +37,8 @@ class Preparation:
     clock: Clock
     requester: Callable[[], str]
     progress: Progress
+    store: Store | None = None
+    credential: Callable[[], str] | None = None
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -62,9 +66,7 @@ class Preparation:
         self._refuse_compromised(order, csr)
         backend = issuing_backend(self.environment, self.backend)
         self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
-        requester = self.requester()
-        known.update(requester=requester)
-        issuer = active_issuer(self.environment, backend, profile.authority, self.clock)
+        issuer, requester = self._find(backend, profile.authority, known)
         known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
         decision = self._judged(order, profile, request, Facts(issuer_not_after=issuer.observed.not_after))
         # 6. the intended certificate as data: the CSR's public key, and the names that were approved
@@ -78,6 +80,28 @@ class Preparation:
         ).template
         record = ledger_intent(order, self.environment.environment, requester, policy, csr, issuer, intent, template)
         return Prepared(csr=csr, issuer=issuer, record=record, reissue=order.reissue)
+
+    def _find(self, backend: IssuingBackend, label: str, known: dict[str, Any]) -> tuple[Issuer, str]:
+        """The CA that issues, and who asks it: by the index without a call but one read, else by asking the service."""
+        passed_by = None
+        if self.store is not None and index_counts(self.environment, label):
+            found = indexed_issuer(self.environment, self.store, label, self.clock)
+            if isinstance(found, Issuer):
+                # its ARN is in the file's account, and answers nobody else unless its owner says so
+                requester = (self.credential or self.requester)()
+                known.update(requester=requester)
+                return found, requester
+            passed_by = found.reason
+            self.progress.step(f"the index is of no use, the service is asked: {passed_by}")
+        requester = self.requester()
+        known.update(requester=requester)
+        try:
+            return active_issuer(self.environment, backend, label, self.clock), requester
+        except AccessDenied as error:
+            if passed_by is not None:
+                name = self.environment.environment
+                error.hint = f"with an index of this file the right would not be needed ({passed_by}): pkiops ca apply {name} writes it"
+            raise
 
     def _judged(self, order: Order, profile: Profile, request: Request, facts: Facts) -> Decision:
         decision = decide(order.profile, profile, request, facts, self.clock.now())

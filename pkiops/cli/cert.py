@@ -164,6 +164,8 @@ def issue_command(
         # the home of the CA that issues is looked at when it is asked; an issuer needs no rights in the others
         requester=lambda: _caller(factory, everywhere=False),
         progress=progress_of(ctx),
+        store=factory.trust_store,
+        credential=factory.credential,
     )
     order = Order(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue

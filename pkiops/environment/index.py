@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pkiops.environment.hierarchy import declaration, root_of
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
-from pkiops.environment.subjects import common_name
+from pkiops.environment.subjects import subject_oids
 from pkiops.errors import VerificationFailed
 from pkiops.homes import home_of_reference
 
@@ -164,7 +164,7 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     declared = environment.authorities[label]
     if declared.sha256 is not None and _digest(entry.chain[0]) != declared.sha256:
         raise _refused("index.pin", f"the index's certificate of {label} is not the one that the file pins")
-    if _common_name(own) != common_name(declared.subject):
+    if sorted(_attributes(own)) != sorted(subject_oids(declared.subject)):
         raise _refused("index.subject", f"the index's certificate of {label} is of another subject")
     return entry
 
@@ -173,11 +173,8 @@ def _digest(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def _common_name(certificate: x509.Certificate) -> str | None:
-    from cryptography.x509.oid import NameOID
-
-    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(found[-1].value) if found else None
+def _attributes(certificate: x509.Certificate) -> list[tuple[str, str]]:
+    return [(one.oid.dotted_string, str(one.value)) for one in certificate.subject]
 
 
 def _refused(code: str, message: str) -> VerificationFailed:

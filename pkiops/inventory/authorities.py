@@ -10,8 +10,9 @@ from datetime import datetime
 
 from pkiops.backends.identity import TAG_AUTHORITY, TAG_GENERATION
 from pkiops.backends.interface import AuthorityType, CrlSettings, ObservedAuthority, PublishesOwnCrls
-from pkiops.ca.desired import crl_settings, desired_authority, subject_of
+from pkiops.ca.desired import desired_authority, subject_of
 from pkiops.ca.gone import gone_hint, keeps_place
+from pkiops.crl.declared import crl_settings
 from pkiops.environment.hierarchy import effective_path_length
 from pkiops.environment.homes import home_of, is_at_home
 from pkiops.environment.models import Environment
