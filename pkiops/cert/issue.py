@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.cert.compare import differences
 from pkiops.cert.issuer import IssuingBackend, issuing_backend
+from pkiops.cert.lint import lint, require_clean, require_linter
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import Preparation, record_rejection
 from pkiops.cert.reuse import Step, next_step
@@ -76,12 +77,13 @@ class Issuance:
         """Steps 1 to 7.
 
         Raises:
-            InputError: the CSR cannot be read, or there is no such profile.
+            InputError: the CSR cannot be read, there is no such profile, or the linter that the file asks for is not installed.
             PolicyDenied: a rule refuses, or proof of possession fails.
             BackendError: the CA cannot be read, is not ACTIVE, or cannot issue this.
             VerificationFailed: the CA's chain is broken or not the pinned one.
             GuardRefused: the caller is of another account.
         """
+        require_linter(self.environment)
         return Preparation(
             environment=self.environment,
             backend=self.backend,
@@ -98,7 +100,7 @@ class Issuance:
 
         Raises:
             GuardRefused: code ``cert.unknown-intent``, an earlier attempt may have led to a certificate.
-            VerificationFailed: code ``cert.not-as-asked``, or a code of the chain.
+            VerificationFailed: codes ``cert.not-as-asked``, ``cert.lint``, or a code of the chain.
             BackendError: the CA refused, failed or did not answer; the same order again continues.
         """
         entry, step, created = self._begin(prepared)
@@ -230,6 +232,13 @@ class Issuance:
                     "differences": [{"field": d.field, "expected": d.expected, "actual": d.actual} for d in found],
                 },
             )
+        serial = serial_hex(certificate.serial_number)
+        require_clean(
+            lint(self.environment, self.backend, certificate),
+            f"certificate {serial} of {issuer.observed.reference}",
+            hint=f"do not use it; revoke it (pkiops cert revoke {self.environment.environment} {serial} --authority {issuer.label}), "
+            "and change the profile or lint in the file",
+        )
         # clocks differ a little: a moment inside the validity is what the path is verified at
         at = min(max(self.clock.now(), intent.not_before), intent.not_after)
         verify_ca_chain(issuer.chain, at=at)

@@ -6,10 +6,11 @@ from pkiops.aws import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import is_another_change
 from pkiops.backends.aws_private_ca.configuration import Configuration
-from pkiops.backends.aws_private_ca.templates import Template, end_entity_template
+from pkiops.backends.aws_private_ca.templates import KNOWN_LINT_FINDINGS, Template, end_entity_template
 from pkiops.backends.interface import (
     ExpectedCertificate,
     IssuanceRequest,
+    KnownLintFinding,
     ObservedAuthority,
     RevocationOutcome,
     RevocationReason,
@@ -43,7 +44,7 @@ _SHORT_NAMES = {
 
 
 class Issuance(Configuration):
-    """End entity certificates (IssuesCertificates, RevokesCertificates)."""
+    """End entity certificates (IssuesCertificates, KnowsLintFindings, RevokesCertificates)."""
 
     def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
         """What the chosen template will make of the request."""
@@ -61,6 +62,11 @@ class Issuance(Configuration):
             not_before=request.not_before,
             not_after=request.not_after,
         )
+
+    @property
+    def known_lint_findings(self) -> tuple[KnownLintFinding, ...]:
+        """What pkilint finds in every certificate of the service's templates (KnowsLintFindings)."""
+        return KNOWN_LINT_FINDINGS
 
     def request_certificate(self, request: IssuanceRequest) -> str:
         """Ask for a certificate (IssueCertificate) and return its ARN."""
