@@ -79,7 +79,9 @@ def indexed_issuer(environment: Environment, store: Store, label: str, clock: Cl
         if error.code == _PASSED_BY:
             return PassedBy(error.message)
         raise _suspect(error, environment, where) from error
-    return Issuer(label, entry.generation, _as_declared(environment, label, entry.reference, chain[0]), chain)
+    return Issuer(
+        label, entry.generation, _as_declared(environment, label, entry.reference, chain[0]), chain, indexed=True
+    )
 
 
 def _require_pinned_arn(environment: Environment, label: str, reference: str) -> None:
@@ -117,4 +119,5 @@ def _as_declared(environment: Environment, label: str, reference: str, own: x509
         not_after=own.not_valid_after_utc,
         crl=crl_settings(environment, declared),
         ocsp=declared.ocsp is None or declared.ocsp.enabled,
+        ocsp_host=declared.ocsp.host if declared.ocsp else None,
     )

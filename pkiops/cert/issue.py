@@ -19,6 +19,7 @@ from pkiops.cert.issuer import IssuingBackend, issuing_backend
 from pkiops.cert.lint import lint, require_clean, require_linter
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import Preparation, record_rejection
+from pkiops.cert.prove import verify_path
 from pkiops.cert.reuse import Step, next_step
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
@@ -35,7 +36,6 @@ from pkiops.ledger.interface import Entry, EntryState, Ledger
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import Store
 from pkiops.x509.certificate import crl_urls_of, load_certificate, serial_hex
-from pkiops.x509.chain import Purpose, verify_ca_chain, verify_chain
 
 # Not an answer of the CA: the call may have arrived all the same.
 _UNANSWERED = frozenset({"backend.client", "backend.answer"})
@@ -83,6 +83,13 @@ class Issuance:
             VerificationFailed: the CA's chain is broken or not the pinned one.
             GuardRefused: the caller is of another account.
         """
+        return self._preparation().prepare(order)
+
+    def examine(self, order: Order) -> Prepared:
+        """Steps 1 to 7 as ``prepare`` takes them, but nothing is recorded, a refusal neither; raises the same."""
+        return self._preparation().examine(order)
+
+    def _preparation(self) -> Preparation:
         require_linter(self.environment)
         return Preparation(
             environment=self.environment,
@@ -93,7 +100,7 @@ class Issuance:
             progress=self.progress,
             store=self.store,
             credential=self.credential,
-        ).prepare(order)
+        )
 
     def complete(self, prepared: Prepared) -> Issued:
         """Steps 8 to 10.
@@ -239,15 +246,7 @@ class Issuance:
             hint=f"do not use it; revoke it (pkiops cert revoke {self.environment.environment} {serial} --authority {issuer.label}), "
             "and change the profile or lint in the file",
         )
-        # clocks differ a little: a moment inside the validity is what the path is verified at
-        at = min(max(self.clock.now(), intent.not_before), intent.not_after)
-        verify_ca_chain(issuer.chain, at=at)
-        # path building demands an alternative name, which a profile may do without
-        for usage in intent.usage if intent.sans else ():
-            purpose = Purpose(usage.value)
-            verify_chain(
-                certificate, intermediates=issuer.chain[:-1], anchors=issuer.chain[-1:], at=at, purpose=purpose
-            )
+        verify_path(certificate, issuer.chain, intent, self.clock.now())
         return Issued(entry=entry, certificate=certificate, chain=issuer.chain, from_ledger=from_ledger)
 
     def _record(self, proven: Issued) -> Issued:

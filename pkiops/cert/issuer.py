@@ -46,12 +46,16 @@ _WITHOUT_VALID = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """A CA of the environment: its label, what was observed, and its certificate with those above it, root last."""
+    """A CA of the environment: its label, what was observed, and its certificate with those above it, root last.
+
+    ``indexed`` says that the CA was not asked: what is "observed" is what the published index and the file say.
+    """
 
     label: str
     generation: int
     observed: ObservedAuthority
     chain: tuple[x509.Certificate, ...]
+    indexed: bool = False
 
     @property
     def certificate(self) -> x509.Certificate:

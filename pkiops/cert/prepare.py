@@ -49,6 +49,10 @@ class Preparation:
             record_rejection(self.ledger, self.environment, order.profile, known, error)
             raise
 
+    def examine(self, order: Order) -> Prepared:
+        """The same, and whatever comes of it stays out of the ledger."""
+        return self._prepare(order, {})
+
     def _prepare(self, order: Order, known: dict[str, Any]) -> Prepared:
         # 1. parse within a size bound, verify the self-signature
         csr = load_csr(order.csr, order.csr_source)

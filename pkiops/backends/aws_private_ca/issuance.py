@@ -16,6 +16,7 @@ from pkiops.backends.interface import (
     RevocationReason,
 )
 from pkiops.errors import AlreadyExists, InProgress
+from pkiops.homes import home_of_reference
 from pkiops.x509 import pem
 
 # the service updates a CRL about half an hour after a revocation (CrlConfiguration in the API reference)
@@ -61,6 +62,8 @@ class Issuance(Configuration):
             crl_url=crl_url(authority, region) or crl_folder(authority, region),
             not_before=request.not_before,
             not_after=request.not_after,
+            ocsp_url=ocsp_url(authority),
+            names_from_csr=not template.passthrough,
         )
 
     @property
@@ -125,9 +128,20 @@ def crl_folder(authority: ObservedAuthority, region: str) -> str | None:
     crl = authority.crl
     if crl is None or not crl.named:
         return None
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     path = crl.path.strip("/")
-    return f"http://{crl.host or f'{crl.bucket}.s3.{region}.{suffix}'}/{path + '/' if path else ''}"
+    return f"http://{crl.host or f'{crl.bucket}.s3.{region}.{_suffix(region)}'}/{path + '/' if path else ''}"
+
+
+def ocsp_url(authority: ObservedAuthority) -> str | None:
+    """The responder that the service writes into every certificate of this CA (User Guide, customizing OCSP); None where it is off."""
+    home = home_of_reference(authority.reference)
+    if not authority.ocsp or home is None:
+        return None
+    return f"http://{authority.ocsp_host or f'ocsp.acm-pca.{home.region}.{_suffix(home.region)}'}"
+
+
+def _suffix(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
 def _template_for(request: IssuanceRequest) -> Template:
