@@ -358,24 +358,6 @@ class IssuesCertificates(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KnownLintFinding:
-    """A finding of pkilint that a backend's own recipe causes for a type of key (``EC``, ``RSA``, ``ML``), and where that is written."""
-
-    code: str
-    key_type: str
-    source: str
-
-
-@runtime_checkable
-class KnowsLintFindings(Protocol):
-    """Knows which rules of RFC 5280 its recipes break, so that nobody is refused for it."""
-
-    @property
-    def known_lint_findings(self) -> Sequence[KnownLintFinding]:
-        """Those of end entity certificates."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class RevocationOutcome:
     """What came of a revocation; ``visible_after_seconds`` is how long until the CRL carries it, as the service states it."""
 

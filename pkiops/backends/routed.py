@@ -27,8 +27,6 @@ from pkiops.backends.interface import (
     IssuanceRequest,
     IssuesCertificates,
     KeepsCrlsInBucket,
-    KnownLintFinding,
-    KnowsLintFindings,
     ObservedAuthority,
     OcspSettings,
     PublishesOwnCrls,
@@ -40,6 +38,7 @@ from pkiops.backends.interface import (
     SharesAuthorities,
     TagsAuthorities,
 )
+from pkiops.backends.lint_findings import KnownLintFinding, KnowsLintFindings
 from pkiops.backends.permissions import AuthorityRights, StatesPermissions
 from pkiops.backends.prices import HasPrices
 from pkiops.errors import BackendError, NotFound

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from pkiops.backends.interface import KnownLintFinding, KnowsLintFindings
+from pkiops.backends.lint_findings import KnownLintFinding, KnowsLintFindings
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError, VerificationFailed
 

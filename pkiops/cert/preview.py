@@ -76,7 +76,12 @@ class Preview:
         if not reasons:
             return None
         return VerificationFailed(
-            "\n".join(["the certificate would not be issued, or be refused when it came back", *(f"  {one}" for one in reasons)]),
+            "\n".join(
+                [
+                    "the certificate would not be issued, or be refused when it came back",
+                    *(f"  {one}" for one in reasons),
+                ]
+            ),
             hint="change the profile, the request or the authority; nothing was sent",
             code="cert.preview",
         )

@@ -10,11 +10,11 @@ from pkiops.backends.aws_private_ca.templates import KNOWN_LINT_FINDINGS, Templa
 from pkiops.backends.interface import (
     ExpectedCertificate,
     IssuanceRequest,
-    KnownLintFinding,
     ObservedAuthority,
     RevocationOutcome,
     RevocationReason,
 )
+from pkiops.backends.lint_findings import KnownLintFinding
 from pkiops.errors import AlreadyExists, InProgress
 from pkiops.homes import home_of_reference
 from pkiops.x509 import pem

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pkiops.backends.interface import KnownLintFinding
+from pkiops.backends.lint_findings import KnownLintFinding
 from pkiops.errors import NotSupported
 
 

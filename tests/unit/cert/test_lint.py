@@ -13,7 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.backends.aws_private_ca.templates import KNOWN_LINT_FINDINGS
-from pkiops.backends.interface import IssuanceRequest, KnownLintFinding
+from pkiops.backends.interface import IssuanceRequest
+from pkiops.backends.lint_findings import KnownLintFinding
 from pkiops.cert.lint import lint
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError, VerificationFailed
