@@ -243,6 +243,12 @@ class AwsClients:
             answer = client.get_caller_identity()
         return CallerIdentity(account=answer["Account"], arn=answer["Arn"])
 
+    def access_key(self) -> str | None:
+        """The identifier of the access key that signs our calls, found without a call; None without credentials."""
+        with self._lock, translated("credentials", f"account {self.access.account}"):
+            found = self._make_session().get_credentials()
+        return found.access_key if found else None
+
     def _client(self, service: str, *, paced: bool = True) -> Any:
         with self._lock:
             if (service, paced) not in self._clients:
@@ -377,8 +383,6 @@ def _from_client_error(error: ClientError, operation: str, subject: str) -> Back
         own_code = "backend.request-failed"
     elif code in {"ValidationException", "InvalidArgsException", "InvalidRequestException"}:
         own_code = "backend.invalid-request"
-    elif kind is Throttled:
-        hint = "the service goes on asking to slow down: wait a minute, then run the same command again; it continues"
     elif kind is Unreachable:
         hint = "the fault is on the service's side, and lasts: run the same command again later; it continues"
     elif kind is InProgress:

@@ -191,7 +191,7 @@ class ExpectedCertificate:
 
     ``key_usage`` and ``extended_key_usage`` are RFC 5280 names; ``crl_url`` is None when no distribution point is written, and a folder
     (ending in ``/``) where the CRL has parts whose names nobody knows before. ``template`` is the backend's own name of the recipe, for people
-    and permissions.
+    and permissions. ``names_from_csr`` says that subject and alternative names are taken from the CSR as they stand; ``critical`` are RFC 5280 names.
     """
 
     template: str
@@ -204,6 +204,9 @@ class ExpectedCertificate:
     crl_url: str | None
     not_before: datetime
     not_after: datetime
+    ocsp_url: str | None = None
+    names_from_csr: bool = False
+    critical: Sequence[str] = ("keyUsage",)
 
 
 class RevocationReason(StrEnum):

@@ -12,6 +12,7 @@ import typer
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, MAX_CRL_BYTES, read_bounded
 from pkiops.cli.cert_outputs import CertificateOutputs, KeyOptions, outputs_of, parse_targets
+from pkiops.cli.cert_preview import refuse_outputs_of_preview, show_preview
 from pkiops.cli.issuance import issuance_of
 from pkiops.cli.options import (
     AtOption,
@@ -158,6 +159,9 @@ def issue_command(
     reissue: Annotated[
         bool, option("--reissue", guard=True, help="Accept a second certificate where a lost answer may hide a first.")
     ] = False,
+    preview: Annotated[
+        bool, option("--preview", help="Show what would come back and what it costs; sends and records nothing.")
+    ] = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
@@ -168,16 +172,20 @@ def issue_command(
 
     options = KeyOptions(key, key_passphrase_name, passphrase_name, secret_name)
     outputs = _outputs(output, output_certificate, output_chain, options, format_)
+    refuse_outputs_of_preview(preview, output, output_certificate, output_chain)
     names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     outputs = replace(outputs, place_of=factory.secret_place)
-    if warning := factory.ledger_warning():
+    if not preview and (warning := factory.ledger_warning()):
         note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     issuance = issuance_of(ctx, factory)
     order = Order(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
     )
+    if preview:
+        show_preview(factory, issuance, order, format_)
+        return
     prepared = issuance.prepare(order)
     outputs.check(factory.ledger, prepared, overwrite=overwrite)
     _hand_out(factory, issuance.complete(prepared), outputs, overwrite=overwrite, format_=format_)
