@@ -57,6 +57,7 @@ bench: $(VENV)/ready  ## benchmarks, side by side
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.sandbox
 	@$(BIN)/python -m benchmarks.plan
+	@$(BIN)/python -m benchmarks.policy
 	@$(BIN)/python -m benchmarks.bulk
 
 canary: $(VENV)/ready  ## ask a real AWS account what the sandbox claims: ACCOUNT=111122223333 LIMIT=10 (USD); see docs/guides/canary.md

@@ -27,6 +27,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "commands.md": _commands(),
         REFERENCE / "exit-codes.md": _exit_codes(),
         REFERENCE / "doctor.md": _checks(),
+        REFERENCE / "policy-codes.md": _policy_codes(),
         DECISIONS / "README.md": _decisions(),
         **_sandbox(),
     }
@@ -83,6 +84,19 @@ def _checks() -> str:
     rows += [f"| `{c.code}` | {c.severity.name.lower()} | {c.title} | {c.prevents} | {c.source} |" for c in CHECKS]
     words = "`pkiops ca doctor ENV` looks for these; `--fail-on error|warning|info` exits with 5 if it finds one."
     return "\n".join([_NOTE, "# Checks of ca doctor\n", words + "\n", *rows, ""])
+
+
+def _policy_codes() -> str:
+    from pkiops.policy.codes import REFUSAL_CODES
+
+    rows = ["| code | key of the profile | what it says about a request |", "| --- | --- | --- |"]
+    rows += [f"| `policy.{one.code}` | `{one.rule}` | {one.meaning} |" for one in REFUSAL_CODES]
+    words = (
+        "The rules of a profile refuse under these codes: `policy explain` shows them, `policy test` takes them under `codes`, and the\n"
+        "ledger keeps them. A refusal by several rules is `policy.denied`, with all of them in its details. What cannot be read, or whose\n"
+        "own signature does not verify, is refused before any rule, under `csr.` codes."
+    )
+    return "\n".join([_NOTE, "# Codes of refusals\n", words + "\n", *rows, ""])
 
 
 def _sandbox() -> dict[Path, str]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from tests.raw_csr import (
     BIT_STRING,
     BMP,
@@ -33,6 +31,7 @@ from tests.raw_csr import (
     TYPES,
     URI,
     UTF8,
+    Key,
     RawCsr,
     RawExtension,
     dns,
@@ -76,7 +75,7 @@ class Mutant:
     der: bytes
 
 
-def mutant(rng: Random, keys: Sequence[ec.EllipticCurvePrivateKey]) -> Mutant:
+def mutant(rng: Random, keys: Sequence[Key]) -> Mutant:
     """The next one: about a sixth with changed bytes, one in twenty changed under a signature that stays, the rest signed again."""
     base = RawCsr(key=rng.choice(keys), names=dns("orders.svc.example.com"))
     draw = rng.random()

@@ -43,6 +43,7 @@ class AuthorityRights:
         revokes: have certificates revoked.
         crl_bucket: the bucket they publish in; the service wants whoever keeps a CA or revokes to have rights there.
         retires: delete and restore them, and have reports of what they issued.
+        audits: have such reports of those that issue.
         knows_caller: ask which policies roles of the account have.
         homes: where the authorities are, all in one account; the backend's own home where none is given.
         assumes: roles of other accounts that somebody may assume.
@@ -62,6 +63,7 @@ class AuthorityRights:
     revokes: bool = False
     crl_bucket: str | None = None
     retires: bool = False
+    audits: bool = False
     knows_caller: bool = False
     homes: tuple[Home, ...] = ()
     assumes: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from pkiops.stores.interface import BucketRights, Buckets
 # what a managed policy may be long, white space apart (IAM quotas)
 MAX_MANAGED = 6144
 _CRLS = "*.crl"
-# what deleting a CA puts into the archive before
+# what deleting a CA puts into the archive before, and where lost certificates are looked for
 _AUDIT_REPORTS = "audit-report/*"
 
 
@@ -53,6 +53,7 @@ def persona_policy(
     tables: Tables | None = None,
     *,
     may_delete: bool = False,
+    may_resolve: bool = False,
     account: str | None = None,
 ) -> PersonaPolicy:
     """The policy that lets a persona run its commands on one environment, as far as one account is concerned.
@@ -65,6 +66,7 @@ def persona_policy(
         buckets: knows those of the publication buckets.
         tables: knows those of the ledger's table; None where the file asks for none.
         may_delete: whether the provisioner may delete and restore CAs, too.
+        may_resolve: whether the issuer may look for lost certificates in audit reports, too.
         account: the account whose policy it is: that of ``backend``, or one in which authorities live; None is the former.
 
     Raises:
@@ -78,6 +80,12 @@ def persona_policy(
             hint="--allow-delete goes with --persona provisioner",
             code="usage.arguments",
         )
+    if may_resolve and persona is not Persona.ISSUER:
+        raise InputError(
+            f"the persona {persona.value} resolves no request",
+            hint="--allow-resolve goes with --persona issuer",
+            code="usage.arguments",
+        )
     if not isinstance(backend, StatesPermissions):
         raise NotSupported(
             f"the backend of environment {environment.environment} ({environment.backend.type}) knows no permissions of IAM",
@@ -87,9 +95,13 @@ def persona_policy(
         _authority_rights(environment, desired, persona, places, may_delete=may_delete),
         homes=places.homes_for(persona),
         assumes=places.assumed_by(persona),
+        audits=may_resolve,
     )
     in_buckets = _bucket_rights(environment, persona, may_delete=may_delete) if places.is_default else ()
     in_table = _table_rights(environment, persona) if places.is_default else None
+    if may_resolve and places.is_default:
+        in_buckets += (BucketRights(bucket=environment.publication.crl.bucket, find=True, read=(_AUDIT_REPORTS,)),)
+        in_table = replace(in_table, resolves=True) if in_table else None
     document = {
         "Version": "2012-10-17",
         "Statement": [

@@ -8,13 +8,14 @@ from typing import Any
 from pkiops.cert.reuse import due_at
 from pkiops.ledger.interface import Entry
 from pkiops.x509.certificate import load_certificate, pem
+from pkiops.x509.duration import Duration
 from pkiops.x509.names import printable
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
-    """What a list says of an entry, JSON-ready."""
+def entry_json(entry: Entry, window: Duration | None = None) -> dict[str, Any]:
+    """What a list says of an entry, JSON-ready; ``window`` is its profile's ``renewal_window``."""
     ends = entry.serial is not None
-    due = due_at(entry.not_before, entry.not_after) if ends and entry.not_before and entry.not_after else None
+    due = due_at(entry.not_before, entry.not_after, window) if ends and entry.not_before and entry.not_after else None
     return {
         "entry": entry.id,
         "state": entry.state.value,
@@ -42,11 +43,11 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def whole_entry_json(entry: Entry) -> dict[str, Any]:
+def whole_entry_json(entry: Entry, window: Duration | None = None) -> dict[str, Any]:
     """All that the ledger holds of an entry, JSON-ready; ``certificates`` in PEM, its own first and the root last."""
     source = f"the ledger's entry {entry.id}"
     return {
-        **entry_json(entry),
+        **entry_json(entry, window),
         "usages": list(entry.usages),
         "template": entry.template,
         "authority_reference": entry.authority_reference,
@@ -59,10 +60,10 @@ def whole_entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def entry_text(entry: Entry) -> str:
+def entry_text(entry: Entry, window: Duration | None = None) -> str:
     """All of it as one paragraph for people, less the certificates' bytes."""
     lines = [f"ledger entry {entry.id}"]
-    for name, value in whole_entry_json(entry).items():
+    for name, value in whole_entry_json(entry, window).items():
         if name in {"entry", "certificates"} or value in (None, [], ""):
             continue
         lines.append(f"  {name.replace('_', ' '):<26}{_said(value)}")

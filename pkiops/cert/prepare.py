@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pkiops.cert.find_authority import AuthorityFinder
-from pkiops.cert.history import RunTally, ledger_facts
+from pkiops.cert.history import RunTally, history_of
 from pkiops.cert.issuer import Issuer, issuing_backend
 from pkiops.cert.known_keys import examine_key
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
@@ -22,6 +22,7 @@ from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
 from pkiops.ledger.interface import EntryState, Ledger, LedgerIntent, Rejection
 from pkiops.policy.engine import Decision, Facts, Request, decide, needs_ledger, refusal
+from pkiops.policy.findings import LedgerFacts
 from pkiops.policy.rules import Profile
 from pkiops.progress import Progress
 from pkiops.stores.interface import Store
@@ -125,15 +126,13 @@ class Preparation:
         self, order: Order, profile: Profile, request: Request, facts: Facts, record: LedgerIntent
     ) -> None:
         """The rules about what was issued before; the same request again is not held against itself."""
-        known = ledger_facts(self.ledger, profile, record, self.clock.now())
+        now = self.clock.now()
+        known = history_of(self.ledger, profile, record, now)
 
-        def judged(others: int) -> Decision:
-            return self._judged(order, profile, request, replace(facts, ledger=replace(known, others_in_run=others)))
+        def judge(told: LedgerFacts) -> Decision:
+            return self._judged(order, profile, request, replace(facts, ledger=told))
 
-        if profile.limits.per_run is None:
-            judged(0)
-        else:
-            self.run.judged(record.request_key, judged)
+        self.run.judged(record, known, now, judge)
 
     def _judged(self, order: Order, profile: Profile, request: Request, facts: Facts) -> Decision:
         decision = decide(order.profile, profile, request, facts, self.clock.now())

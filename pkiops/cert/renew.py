@@ -18,12 +18,14 @@ from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError
 from pkiops.ledger.interface import Entry, Ledger
-from pkiops.policy.rules import FromRequest
+from pkiops.policy.rules import FromRequest, Profile
 from pkiops.x509.certificate import extension_of, fingerprint, serial_hex
 from pkiops.x509.duration import Duration
 from pkiops.x509.keys import PrivateKey
 from pkiops.x509.names import name_attributes
 from pkiops.x509.san import SubjectAltName, sans_of
+
+_SHORT_NAMES = {"country": "C", "state": "ST", "locality": "L", "organization": "O", "organizational_unit": "OU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,15 @@ def renewal_order(
         InputError: there is no such profile any more.
     """
     claims_name = isinstance(profile_of(environment, old.profile).subject.common_name, FromRequest)
-    common_name = old.common_name if claims_name else None
-    csr = request_for_key(environment, old.profile, key, sans=old.names, common_name=common_name, now=clock.now())
+    csr = request_for_key(
+        environment,
+        old.profile,
+        key,
+        sans=old.names,
+        common_name=old.common_name if claims_name else None,
+        attributes=_claimed(profile_of(environment, old.profile), old),
+        now=clock.now(),
+    )
     return Order(
         csr=csr,
         csr_source=f"the renewal of {old.serial}",
@@ -118,3 +127,14 @@ def renewal_order(
         request_id=f"renewal of {fingerprint(old.certificate)}",
         reissue=reissue,
     )
+
+
+def _claimed(profile: Profile, old: Renewed) -> dict[str, str]:
+    """What the profile takes from a request, but for the common name, as the old certificate has it."""
+    had = dict(name_attributes(old.certificate.subject))
+    claimed: dict[str, str] = {}
+    for field, short in _SHORT_NAMES.items():
+        rule = getattr(profile.subject, field)
+        if isinstance(rule, FromRequest) and rule.source == "request" and had.get(short):
+            claimed[field] = had[short]
+    return claimed

@@ -15,6 +15,7 @@ from fractions import Fraction
 from cryptography import x509
 
 from pkiops.errors import InputError
+from pkiops.policy.renewal import due_at
 from pkiops.x509.certificate import fingerprint
 from pkiops.x509.duration import Duration
 
@@ -24,11 +25,15 @@ _MOST_JITTER = Fraction(1, 2)
 
 @dataclass(frozen=True, slots=True)
 class DueRule:
-    """After this part of the life, or with this much of it left; whichever is not None. ``jitter`` is a part of the life."""
+    """After this part of the life, or with this much of it left; whichever is not None. ``jitter`` is a part of the life.
+
+    ``is_default`` says that nobody chose: then the profile's renewal window counts, if it has one.
+    """
 
     part: Fraction | None = Fraction(2, 3)
     left: Duration | None = None
     jitter: Fraction = Fraction(1, 20)
+    is_default: bool = True
 
     @classmethod
     def parse(cls, when: str | None, jitter: str | None) -> DueRule:
@@ -45,18 +50,29 @@ class DueRule:
         spread = rule.jitter if jitter is None else _percent(jitter)
         if spread is None or spread > _MOST_JITTER:
             raise InputError(f"--jitter {jitter}: write a part of the life, from 0% to 50%", code="usage.arguments")
-        return cls(part, left, spread)
+        return cls(part, left, spread, is_default=when is None)
 
-    def moment(self, certificate: x509.Certificate) -> datetime:
-        """From when on (aware UTC, whole seconds) the certificate is due."""
+    def moment(self, certificate: x509.Certificate, window: Duration | None = None) -> datetime:
+        """From when on (aware UTC, whole seconds) the certificate is due.
+
+        Args:
+            certificate: which.
+            window: its profile's ``renewal_window``. Before it begins nothing is renewed, so that there the jitter is later, not earlier.
+        """
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         life = ends - begins
         if self.part is not None:
             latest = begins + life * self.part.numerator / self.part.denominator
         else:
             latest = ends - timedelta(seconds=self.left.approximate_seconds() if self.left else 0)
-        spread = life * self.jitter.numerator / self.jitter.denominator * _share(certificate)
-        return (latest - spread).replace(microsecond=0)
+        most, share = life * self.jitter.numerator / self.jitter.denominator, _share(certificate)
+        chosen = latest - most * share
+        if window is not None:
+            earliest = due_at(begins, ends, window)
+            if self.is_default or chosen < earliest:
+                # rounded up: it is not to be tried a moment before policy allows it
+                chosen = earliest + min(most, (ends - earliest) / 2) * share + timedelta(seconds=1)
+        return chosen.replace(microsecond=0)
 
 
 def _share(certificate: x509.Certificate) -> float:

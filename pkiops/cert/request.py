@@ -6,7 +6,7 @@ subject and names that the profile will grant. Where key and request are written
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -79,18 +79,19 @@ def request_for_key(
     *,
     sans: Sequence[SubjectAltName],
     common_name: str | None,
+    attributes: Mapping[str, str] | None = None,
     now: datetime,
 ) -> bytes:
     """A request that the profile grants, for a key that there is, in PEM; the same arguments give the same bytes (but for ML-DSA).
 
-    So whoever asks with the same key for the same names asks for the same certificate.
+    So whoever asks with the same key for the same names asks for the same certificate. ``attributes`` are further fields of the subject to ask for.
 
     Raises:
         PolicyDenied: the profile does not grant this.
         InputError: there is no such profile, or a name cannot be encoded.
     """
     profile = profile_of(environment, profile_name)
-    claimed = {"common_name": common_name} if common_name else {}
+    claimed = {**(attributes or {}), **({"common_name": common_name} if common_name else {})}
     draft = load_csr(build_csr(key, build_name(claimed), sans), _SOURCE)
     granted = _granted(profile_name, profile, draft, now)
     return build_csr(key, build_name(dict(granted.subject)), granted.sans, repeatable=True)

@@ -12,13 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
+from itertools import islice, takewhile
 
 from pkiops.backends.auditing import AuditedCertificate, AuditReport, AuditsIssuance
 from pkiops.cert.issue import REQUEST_FAILED, Issuance
 from pkiops.cert.issuer import Issuer, issuing_backend, with_chain
 from pkiops.cert.order import Prepared
-from pkiops.cert.resolve_rules import entry_of, is_asked_for, is_likely, is_possible, settled_at
+from pkiops.cert.resolve_rules import (
+    SETTLED_AFTER,
+    entry_of,
+    is_asked_for,
+    is_likely,
+    is_possible,
+    settled_at,
+    times_of,
+)
 from pkiops.errors import (
     AccessDenied,
     AlreadyExists,
@@ -31,7 +39,7 @@ from pkiops.errors import (
     PkiopsError,
     VerificationFailed,
 )
-from pkiops.ledger.interface import Entry, EntryState, LedgerIntent
+from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Position
 from pkiops.ledger.transitions import is_open
 from pkiops.x509.certificate import load_certificate
 from pkiops.x509.chain import verify_ca_chain
@@ -139,7 +147,7 @@ def _denied(error: BackendError, entry: Entry, count: int) -> AccessDenied:
         f"what came of {count} {'request' if count == 1 else 'requests'} to {entry.environment}/ca/{entry.authority} stays unknown: {error.message}",
         hint="it takes the rights to make audit reports of the CA and to read them (acm-pca:CreateCertificateAuthorityAuditReport, "
         "acm-pca:DescribeCertificateAuthorityAuditReport, acm-pca:GetCertificate, s3:ListBucket, "
-        "and s3:GetObject below audit-report/ of the CRL bucket)",
+        f"and s3:GetObject below audit-report/ of the CRL bucket): pkiops env iam-policy {entry.environment} --persona issuer --allow-resolve",
         code="cert.resolve-denied",
         details=error.details,
     )
@@ -260,13 +268,26 @@ class _Search:
         backend, entries = self._issuance.backend, tuple(self.left.values())
         if not isinstance(backend, AuditsIssuance):
             return
+        first, last = times_of(entries)
+        known = self._known(entries)
         for row in backend.audited_certificates(backend.read_audit_report(report), self._reference):
-            if row.reference not in looked_at and any(fits(row, one) for one in entries) and not self._is_known(row):
+            if not first <= row.issued_at <= last or row.reference in looked_at or row.serial in known:
+                continue
+            if any(fits(row, one) for one in entries):
                 yield row
 
-    def _is_known(self, row: AuditedCertificate) -> bool:
+    def _known(self, entries: Sequence[Entry]) -> set[str]:
+        """The serials of this CA that the ledger knows from about that time: read in one go, because a bulk issues many in a minute."""
+        first, last = times_of(entries)
         ledger, name = self._issuance.ledger, self._issuance.environment.environment
-        return any(one.authority_reference == self._reference for one in ledger.find_by_serial(name, row.serial))
+        # an entry is made before its certificate, and not longer before than it may be asked for
+        since = Position(first - SETTLED_AFTER, "")
+        around = ledger.find_by_authority(name, str(entries[0].authority), after=since)
+        return {
+            one.serial
+            for one in takewhile(lambda one: one.created_at <= last, around)
+            if one.serial is not None and one.authority_reference == self._reference
+        }
 
     def _answer(self, row: AuditedCertificate) -> tuple[bytes, ...]:
         return self._backend.fetch_certificate(self._reference, row.reference)

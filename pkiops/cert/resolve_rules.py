@@ -19,8 +19,9 @@ from pkiops.x509.keys import spki_sha256
 
 # AWS refuses a call whose clock differs by more than five minutes from its own (Signature Version 4), so two clocks never differ by more
 _CLOCKS_DIFFER = timedelta(minutes=5)
-# asked for until then (reuse.py), and the last call may be under way for a minute
-SETTLED_AFTER = ASK_AGAIN_WITHIN + timedelta(minutes=1) + _CLOCKS_DIFFER
+# asked for until then (reuse.py), and the last call may be under way for most of a minute; not all of it, so that ten minutes later is late enough
+# for clocks that are read to the second
+SETTLED_AFTER = ASK_AGAIN_WITHIN + timedelta(seconds=50) + _CLOCKS_DIFFER
 
 
 def is_asked_for(entry: Entry, now: datetime) -> bool:
@@ -33,11 +34,18 @@ def settled_at(entry: Entry) -> datetime:
     return entry.created_at + SETTLED_AFTER
 
 
+def times_of(entries: Iterable[Entry]) -> tuple[datetime, datetime]:
+    """Between which moments a certificate of any of these entries was made; there must be one."""
+    made = [one.created_at for one in entries]
+    return min(made) - _CLOCKS_DIFFER, max(made) + SETTLED_AFTER + _CLOCKS_DIFFER
+
+
 def is_possible(row: AuditedCertificate, entry: Entry) -> bool:
     """Whether a certificate was made when it could have been for this entry, with five minutes to spare for making it."""
     if row.own or row.is_authority:
         return False
-    return entry.created_at - _CLOCKS_DIFFER <= row.issued_at <= settled_at(entry) + _CLOCKS_DIFFER
+    first, last = times_of([entry])
+    return first <= row.issued_at <= last
 
 
 def is_likely(row: AuditedCertificate, entry: Entry) -> bool:

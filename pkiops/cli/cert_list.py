@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pkiops.cert.listing import Page
     from pkiops.factory import Factory
     from pkiops.ledger.interface import Entry
+    from pkiops.x509.duration import Duration
 
 _MOST = 1000
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,10 +84,19 @@ def list_command(
     )
     page = find_entries(factory.ledger, environment, search, limit=limit, after=after)
     if format_ is Format.JSON:
-        body = {"entries": [entry_json(one) for one in page.entries], "next": page.next, "looked_at": page.looked_at}
+        body = {
+            "entries": [entry_json(one, _window(factory, one)) for one in page.entries],
+            "next": page.next,
+            "looked_at": page.looked_at,
+        }
         emit_json("cert-list", environment, factory.clock.now(), body)
         return
     _say(page)
+
+
+def _window(factory: Factory, entry: Entry) -> Duration | None:
+    profile = factory.environment.profiles.get(entry.profile)
+    return None if profile is None else profile.renewal_window
 
 
 def _known(label: str | None, labels: Any, what: str) -> str | None:
@@ -152,6 +162,11 @@ def show_entries(ctx: typer.Context, environment: str, target: str, format_: For
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     found = find_one(factory.ledger, environment, target)
     if format_ is Format.JSON:
-        emit_json("cert-show", environment, factory.clock.now(), {"entries": [whole_entry_json(one) for one in found]})
+        emit_json(
+            "cert-show",
+            environment,
+            factory.clock.now(),
+            {"entries": [whole_entry_json(one, _window(factory, one)) for one in found]},
+        )
         return
-    emit("\n\n".join(entry_text(one) for one in found))
+    emit("\n\n".join(entry_text(one, _window(factory, one)) for one in found))

@@ -160,7 +160,7 @@ class RenewalRun:
             outcome=RenewalOutcome.NOT_DUE,
             serial=old.serial,
             not_after=target.certificate.not_valid_after_utc,
-            due=self.options.due.moment(target.certificate) if self.options.due else None,
+            due=self._due(old, target.certificate),
         )
         if current != fingerprint(seen.certificate):
             result = replace(result, outcome=RenewalOutcome.BY_ANOTHER)
@@ -168,6 +168,11 @@ class RenewalRun:
             result = self._renew(target, old, state, result)
             current = ""
         return self._hooked(target, state, result, is_due=state.is_hook_due(current))
+
+    def _due(self, old: Renewed, certificate: x509.Certificate) -> datetime | None:
+        profile = self.issuance.environment.profiles.get(old.profile)
+        window = None if profile is None else profile.renewal_window
+        return self.options.due.moment(certificate, window) if self.options.due else None
 
     def _is_due(self, old: Renewed, due: datetime | None) -> bool:
         return due is None or old.is_revoked or self.issuance.clock.now() >= due
@@ -198,7 +203,7 @@ class RenewalRun:
             replaced=old.serial,
             serial=serial_hex(issued.certificate.serial_number),
             not_after=issued.certificate.not_valid_after_utc,
-            due=options.due.moment(issued.certificate) if options.due else None,
+            due=self._due(old, issued.certificate),
             new_key=options.new_key,
             written=written,
         )

@@ -32,6 +32,9 @@ def iam_policy_command(
     allow_delete: Annotated[
         bool, option("--allow-delete", guard=True, help="The provisioner may delete and restore CAs, too.")
     ] = False,
+    allow_resolve: Annotated[
+        bool, option("--allow-resolve", guard=True, help="The issuer may run cert resolve, too.")
+    ] = False,
     account: Annotated[
         str | None,
         option(
@@ -58,6 +61,7 @@ def iam_policy_command(
         factory.buckets,
         factory.tables,
         may_delete=allow_delete,
+        may_resolve=allow_resolve,
         account=account,
     )
     for line in made.notes:

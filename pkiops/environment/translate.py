@@ -231,6 +231,8 @@ def _properties(schema: Schema, path: KeyPath) -> tuple[str, ...]:
                 below.append(place["properties"][step])
             else:
                 below.extend(place.get("patternProperties", {}).values())
+                if isinstance(place.get("additionalProperties"), dict):
+                    below.append(place["additionalProperties"])
         places = _resolved(below, definitions)
     return tuple(dict.fromkeys(name for place in places for name in place.get("properties", {})))
 

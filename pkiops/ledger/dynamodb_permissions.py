@@ -43,9 +43,9 @@ def table_permissions(rights: TableRights, arn: str) -> Iterator[dict[str, Any]]
         yield _allow("UseLedger", (*reads, *records), [arn])
     asked = {
         f"{arn}/index/{BY_ENVIRONMENT.name}": rights.lists,
-        f"{arn}/index/{BY_AUTHORITY.name}": rights.searches,
+        f"{arn}/index/{BY_AUTHORITY.name}": rights.searches or rights.resolves,
         f"{arn}/index/{BY_EXPIRY.name}": rights.searches,
-        f"{arn}/index/{BY_OPEN.name}": rights.searches,
+        f"{arn}/index/{BY_OPEN.name}": rights.searches or rights.resolves,
         f"{arn}/index/{BY_SERIAL.name}": rights.searches or rights.revokes,
         f"{arn}/index/{BY_FINGERPRINT.name}": rights.issues,
         f"{arn}/index/{BY_KEY.name}": rights.issues,

@@ -32,7 +32,9 @@ class ObservedTable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRights:
-    """What somebody does with a table: keeps it, looks at its settings, lists entries, searches them, issues (records and renews them), revokes."""
+    """What somebody does with a table: keeps it, looks at its settings, lists entries, searches them, issues (records and renews them), resolves
+    those that are open, revokes.
+    """
 
     table: str
     keep: bool = False
@@ -40,6 +42,7 @@ class TableRights:
     lists: bool = False
     searches: bool = False
     issues: bool = False
+    resolves: bool = False
     revokes: bool = False
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 ANY = "**"
 ONE = "*"
-# sets of states: as many as lists of patterns of a sensible size have; those made to have more are followed without being remembered
-_REMEMBERED = 2048
+# states in all remembered sets of them: more than sensible lists of patterns have; what goes beyond is followed without being remembered
+REMEMBERED = 65_536
 
 
 class _State:
@@ -47,12 +47,16 @@ class PartPatterns:
     Args:
         patterns: (number, parts) of each; the number is what ``first`` answers with.
         plain: the characters of a part that a wildcard may stand for.
+        remembered: how many states all remembered sets of them may have together.
     """
 
-    __slots__ = ("_plain", "_points", "_start")
+    __slots__ = ("_plain", "_points", "_room", "_start")
 
-    def __init__(self, patterns: Iterable[tuple[int, Sequence[str]]], plain: frozenset[str]) -> None:
+    def __init__(
+        self, patterns: Iterable[tuple[int, Sequence[str]]], plain: frozenset[str], remembered: int = REMEMBERED
+    ) -> None:
         self._plain = plain
+        self._room = remembered
         start = _State(loops=False)
         for number, parts in patterns:
             state = start
@@ -89,7 +93,7 @@ class PartPatterns:
         return bool(part) and part not in {".", ".."} and self._plain.issuperset(part)
 
     def _follow(self, point: _Point, key: str, part: str) -> _Point:
-        """Where a part leads from a point; remembered, but never more of it than ``_REMEMBERED``."""
+        """Where a part leads from a point; remembered, but never more than was said."""
         following: set[_State] = set()
         is_plain = key == ONE or self._is_plain(part)
         for state in point.states:
@@ -101,8 +105,9 @@ class PartPatterns:
         known = self._points.get(states)
         if known is None:
             known = _Point(states)
-            if len(self._points) >= _REMEMBERED:
+            if self._room < len(states):
                 return known
+            self._room -= len(states)
             self._points[states] = known
         point.moves[key] = known
         return known

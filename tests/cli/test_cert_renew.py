@@ -307,3 +307,24 @@ def is_alive(process: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
     except OSError:
         return False
+
+
+def test_the_renewal_window_of_the_profile_is_kept(estate: Estate, tmp_path: Path) -> None:
+    folder = tmp_path / "environments"
+    folder.mkdir()
+    text = (ENVIRONMENTS / "dev.yaml").read_text()
+    (folder / "dev.yaml").write_text(
+        text.replace("    usage: [clientAuth]\n", "    usage: [clientAuth]\n    renewal_window: 3d\n")
+    )
+
+    def run(*words: str) -> Any:
+        return estate.run("--environments", str(folder), "cert", "renew", "dev", "@tls", *words)
+
+    advance(estate, days=26)
+    early = run("--due")
+    assert (early.exit_code, "not due" in early.stdout) == (0, True), early.output
+    refused = run()
+    assert refused.exit_code == 4
+    assert "renewal" in refused.stderr
+    advance(estate, days=3)
+    assert run("--due", "--detailed-exitcode").exit_code == 5

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,13 +15,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.cert.renew_due import DueRule
+from pkiops.cert.resolve import Resolving
 from pkiops.cli.cert_hook import Hook
 from pkiops.cli.cert_outputs import CertificateOutputs, parse_targets
-from pkiops.cli.cert_renew_run import HookOutcome, RenewalOptions, RenewalOutcome, RenewalRun
+from pkiops.cli.cert_renew_run import HookOutcome, RenewalOptions, RenewalOutcome, RenewalResult, RenewalRun
+from pkiops.errors import Unreachable
 from pkiops.ledger.interface import EntryState
 from pkiops.x509.algorithms import KeyAlgorithm
 from pkiops.x509.keys import generate_private_key, load_private_key, spki_sha256
 from tests import builders
+from tests.fakes.auditing import AuditingAuthorities
 from tests.unit.cert.setting import Setting, order
 
 CHANGES = {"os.rename", "os.symlink", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "subprocess.Popen"}
@@ -43,14 +46,17 @@ class Place:
         self.setting.clock.advance(timedelta(days=25))
 
     def run(self) -> tuple[RenewalOutcome, HookOutcome]:
+        result = self.tried()
+        assert result.error is None, result.error
+        return result.outcome, result.hook
+
+    def tried(self) -> RenewalResult:
         hook = Hook(("/bin/sh", "-c", 'echo "$PKIOPS_RENEWED_SERIAL" >> "$0"', str(self.log)))
         options = RenewalOptions(
             due=DueRule(), profile=None, validity=None, new_key=True, overwrite=False, reissue=False, hook=hook
         )
         run = RenewalRun(issuance=self.setting.issuance(), options=options, given_key=lambda: None)
-        result = run.on_disk(str(self.target))
-        assert result.error is None, result.error
-        return result.outcome, result.hook
+        return run.on_disk(str(self.target))
 
     def certificate(self) -> x509.Certificate:
         """What a server would load at this moment; its key is that of its certificate."""
@@ -63,6 +69,40 @@ class Place:
 
     def hooks(self) -> list[str]:
         return self.log.read_text().split() if self.log.exists() else []
+
+
+@pytest.mark.parametrize("minutes", [3, 10])
+def test_a_lost_answer_is_the_same_certificate_with_the_same_new_key(tmp_path: Path, minutes: int) -> None:
+    place = Place(tmp_path, "folder")
+    setting = place.setting
+    cas = AuditingAuthorities(setting.environment, setting.clock)
+    cas.cas, cas.made = setting.backend.cas, setting.backend.made
+    setting.backend = cas
+    cas.interrupt = raising("after request_certificate", Unreachable("no answer"))
+    lost = place.tried()
+    assert (lost.outcome, type(lost.error)) == (RenewalOutcome.FAILED, Unreachable)
+    assert place.certificate() == place.old
+    assert place.hooks() == []
+    kept = (place.target / ".renewal" / "next.key").read_bytes()
+    cas.interrupt = lambda point: None
+    setting.clock.advance(timedelta(minutes=minutes))
+    if minutes == 10:
+        unknown = place.tried().error
+        assert unknown is not None
+        assert (unknown.code, unknown.exit_code) == ("cert.unknown-intent", 9)
+        Resolving(issuance=setting.issuance()).resolve()
+    assert place.run() == (RenewalOutcome.RENEWED, HookOutcome.DONE)
+    assert len(cas.made) == 2
+    assert kept.endswith((place.target / "current" / "tls.key").read_bytes())
+    assert place.certificate() != place.old
+
+
+def raising(point: str, error: BaseException) -> Callable[[str], None]:
+    def interrupt(reached: str) -> None:
+        if reached == point:
+            raise error
+
+    return interrupt
 
 
 def killed_at(place: Place, number: int) -> bool:

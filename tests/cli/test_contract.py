@@ -30,6 +30,7 @@ GUARDS = {
     "--overwrite",
     "--reissue",
     "--allow-delete",
+    "--allow-resolve",
     "--allow-endpoint",
     "--allow-removal",
     "--insecure-server",

@@ -228,3 +228,5 @@ def test_every_persona_of_the_file_can_be_asked_for(pkiops: Any) -> None:
     refused = pkiops("iam-policy", "dev", "--persona", "issuer", "--allow-delete")
     assert refused.exit_code == 2
     assert "issuer deletes no CA" in refused.stderr
+    refused = pkiops("iam-policy", "dev", "--persona", "auditor", "--allow-resolve")
+    assert (refused.exit_code, "auditor resolves no request" in refused.stderr) == (2, True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from typer.testing import CliRunner, Result
 
 from pkiops.cli.app import app
@@ -88,6 +91,75 @@ def test_names_given_replace_those_of_the_request() -> None:
     found = json.loads(explain(wanted, "--san", f"dns:{NAME}", "--format", "json").stdout)
     assert found["allowed"] is True
     assert found["certificate"]["sans"] == [f"dns:{NAME}"]
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> Path:
+    """``dev`` with every rule that needs more than the request."""
+    text = (ENVIRONMENTS / "dev.yaml").read_text()
+    more = (
+        "    requesters: ['arn:aws:iam::123456789012:role/ci', 'github:example/*']\n"
+        "    key_reuse: refuse\n    renewal_window: 5d\n    limits: {per_name: 3, per_run: 9}\n"
+    )
+    (tmp_path / "dev.yaml").write_text(text.replace("    usage: [clientAuth]\n", f"    usage: [clientAuth]\n{more}", 1))
+    return tmp_path
+
+
+def explain_in(folder: Path, *extra: str) -> Result:
+    settings = {name: None for name in os.environ if name.startswith("PKIOPS_")}
+    command = ["--environments", str(folder), "policy", "explain", "dev", "--profile", "service", "--csr", "-", *extra]
+    return CliRunner().invoke(app, command, input=csr(), env=settings, prog_name="pkiops")
+
+
+def test_what_is_not_known_is_not_judged_and_said(strict: Path) -> None:
+    result = explain_in(strict)
+    assert result.exit_code == 0, result.output
+    [_, told] = result.stdout.split("not judged here")
+    for word in (
+        "issuing CA",
+        "compromised",
+        "requesters",
+        "key_reuse",
+        "limits.per_name",
+        "limits.per_run",
+        "renewal_window",
+    ):
+        assert word in told
+
+
+@pytest.mark.parametrize(
+    ("requester", "exit_code"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/ci/build", 0),
+        ("github:example/orders@refs/heads/main", 0),
+        ("arn:aws:sts::123456789012:assumed-role/other/build", 4),
+    ],
+)
+def test_who_would_ask(strict: Path, requester: str, exit_code: int) -> None:
+    result = explain_in(strict, "--requester", requester, "--format", "json")
+    assert result.exit_code == exit_code, result.output
+    found = json.loads(result.stdout)
+    [finding] = [one for one in found["findings"] if one["rule"] == "requesters"]
+    assert finding["verdict"] == ("pass" if exit_code == 0 else "refuse")
+    assert (finding["suggestion"] is None) == (exit_code == 0)
+    assert not any("requesters" in one for one in found["not_judged"])
+
+
+def test_that_badkeys_is_not_installed_is_said_of_rsa_keys_only() -> None:
+    before = sys.modules.get("badkeys")
+    sys.modules["badkeys"] = None  # type: ignore[assignment]
+    try:
+        told = explain(csr(private_key=rsa.generate_private_key(65537, 2048)))
+        silent = explain(csr())
+    finally:
+        del sys.modules["badkeys"]
+        if before is not None:
+            sys.modules["badkeys"] = before
+    assert told.exit_code == 0, told.output
+    assert "[policy.key-not-examined]" in told.stdout
+    assert "badkeys is not installed" in told.stdout
+    assert "pip install 'pkiops[weak-keys]'" in told.stdout
+    assert "badkeys" not in silent.stdout
 
 
 def test_what_cannot_be_judged() -> None:

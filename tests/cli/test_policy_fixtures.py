@@ -60,6 +60,72 @@ def test_fixtures_that_hold(folder: Path) -> None:
     assert result.stderr == ""
 
 
+GIVEN = """schema: 1
+tests:
+  somebody else:
+    profile: service
+    csr: good.csr
+    given: {requester: "arn:aws:sts::123456789012:assumed-role/other/x"}
+    expect: refused
+    codes: [policy.requester-not-allowed]
+  a key of another name:
+    profile: service
+    csr: good.csr
+    given: {names_of_key: [pay.svc.dev.example.com]}
+    expect: refused
+    codes: [policy.key-reuse]
+  too many:
+    profile: service
+    csr: good.csr
+    given: {issued: {Orders.svc.dev.example.com: 3}}
+    expect: refused
+    codes: [policy.limit-per-name]
+  too early:
+    profile: service
+    csr: good.csr
+    given: {certificate_names: [orders.svc.dev.example.com], certificate_ends_in: 6d}
+    expect: refused
+    codes: [policy.renewal-too-early]
+  a long run:
+    profile: service
+    csr: good.csr
+    given: {others_in_run: 9}
+    expect: refused
+    codes: [policy.limit-per-run]
+  all is well:
+    profile: service
+    csr: good.csr
+    given:
+      requester: github:example/orders@refs/heads/main
+      names_of_key: [orders.svc.dev.example.com]
+      issued: {orders.svc.dev.example.com: 2}
+      others_in_run: 8
+      certificate_names: [orders.svc.dev.example.com]
+      certificate_ends_in: 5d
+    expect: allowed
+"""
+
+
+def test_what_is_given_beside_the_request(folder: Path) -> None:
+    more = (
+        "    requesters: ['arn:aws:iam::123456789012:role/ci', 'github:example/*']\n"
+        "    key_reuse: refuse\n    renewal_window: 5d\n    limits: {per_name: 3, per_run: 9}\n"
+    )
+    text = DEV.read_text().replace("    usage: [clientAuth]\n", f"    usage: [clientAuth]\n{more}", 1)
+    (folder / "dev.yaml").write_text(text)
+    result = run(folder, GIVEN)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("ok    ") == 6
+    wrong = run(
+        folder,
+        GIVEN.replace("others_in_run: 9", "others_in_run: many").replace("names_of_key: [pay", "name_of_key: [pay"),
+    )
+    assert wrong.exit_code == 3
+    assert "dev.yaml:12:" in wrong.stderr
+    assert "did you mean names_of_key" in wrong.stderr, wrong.stderr
+    assert "dev.yaml:30:" in wrong.stderr
+
+
 def test_a_wrong_verdict_is_shown_with_its_line_and_exits_8(folder: Path) -> None:
     result = run(folder, GOOD.replace("expect: allowed", "expect: refused"))
     assert result.exit_code == 8
@@ -94,3 +160,11 @@ def test_what_is_no_file_of_fixtures(folder: Path, text: str) -> None:
 
 def test_no_fixtures(folder: Path) -> None:
     assert run(folder, None).exit_code == 2
+
+
+def test_the_sample_beside_the_environments_holds() -> None:
+    settings = {name: None for name in os.environ if name.startswith("PKIOPS_")}
+    command = ["--environments", str(DEV.parent), "policy", "test", "dev"]
+    result = CliRunner().invoke(app, command, env=settings, prog_name="pkiops")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("ok    ") == 4

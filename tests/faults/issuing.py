@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pkiops.sandbox.engine.state import Authority
 from tests.faults.world import Verb, World
@@ -69,9 +73,46 @@ def _revoked(world: World) -> None:
     assert len(issued_serials(world)) == 2
 
 
+def _lost(world: World) -> None:
+    """A run was killed when the CA had heard of it, and the token's time has passed."""
+    _issued(world)
+    with closing(sqlite3.connect(world.folder / ".pkiops" / "dev.db")) as ledger, ledger:
+        ledger.execute(
+            "UPDATE entries SET state = 'pending', serial = NULL, certificate_sha256 = NULL, chain = '[]', certificate_reference = NULL"
+        )
+    world.clock.advance(timedelta(minutes=11))
+
+
+def _due(world: World) -> None:
+    """A folder for a server, whose certificate is due."""
+    _requested(world)
+    world.done(*_ISSUE[:-2], "--key", "a.key", "--output", "folder=tls")
+    world.clock.advance(timedelta(days=25))
+
+
+def _renewed(world: World) -> None:
+    """One new certificate, which is the one in the folder, with its key."""
+    assert len(issued_serials(world)) == 2
+    server = world.folder / "tls" / "current"
+    certificate = x509.load_pem_x509_certificate((server / "tls.crt").read_bytes())
+    key = load_pem_private_key((server / "tls.key").read_bytes(), None)
+    assert certificate.public_key() == key.public_key()
+    assert f"{certificate.serial_number:x}" in issued_serials(world)
+    assert certificate.not_valid_after_utc > world.clock.now() + timedelta(days=29)
+
+
 ISSUING = (
     Verb("issue", lambda world: _ISSUE, _one_certificate, _requested),
     Verb("issue with a shared ledger", lambda world: _ISSUE, _one_certificate, _shared(_requested)),
     Verb("revoke", _revoke, _revoked, _issued),
+    Verb(
+        "resolve",
+        lambda world: ["cert", "resolve", "dev"],
+        _one_certificate,
+        _lost,
+        # a report that is in the bucket was made
+        recovers=frozenset({"CreateCertificateAuthorityAuditReport"}),
+    ),
+    Verb("cert renew", lambda world: ["cert", "renew", "dev", "tls", "--due"], _renewed, _due),
     Verb("revoke with a shared ledger", _revoke, _revoked, _shared(_issued), looks_elsewhere=True),
 )

@@ -125,6 +125,7 @@ class Verb:
         reads: it changes nothing, so there is nothing to run again.
         looks_elsewhere: what it reads is what another verb of the list reads, so that its reads are failed there.
         foreign: how many CAs of the prepared world carry no tags of ours.
+        recovers: operations of which it finds out by itself what came of them when their answer is lost.
         tolerates: operations that it can do without, if it says so; ``EVERYTHING`` of one that reports what failed.
     """
 
@@ -136,6 +137,7 @@ class Verb:
     looks_elsewhere: bool = False
     foreign: int = 0
     tolerates: frozenset[str] = frozenset()
+    recovers: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -156,13 +158,13 @@ class Stage:
         """Make the world and keep it."""
         self.verb.prepare(self.world)
         self.arguments = tuple(self.verb.arguments(self.world))
-        shutil.copytree(self.world.folder, self.kept / "folder")
+        shutil.copytree(self.world.folder, self.kept / "folder", symlinks=True)
         self._keeper().settle()
 
     def reset(self) -> World:
         """Bring the kept world back."""
         shutil.rmtree(self.world.folder)
-        shutil.copytree(self.kept / "folder", self.world.folder)
+        shutil.copytree(self.kept / "folder", self.world.folder, symlinks=True)
         with self._server.sandbox.lock:
             BackendDict.reset()
             self._keeper().load()

@@ -25,12 +25,8 @@ _FIND = ("DescribeCertificateAuthority", "ListTags")
 _KEEP = ("GetCertificateAuthorityCsr", "ImportCertificateAuthorityCertificate", "UpdateCertificateAuthority")
 _SHARE = ("GetPolicy", "PutPolicy", "DeletePolicy")
 _SERVE_ACM = ("ListPermissions", "CreatePermission", "DeletePermission")
-_RETIRE = (
-    "DeleteCertificateAuthority",
-    "RestoreCertificateAuthority",
-    "CreateCertificateAuthorityAuditReport",
-    "DescribeCertificateAuthorityAuditReport",
-)
+_AUDIT = ("CreateCertificateAuthorityAuditReport", "DescribeCertificateAuthorityAuditReport")
+_RETIRE = ("DeleteCertificateAuthority", "RestoreCertificateAuthority", *_AUDIT)
 # "the IAM principal must have permission to write to the S3 bucket" (CreateCertificateAuthority, UpdateCertificateAuthority, RevokeCertificate)
 _CRL_OBJECTS = ("s3:PutObject", "s3:PutObjectAcl")
 _CRL_BUCKET = ("s3:GetBucketAcl", "s3:GetBucketLocation")
@@ -73,6 +69,8 @@ class _Policy:
         yield from self._issuing()
         if rights.signs or rights.issues:
             yield self._fetching()
+        if rights.audits:
+            yield self._own("Audit", _AUDIT, labels=sorted({one.authority for one in rights.issues}))
         if rights.revokes:
             yield self._own("Revoke", ("RevokeCertificate",))
         if rights.crl_bucket is not None:

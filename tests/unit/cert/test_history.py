@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -163,3 +164,45 @@ def test_names_given_count_like_those_of_the_request(local: World) -> None:
     strict = rules(key_reuse="refuse")
     assert local.issue(strict, A, sans=(parse_san(f"dns:{B}"),)) == "issued"
     assert local.issue(strict, A) == "key-reuse"
+
+
+def test_orders_in_flight_are_held_against_each_other(local: World) -> None:
+    """Prepared, and not yet in the ledger."""
+    setting = local.setting
+
+    def prepared(profile_rules: Profile, *names: str, key: Any = KEY) -> str:
+        changed = environment(profiles={"service": profile_rules, "dual": profile()})
+        issuance = replace(setting.issuance(environment=changed), run=local.run)
+        try:
+            issuance.prepare(order(builders.csr({}, sans=[f"dns:{name}" for name in names], private_key=key)))
+        except PolicyDenied as error:
+            return error.code.removeprefix("policy.")
+        return "let through"
+
+    limited = rules(limits=LimitRule(per_name=2), key_reuse="refuse")
+    assert [prepared(limited, A, key=builders.key()) for _ in range(3)] == [
+        "let through",
+        "let through",
+        "limit-per-name",
+    ]
+    assert prepared(limited, B) == "let through"
+    assert prepared(limited, "c.svc.test.example.com") == "key-reuse"
+    local.clock.advance(2 * DAY)
+    assert prepared(limited, A, key=builders.key()) == "let through"
+
+
+def test_many_threads_keep_a_limit_together(local: World) -> None:
+    limited = rules(limits=LimitRule(per_run=5))
+    changed = environment(profiles={"service": limited, "dual": profile()})
+    issuance = replace(local.setting.issuance(environment=changed), run=local.run)
+    orders = [order(builders.csr({}, sans=(f"dns:n{number}.svc.test.example.com",))) for number in range(20)]
+
+    def let_through(one: Any) -> bool:
+        try:
+            issuance.prepare(one)
+        except PolicyDenied:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(let_through, orders)) == 5

@@ -14,8 +14,10 @@ from pkiops.cert.renew import renewal_order, to_renew
 from pkiops.cert.renew_due import DueRule
 from pkiops.errors import InputError, PolicyDenied
 from pkiops.ledger.interface import RevocationRecord
+from pkiops.policy.rules import FromRequest, SubjectRule
 from pkiops.x509.algorithms import KeyAlgorithm
 from pkiops.x509.certificate import fingerprint, view
+from pkiops.x509.duration import Duration
 from pkiops.x509.keys import PrivateKey, generate_private_key
 from tests import builders
 from tests.fakes.authority import environment, profile
@@ -50,6 +52,19 @@ class TestDue:
         # over the days, not on one of them
         assert len({(one - AT).days for one in moments}) == 3
         assert len(set(moments)) > 35
+
+    def test_the_window_of_the_profile_counts_unless_something_is_said(self) -> None:
+        window = Duration(10, "d")
+        opens = AT + timedelta(days=20, seconds=1)
+        assert DueRule.parse(None, "0%").moment(leaf().certificate, window) == opens
+        assert DueRule.parse("50%", "0%").moment(leaf().certificate, window) == opens
+        assert DueRule.parse("5d", "0%").moment(leaf().certificate, window) == AT + timedelta(days=25)
+
+    def test_the_jitter_never_leads_before_the_window_nor_near_the_end(self) -> None:
+        window = Duration(2, "d")
+        moments = [DueRule.parse(None, "50%").moment(leaf(number).certificate, window) for number in range(40)]
+        assert all(AT + timedelta(days=28) < one <= AT + timedelta(days=29, seconds=1) for one in moments)
+        assert len(set(moments)) > 10
 
     def test_what_it_is_unless_said(self) -> None:
         rule = DueRule.parse(None, None)
@@ -136,3 +151,16 @@ def test_a_revoked_one_is_known_as_such(setting: Setting) -> None:
     record = RevocationRecord(reason="superseded", at=AT, requester="me")
     setting.ledger.record_revoked("test", str(old.entry.authority_reference), str(old.entry.serial), record)
     assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem").is_revoked
+
+
+def test_what_the_profile_takes_from_requests_is_asked_for_again(setting: Setting) -> None:
+    teams = FromRequest(source="request", patterns=("Team *",))
+    rules = replace(profile(), subject=SubjectRule(organization="Example Ltd", organizational_unit=teams))
+    key = builders.key()
+    csr = builders.csr({"organizational_unit": "Team blue"}, sans=("dns:a.svc.test.example.com",), private_key=key)
+    changed = environment(profiles={"service": rules})
+    issued = setting.issuance(environment=changed).issue(order(csr))
+    found = to_renew(changed, setting.ledger, issued.certificate, "a.pem")
+    again = setting.issuance(environment=changed).issue(renewal_order(changed, found, key, setting.clock))
+    assert again.certificate.subject == issued.certificate.subject
+    assert "Team blue" in again.certificate.subject.rfc4514_string()
