@@ -334,8 +334,9 @@ class TestInterrupted:
         thread.join()
         assert result.exit_code == 130, result.output
         statuses = [row["status"] for row in shop.report().values()]
-        assert set(statuses) == {"issued", "not-tried"}
-        assert len(shop.outputs()) == statuses.count("issued") >= 5
+        # what was read but not asked for is said; rows that nobody had read yet are not
+        assert set(statuses) <= {"issued", "not-tried"}
+        assert 100 > len(shop.outputs()) == statuses.count("issued") >= 5
         again = shop.bulk("csr")
         assert again.exit_code == 0, again.output
         assert again.stdout.startswith(f"{100 - statuses.count('issued')} issued, {statuses.count('issued')} kept")
