@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkiops.aws import translated
+from pkiops.aws_errors import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import is_another_change
 from pkiops.backends.aws_private_ca.configuration import Configuration
