@@ -31,7 +31,6 @@ from pkiops.backends.interface import (
     OcspSettings,
     PublishesOwnCrls,
     ReadsAuthorities,
-    RetiresAuthorities,
     RevocationOutcome,
     RevocationReason,
     RevokesCertificates,
@@ -41,6 +40,7 @@ from pkiops.backends.interface import (
 from pkiops.backends.lint_findings import KnownLintFinding, KnowsLintFindings
 from pkiops.backends.permissions import AuthorityRights, StatesPermissions
 from pkiops.backends.prices import HasPrices
+from pkiops.backends.retiring import RetiresAuthorities
 from pkiops.errors import BackendError, NotFound
 from pkiops.homes import Home, home_of_reference
 
