@@ -350,7 +350,7 @@ class TestInterrupted:
             with (shop.folder / "pipe").open("w") as pipe:
                 pipe.write("csr\n" + "".join(f"csr/{name}.csr\n" for name in names))
                 pipe.flush()
-                ended.wait(30)
+                assert ended.wait(20), "the run waits for more"
 
         ended = threading.Event()
         writer = threading.Thread(target=feed)
