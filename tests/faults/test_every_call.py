@@ -1,7 +1,7 @@
 """Every API call of every verb fails in turn, in six ways: the error is clear, nothing is made twice, and a second run does the rest.
 
-In ``make check`` each call is failed in one of the ways, taken in turn; ``make soak`` tries all. The second run is made once from each state that the account can be left in: two failures after the same effects leave the same state. How
-many there were is said at the end (``summary.py``).
+In ``make check`` each call is failed in one of the ways, taken in turn; ``make soak`` tries all. The second run is made once from each state that
+the account can be left in: two failures after the same effects leave the same state. How many there were is said at the end (``summary.py``).
 """
 
 from __future__ import annotations
