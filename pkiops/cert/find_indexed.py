@@ -92,9 +92,14 @@ def _require_pinned_arn(environment: Environment, label: str, reference: str) ->
 
 def _suspect(error: VerificationFailed, environment: Environment, where: str) -> VerificationFailed:
     name = environment.environment
+    hint = f"only ca verbs of pkiops write it: find out who else did, then write it anew with pkiops ca apply {name}"
+    if error.code in {"index.pin", "cert.pin"}:
+        hint = (
+            f"is the pin in the file the right one? pkiops ca show {name} shows the CAs' fingerprints; if it is, {hint}"
+        )
     return VerificationFailed(
         f"{where} is not relied on: {error.message}",
-        hint=f"only ca verbs of pkiops write it: find out who else did, then write it anew with pkiops ca apply {name}",
+        hint=hint,
         code=error.code,
         details=error.details,
     )

@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from pkiops.cert.lint import Linted, finding_json
 from pkiops.cert.preview import Cost, Preview
+from pkiops.cert.reuse import Step
 from pkiops.cert.show import certificate_json, fields_text
 
 _NAMES = {
@@ -24,6 +25,14 @@ _NAMES = {
     ExtensionOID.AUTHORITY_KEY_IDENTIFIER: "authorityKeyIdentifier",
     ExtensionOID.CRL_DISTRIBUTION_POINTS: "cRLDistributionPoints",
     ExtensionOID.AUTHORITY_INFORMATION_ACCESS: "authorityInfoAccess",
+}
+_NEXT = {
+    Step.NEW_ATTEMPT: "a certificate would be asked for",
+    Step.GIVE_UP_AND_NEW_ATTEMPT: "the open request would be given up, and a certificate asked for",
+    Step.ASK_AGAIN: "the open request would be asked for again",
+    Step.FETCH: "the certificate that was asked for would be fetched",
+    Step.PROVE_AGAIN: "the certificate of the ledger would be proven again",
+    Step.SERVE: "the certificate of the ledger would be handed out",
 }
 _MADE_UP = frozenset({"serial", "sha256", "pem"})
 
@@ -69,7 +78,7 @@ def preview_text(preview: Preview) -> str:
         f"  {'as asked for':<26}{'yes' if not preview.differences else '; '.join(map(str, preview.differences))}",
         f"  {'path to the root':<26}{preview.refused.message if preview.refused else 'good'}",
         f"  {'lint':<26}{_lint_words(preview.linted)}",
-        f"  {'next':<26}{preview.step.value}",
+        f"  {'next':<26}{_NEXT[preview.step]}",
     ]
     if preview.cost is not None:
         lines += [f"  {'cost':<26}{_cost_words(preview.cost)}"]
@@ -104,9 +113,9 @@ def _lint_words(linted: Linted | None) -> str:
     if linted is None:
         return "not linted: pip install 'pkiops[lint]'"
     words = [str(one) for one in linted.refusing]
-    words += [f"{one} (of the service itself: {fact.source})" for one, fact in linted.known]
     words += [str(one) for one in linted.below if one.severity.value in {"fatal", "error", "warning"}]
-    return "; ".join(words) or "nothing found"
+    known = [f"{one.code}, which the service's own templates lead to ({fact.source})" for one, fact in linted.known]
+    return "; ".join(words or ["good"]) + "".join(f"; known: {one}" for one in known)
 
 
 def _cost(cost: Cost) -> dict[str, Any]:
@@ -120,5 +129,5 @@ def _cost(cost: Cost) -> dict[str, Any]:
 
 
 def _cost_words(cost: Cost) -> str:
-    doubt = "" if cost.verified else ", not confirmed by the pricing page"
+    doubt = "" if cost.verified else "; a figure of memory: compare it there"
     return f"at most {cost.usd_at_most:g} USD: {cost.note} ({cost.source}, {cost.checked}{doubt})"

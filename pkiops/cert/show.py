@@ -33,6 +33,12 @@ def load_shown(data: bytes, source: str) -> CertificationRequest | tuple[x509.Ce
     except InputError as error:
         if error.code not in {"certificate.malformed", "certificate.wrong-pem-type"} or b"-----BEGIN" in data:
             raise
+        if source.endswith((".p12", ".pfx", ".p7b")):
+            raise InputError(
+                f"{source}: PKCS#12 and PKCS#7 are not shown",
+                hint="openssl pkcs12 -in FILE -nokeys, or openssl pkcs7 -in FILE -inform DER -print_certs, gives the certificates",
+                code=error.code,
+            ) from error
         try:
             return load_csr(data, source)
         except InputError:

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from pkiops.cert.verify import Material
     from pkiops.factory import Factory
 
-app = typer.Typer(name="cert", help="Certificates: request, issue, show, verify, revoke.", no_args_is_help=True)
+app = typer.Typer(
+    name="cert",
+    help="Certificates: request, issue (one or many), renew, list, resolve, verify, revoke.",
+    no_args_is_help=True,
+)
 
 
 class PurposeChoice(StrEnum):
@@ -208,12 +212,23 @@ def show_command(
     if env is not None:
         from pkiops.cli.cert_list import show_entries
 
+        if Path(file).is_file():
+            raise InputError(
+                f"{file} is a file, and --env looks for a serial or an entry in the ledger",
+                hint=f"pkiops cert show {file} shows it; what the ledger knows of it is found by its serial",
+                code="usage.arguments",
+            )
+
         show_entries(ctx, env, file, format_, allow_endpoint=allow_endpoint)
         return
     from pkiops.cert.show import certificate_json, certificates_text, load_shown, request_json, request_text
     from pkiops.clock import SystemClock
 
-    found = load_shown(*read_bounded(file, MAX_CERTIFICATE_BYTES))
+    found = load_shown(
+        *read_bounded(
+            file, MAX_CERTIFICATE_BYTES, hint="a serial or an entry of the ledger needs its environment: --env ENV"
+        )
+    )
     as_json = format_ is Format.JSON
     if isinstance(found, tuple):
         body: dict[str, Any] = {"certificates": [certificate_json(one) for one in found]} if as_json else {}
