@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -20,6 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pkiops.x509.names import printable
 
 _MAX_MESSAGE = 300
+# scheme, authority and path of RFC 3986, of a scheme that is not one of the web's: those pkilint does judge
+_OTHER_URI = re.compile(
+    r"(?!https?:|ftp:)[A-Za-z][A-Za-z0-9+.-]{0,30}://[A-Za-z0-9._~!$&'()*+,;=:@%-]+(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*",
+    re.IGNORECASE,
+)
 
 
 class LintSeverity(StrEnum):
@@ -72,13 +78,20 @@ def lint_certificate(certificate: x509.Certificate) -> tuple[LintFinding, ...]:
     return tuple(
         LintFinding(
             code=str(one.finding.code),
-            severity=LintSeverity(one.finding.severity.name.lower()),
+            severity=_severity(str(one.finding.code), one.finding.severity.name.lower(), result.node),
             where=_shown(result.node.path),
             message=_shown(one.message or ""),
         )
         for result in results
         for one in result.finding_descriptions
     )
+
+
+def _severity(code: str, severity: str, node: Any) -> LintSeverity:
+    """That of the rule; pkilint takes every URI for a broken one whose scheme it does not know, a SPIFFE ID for one."""
+    if code == "pkix.invalid_uri_syntax" and _OTHER_URI.fullmatch(str(node.pdu)):
+        return LintSeverity.INFO
+    return LintSeverity(severity)
 
 
 @cache

@@ -164,3 +164,21 @@ def test_without_a_floor_nothing_of_it_is_imported(tmp_path: Path) -> None:
 def test_the_file_says_the_floor(floor: str) -> None:
     assert read(f"{SOUND}lint: {floor}\n").lint == floor
     assert read(SOUND).lint == "none"
+
+
+@pytest.mark.parametrize(
+    ("uri", "severities"),
+    [
+        ("spiffe://test.example.com/ns/a/sa/b", set()),
+        ("urn-like+x://host/path", set()),
+        ("https://host .example/", {LintSeverity.ERROR}),
+        ("spiffe://test.example.com/a b", {LintSeverity.ERROR}),
+        ("spiffe://", {LintSeverity.ERROR}),
+    ],
+)
+def test_a_scheme_that_the_linter_does_not_know_is_no_broken_uri(uri: str, severities: set[LintSeverity]) -> None:
+    issuer = builders.subordinate_ca(builders.root_ca())
+    name = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+    leaf = builders.end_entity(issuer, sans=(), extra=[builders.Extra(name)]).certificate
+    found = {one.severity for one in lint_certificate(leaf) if one.code == "pkix.invalid_uri_syntax"}
+    assert found - {LintSeverity.INFO} == severities
