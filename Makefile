@@ -62,6 +62,7 @@ fix: $(VENV)/ready  ## let ruff mend what it can
 
 bench: $(VENV)/ready  ## benchmarks, side by side
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.startup
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.issue_one
 	@$(BIN)/python -m benchmarks.sandbox
 	@$(BIN)/python -m benchmarks.plan
 	@$(BIN)/python -m benchmarks.policy

@@ -191,7 +191,7 @@ class Others:
     def shell(self, aws: Path, count: int) -> Found:
         files = [self._where.folder / "csr" / f"h{number}.csr" for number in range(count)]
         line = _AWS_LINE.format(aws=f"{aws} --endpoint-url {self._where.url}", ca=self.arn, template=TEMPLATE)
-        keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": REGION}
+        keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_DEFAULT_REGION": REGION}
         variables = {**self._where.variables, **keys, "PATH": os.environ["PATH"]}
 
         def run() -> int:

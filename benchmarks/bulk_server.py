@@ -67,7 +67,7 @@ def main() -> None:
         threading.Thread(target=server.serve, daemon=True).start()
         variables = {**clean_environment(str(folder)), "PKIOPS_SANDBOX_URL": server.url}
         apply = (*PKIOPS, "--environments", str(folder), "ca", "apply", "dev", "--yes")
-        subprocess.run(apply, cwd=folder, env=variables, check=True, timeout=120, stdout=subprocess.DEVNULL)
+        subprocess.run(apply, cwd=folder, env=variables, check=True, timeout=120, capture_output=True)
         print(server.url, flush=True)
         for line in sys.stdin:
             given = json.loads(line)

@@ -1,4 +1,4 @@
-"""AWS sessions and clients, their retries and timeouts, and what an AWS error means in our words.
+"""AWS sessions and clients, their retries and timeouts.
 
 What this module decides:
 
@@ -7,55 +7,30 @@ What this module decides:
 - timeouts are explicit (botocore's defaults have changed between releases), and every creating call of ours carries a token, so that a
   repeated request is never a second one; how fast calls are made and how often repeated is ``pacing.py``,
   how long a role's credentials last ``role_credentials.py``;
-- which AWS error code becomes which of our errors; no caller sees a ClientError;
 - where calls go is said by ``AwsAccess`` alone: endpoints in botocore's own variables and files count for nothing here, so that none gets past the
   guard against foreign ones; the sandbox needs no profile, and nothing that is on this machine is asked through a proxy;
 - where the endpoint is not AWS, the clock follows the ``Date`` header of its answers (the sandbox's clock can be moved).
 
-Which calls are made is left to the modules behind the interfaces.
+Which calls are made is left to the modules behind the interfaces, what an error means to ``aws_errors.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
-from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
+from pkiops.aws_errors import is_loopback, translated
 from pkiops.clock import Clock, Randomness, SystemClock, SystemRandomness
-from pkiops.errors import (
-    AccessDenied,
-    AlreadyExists,
-    BackendError,
-    InProgress,
-    InvalidState,
-    NotFound,
-    Throttled,
-    Unreachable,
-)
-from pkiops.pacing import THROTTLES, Pacing
+from pkiops.pacing import Pacing
 from pkiops.progress import NoProgress, Progress
 from pkiops.role_credentials import LIFE, Given, use_role
 
@@ -78,66 +53,6 @@ _CONFIG: dict[str, Any] = {
 }
 # what another way stands in for is not waited for: a network without a way to it is common, where acm-pca has an endpoint of its own
 _BRIEFLY: dict[str, Any] = {"resourcegroupstaggingapi": {"patience": 20.0, "repeats": 1}}
-_NO_CREDENTIALS = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
-# who asked is unknown or no longer believed: no permission would help
-_UNKNOWN_CALLER = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "InvalidAccessKeyId",
-}
-# operations of S3 that IAM knows by another name (Service Authorization Reference, Amazon S3)
-_S3_PERMISSIONS = {
-    "HeadBucket": "s3:ListBucket",
-    "ListObjectsV2": "s3:ListBucket",
-    "GetBucketEncryption": "s3:GetEncryptionConfiguration",
-    "PutBucketEncryption": "s3:PutEncryptionConfiguration",
-    "GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
-    "PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-}
-
-_ERRORS: dict[str, type[BackendError]] = {
-    "ResourceNotFoundException": NotFound,
-    "NoSuchBucket": NotFound,
-    "NoSuchKey": NotFound,
-    "NoSuchEntity": NotFound,
-    "404": NotFound,
-    "AccessDenied": AccessDenied,
-    "AccessDeniedException": AccessDenied,
-    "AllAccessDisabled": AccessDenied,
-    "403": AccessDenied,
-    "ExpiredToken": AccessDenied,
-    "ExpiredTokenException": AccessDenied,
-    "InvalidClientTokenId": AccessDenied,
-    "UnrecognizedClientException": AccessDenied,
-    "SignatureDoesNotMatch": AccessDenied,
-    "InvalidAccessKeyId": AccessDenied,
-    "InvalidStateException": InvalidState,
-    "RequestInProgressException": InProgress,
-    "ConcurrentModificationException": InProgress,
-    "OperationAborted": InProgress,
-    "PreconditionFailed": AlreadyExists,
-    "ConditionalRequestConflict": AlreadyExists,
-    "BucketAlreadyExists": AlreadyExists,
-    "BucketAlreadyOwnedByYou": AlreadyExists,
-    "RequestAlreadyProcessedException": AlreadyExists,
-    "ConditionalCheckFailedException": AlreadyExists,
-    "ResourceInUseException": InProgress,
-    "PermissionAlreadyExistsException": AlreadyExists,
-    **dict.fromkeys(THROTTLES, Throttled),
-    "InternalFailure": Unreachable,
-    "InternalError": Unreachable,
-    "ServiceUnavailable": Unreachable,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +158,12 @@ class AwsClients:
             answer = client.get_caller_identity()
         return CallerIdentity(account=answer["Account"], arn=answer["Arn"])
 
+    def access_key(self) -> str | None:
+        """The identifier of the access key that signs our calls, found without a call; None without credentials."""
+        with self._lock, translated("credentials", f"account {self.access.account}"):
+            found = self._make_session().get_credentials()
+        return found.access_key if found else None
+
     def _client(self, service: str, *, paced: bool = True) -> Any:
         with self._lock:
             if (service, paced) not in self._clients:
@@ -294,7 +215,7 @@ class AwsClients:
         settings = {**_CONFIG, **({"connect_timeout": 3} if service in _BRIEFLY else {})}
         if service == "s3" and url:
             settings["s3"] = {"addressing_style": "path"}
-        if url and _is_loopback(url):
+        if url and is_loopback(url):
             settings["proxies"] = {}
         with translated(f"client {service}", self.access.region):
             client = session.create_client(
@@ -311,89 +232,6 @@ class AwsClients:
         if date and self._follow:
             with contextlib.suppress(ValueError, TypeError):
                 self._follow(parsedate_to_datetime(date))
-
-
-@contextlib.contextmanager
-def translated(operation: str, subject: str) -> Iterator[None]:
-    """Turn whatever an AWS call raises into our errors.
-
-    Args:
-        operation: the AWS operation, for the message.
-        subject: the object it was about, for the message.
-
-    Raises:
-        BackendError: one of its subclasses, by the error's code.
-    """
-    try:
-        yield
-    except ClientError as error:
-        raise _from_client_error(error, operation, subject) from error
-    except _NO_CREDENTIALS as error:
-        raise AccessDenied(
-            f"{operation} for {subject}: no usable AWS credentials: {error}",
-            hint="export AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in (aws sso login)",
-            code="backend.no-credentials",
-        ) from error
-    except (BotoConnectionError, HTTPClientError) as error:
-        raise Unreachable(
-            f"{operation} for {subject}: {error}",
-            hint=f"check the network and the endpoint; for an environment on the sandbox: pkiops sandbox up{_port_option(error)}",
-        ) from error
-    except ResponseParserError as error:
-        raise BackendError(
-            f"{operation} for {subject}: the answer is not one of AWS",
-            hint="is something else listening at the endpoint? Look at AWS_ENDPOINT_URL, PKIOPS_SANDBOX_URL and the environment file",
-            code="backend.answer",
-        ) from error
-    except BotoCoreError as error:
-        raise BackendError(f"{operation} for {subject}: {error}", code="backend.client") from error
-
-
-def _port_option(error: BotoCoreError) -> str:
-    """The option that has a sandbox listen where nobody did; nothing where that is no port of this machine, or the default."""
-    url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
-    return f" --port {url.port}" if url.port and url.port != 4599 and _is_loopback(url.geturl()) else ""
-
-
-def _from_client_error(error: ClientError, operation: str, subject: str) -> BackendError:
-    answer: Mapping[str, Any] = error.response
-    code = str(answer.get("Error", {}).get("Code", "unknown"))
-    text = str(answer.get("Error", {}).get("Message", "")) or "no message"
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
-    kind = _ERRORS.get(code) or (Unreachable if status >= 500 else BackendError)
-    hint = None
-    own_code = None
-    if code in _UNKNOWN_CALLER:
-        hint = "AWS does not take these credentials: log in again (aws sso login), or export others; aws sts get-caller-identity tests them"
-    elif kind is AccessDenied:
-        hint = f"the caller needs permission for {_S3_PERMISSIONS.get(operation, operation)} on {subject}"
-    elif kind is Throttled:
-        hint = "AWS is busy with other calls of the account; run the same command again: it continues"
-    elif code == "LimitExceededException":
-        hint = "a quota of the account is used up; see Service Quotas for AWS Private CA"
-        own_code = "backend.quota"
-    elif code == "RequestFailedException":
-        hint = "the service gives no reason: wait five minutes, until it forgets the request, then run the same command again"
-        own_code = "backend.request-failed"
-    elif code in {"ValidationException", "InvalidArgsException", "InvalidRequestException"}:
-        own_code = "backend.invalid-request"
-    elif kind is Throttled:
-        hint = "the service goes on asking to slow down: wait a minute, then run the same command again; it continues"
-    elif kind is Unreachable:
-        hint = "the fault is on the service's side, and lasts: run the same command again later; it continues"
-    elif kind is InProgress:
-        hint = "another change is under way: run the same command again; it continues"
-    details: dict[str, Any] = {"aws_error": code, "aws_operation": operation, "http_status": status}
-    if retries := int(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0) or 0):
-        details["retries"] = retries
-    return kind(f"{operation} for {subject}: {code}: {text}", hint=hint, code=own_code, details=details)
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _session_name(caller: str) -> str:

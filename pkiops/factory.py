@@ -253,6 +253,11 @@ class Factory:
         """Which CI job this is, by its environment variables (``pkiops.ci_identity``); None outside of one."""
         return ci_identity(self._variables)
 
+    def credential(self) -> str:
+        """The caller named without a call: the role of ``backend``, else the access key, which CloudTrail resolves to its holder."""
+        role, key = self.environment.backend.role_arn, self.clients.access_key()
+        return role or (f"aws-access-key:{key}" if key else self.caller())
+
     def check_account(self, *, everywhere: bool = True) -> None:
         """Refuse to work against any account but the file's.
 

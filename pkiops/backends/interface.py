@@ -191,7 +191,7 @@ class ExpectedCertificate:
 
     ``key_usage`` and ``extended_key_usage`` are RFC 5280 names; ``crl_url`` is None when no distribution point is written, and a folder
     (ending in ``/``) where the CRL has parts whose names nobody knows before. ``template`` is the backend's own name of the recipe, for people
-    and permissions.
+    and permissions. ``names_from_csr`` says that subject and alternative names are taken from the CSR as they stand; ``critical`` are RFC 5280 names.
     """
 
     template: str
@@ -204,6 +204,9 @@ class ExpectedCertificate:
     crl_url: str | None
     not_before: datetime
     not_after: datetime
+    ocsp_url: str | None = None
+    names_from_csr: bool = False
+    critical: Sequence[str] = ("keyUsage",)
 
 
 class RevocationReason(StrEnum):
@@ -284,20 +287,6 @@ class CreatesAuthorities(Protocol):
 
     def configure_revocation(self, reference: str, crl: CrlSettings, ocsp: OcspSettings | None = None) -> None:
         """Change how a CA publishes revocation; ``ocsp`` None keeps the responder. Everything we have no word for stays."""
-
-
-@runtime_checkable
-class RetiresAuthorities(Protocol):
-    """Takes certificate authorities out of service, and back."""
-
-    def set_enabled(self, reference: str, *, enabled: bool) -> None:
-        """Make a DISABLED CA ACTIVE, or an ACTIVE one DISABLED."""
-
-    def delete_authority(self, reference: str, *, days: int) -> None:
-        """Delete a CA that is not ACTIVE; it can be restored for that many days, unless it never came to be. One that is gone is a success."""
-
-    def restore_authority(self, reference: str) -> None:
-        """Bring a DELETED CA back to the status it was deleted in; one that is not DELETED is a success."""
 
 
 @runtime_checkable

@@ -33,6 +33,7 @@ class AuthorityRights:
     Args:
         environment: whose.
         find: list what exists, and tell which are the environment's.
+        looks_at: references of CAs that are asked for by name, with their certificates and chains: the file pins them.
         read: their certificates and chains; ``read_untagged`` those of CAs that are nobody's yet, too.
         keep: make, tag, install, enable and disable them, and change their revocation settings.
         retag: change tags that do not identify them.
@@ -67,6 +68,7 @@ class AuthorityRights:
     knows_caller: bool = False
     homes: tuple[Home, ...] = ()
     assumes: tuple[str, ...] = ()
+    looks_at: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -31,15 +31,16 @@ from pkiops.backends.interface import (
     OcspSettings,
     PublishesOwnCrls,
     ReadsAuthorities,
-    RetiresAuthorities,
     RevocationOutcome,
     RevocationReason,
     RevokesCertificates,
     SharesAuthorities,
     TagsAuthorities,
 )
+from pkiops.backends.lint_findings import KnownLintFinding, KnowsLintFindings
 from pkiops.backends.permissions import AuthorityRights, StatesPermissions
 from pkiops.backends.prices import HasPrices
+from pkiops.backends.retiring import RetiresAuthorities
 from pkiops.errors import BackendError, NotFound
 from pkiops.homes import Home, home_of_reference
 
@@ -198,6 +199,12 @@ class RoutedAuthorities:
     def set_acm_permission(self, reference: str, *, allowed: bool) -> None:
         """Give AWS Certificate Manager its permission, or take it away."""
         self._of(reference, lambda backend: backend.set_acm_permission(reference, allowed=allowed))
+
+    @property
+    def known_lint_findings(self) -> Sequence[KnownLintFinding]:
+        """What the recipes of the first home's backend break: all homes have the same."""
+        first = self._backend(self._default)
+        return first.known_lint_findings if isinstance(first, KnowsLintFindings) else ()
 
     def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
         """The certificate that a request will lead to."""

@@ -16,7 +16,7 @@ from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRi
 from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
 from pkiops.ca.places import Places
-from pkiops.cert.find_authority import is_indexed
+from pkiops.cert.find_indexed import index_counts
 from pkiops.environment.index import index_key
 from pkiops.environment.models import DynamoDbLedger, Environment, Persona
 from pkiops.errors import InputError, NotSupported
@@ -147,9 +147,10 @@ def _authority_rights(
             for one in environment.profiles.values()
             if places.has(one.authority)
         )
-        # what the index names is not looked for
-        is_needed = places.is_needed_by(persona) and not all(_indexed(environment))
-        return AuthorityRights(environment=name, find=is_needed, read=is_needed, issues=issues)
+        pinned, looked_for = _asked_for(environment, [one for one in _issuing(environment) if places.has(one)])
+        return AuthorityRights(
+            environment=name, find=looked_for, read=looked_for, looks_at=tuple(sorted(pinned)), issues=issues
+        )
     if persona is Persona.REVOKER:
         return AuthorityRights(environment=name, revokes=True, crl_bucket=bucket)
     if persona is Persona.RELYING_PARTY:
@@ -177,7 +178,7 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
             BucketRights(bucket=crl.bucket, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, find=True, read=keys, write=keys),
         )
-    if persona is Persona.ISSUER and any(_indexed(environment)):
+    if persona is Persona.ISSUER and any(index_counts(environment, label) for label in _issuing(environment)):
         return (BucketRights(bucket=trust.bucket, read=(index_key(name),)),)
     if persona is Persona.RELYING_PARTY:
         read = (provisioner_keys(name)[0], *publisher_keys(name))
@@ -192,9 +193,15 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
     return ()
 
 
-def _indexed(environment: Environment) -> list[bool]:
-    """Of each authority that issues, whether the published index is enough to find it."""
-    return [is_indexed(environment, label) for label in {one.authority for one in environment.profiles.values()}]
+def _issuing(environment: Environment) -> list[str]:
+    """The authorities that profiles issue from."""
+    return sorted({one.authority for one in environment.profiles.values()})
+
+
+def _asked_for(environment: Environment, labels: Iterable[str]) -> tuple[set[str], bool]:
+    """Of CAs that issue, those that the service is asked for by their pinned ARN, and whether others are looked for by their tags."""
+    unindexed = [environment.authorities[label].arn for label in labels if not index_counts(environment, label)]
+    return {arn for arn in unindexed if arn is not None}, None in unindexed
 
 
 def _table_rights(environment: Environment, persona: Persona) -> TableRights | None:

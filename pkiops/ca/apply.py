@@ -26,11 +26,11 @@ from pkiops.backends.interface import (
     KeepsCrlsInBucket,
     ObservedAuthority,
     ReadsAuthorities,
-    RetiresAuthorities,
     SharesAuthorities,
     TagsAuthorities,
 )
 from pkiops.backends.prices import HasPrices
+from pkiops.backends.retiring import RetiresAuthorities
 from pkiops.ca.below import live_by_authority, needs_counts, with_counts
 from pkiops.ca.claims import Claims, inputs_digest, shown_caller, untagged
 from pkiops.ca.consent import refuse_blocked, refuse_moved

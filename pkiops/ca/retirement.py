@@ -16,9 +16,9 @@ from pkiops.backends.interface import (
     ConfirmsTags,
     ObservedAuthority,
     ReadsAuthorities,
-    RetiresAuthorities,
 )
 from pkiops.backends.prices import HasPrices
+from pkiops.backends.retiring import RetiresAuthorities
 from pkiops.ca.below import live_by_authority, with_counts
 from pkiops.ca.desired import Desired
 from pkiops.ca.end_of_life import restore_plan, switch_plan

@@ -1,1 +1,1 @@
-"""Certificates of end entities: request, issue, show, verify, revoke."""
+"""Certificates of end entities: request, issue, renew, list, resolve, show, verify, revoke."""

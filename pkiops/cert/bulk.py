@@ -111,7 +111,7 @@ class _Run:
         self._names: dict[str, Row] = {}
         self._tally = Tally()
         self._last_failure: PkiopsError | None = None
-        self._is_read = self._is_ending = False
+        self._is_read = self._is_taking_in = self._is_ending = False
         self._unread: InputError | None = None
         self._broken: BaseException | None = None
 
@@ -156,7 +156,8 @@ class _Run:
                 found = self._schedule.next(self._now)
                 if isinstance(found, tuple):
                     self._work.put(found)
-                elif self._is_read and not self._schedule.load:
+                elif not self._schedule.load and (self._is_read or (self._is_stopping and not self._is_taking_in)):
+                    # whoever reads rows may wait for the next one for ever
                     break
                 else:
                     self._changed.wait(min(found, _LOOK_UP_S))
@@ -191,7 +192,10 @@ class _Run:
                         self._changed.wait(_LOOK_UP_S)
                     if self._is_stopping:
                         return
+                    self._is_taking_in = True
                 self._take_in(row)
+                with self._changed:
+                    self._is_taking_in = False
         except InputError as error:
             self._unread = error
         finally:

@@ -48,6 +48,8 @@ class Row:
         Raises:
             InputError: it cannot be read.
         """
+        if self.csr.exists() and not self.csr.is_file():
+            raise InputError(f"{self.csr} is not a file", code="usage.input-file")
         try:
             with self.csr.open("rb") as stream:
                 return stream.read(MAX_CSR_BYTES + 1)

@@ -7,6 +7,7 @@ request, or one run after another was killed anywhere, end with one certificate.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,12 +17,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pkiops.cert.compare import differences
 from pkiops.cert.history import RunTally
 from pkiops.cert.issuer import IssuingBackend, issuing_backend
+from pkiops.cert.lint import lint, require_clean, require_linter
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import KeepIssuer, Preparation, ask_each_time, record_rejection
+from pkiops.cert.prove import verify_path
 from pkiops.cert.reuse import Step, next_step
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import (
+    AccessDenied,
     BackendError,
     GuardRefused,
     InProgress,
@@ -34,7 +38,6 @@ from pkiops.ledger.interface import Entry, EntryState, Ledger
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import Store
 from pkiops.x509.certificate import crl_urls_of, load_certificate, serial_hex
-from pkiops.x509.chain import Purpose, verify_ca_chain, verify_chain
 
 # Not an answer of the CA: the call may have arrived all the same.
 UNANSWERED = frozenset({"backend.client", "backend.answer"})
@@ -58,6 +61,8 @@ class Issuance:
         ci_identity: who the CI job says it is, beside the caller (``ci_identity``); None outside of one.
         run: counts what this run lets through; one for all orders of a run.
         keep_issuer: gives the CA with a label, by asking for it or out of what it kept.
+        credential: names the caller by its credential, without a call; where the index is enough, it is asked for in place of ``requester``, which
+            then is called only if the CA refuses.
     """
 
     environment: Environment
@@ -70,6 +75,7 @@ class Issuance:
     ci_identity: str | None = None
     run: RunTally = field(default_factory=RunTally)
     keep_issuer: KeepIssuer = ask_each_time
+    credential: Callable[[], str] | None = None
 
     def issue(self, order: Order) -> Issued:
         """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
@@ -79,12 +85,20 @@ class Issuance:
         """Steps 1 to 7.
 
         Raises:
-            InputError: the CSR cannot be read, or there is no such profile.
+            InputError: the CSR cannot be read, there is no such profile, or the linter that the file asks for is not installed.
             PolicyDenied: a rule refuses, or proof of possession fails.
             BackendError: the CA cannot be read, is not ACTIVE, or cannot issue this.
             VerificationFailed: the CA's chain is broken or not the pinned one.
             GuardRefused: the caller is of another account.
         """
+        return self._preparation().prepare(order)
+
+    def examine(self, order: Order) -> Prepared:
+        """Steps 1 to 7 as ``prepare`` takes them, but nothing is recorded, a refusal neither; raises the same."""
+        return self._preparation().examine(order)
+
+    def _preparation(self) -> Preparation:
+        require_linter(self.environment)
         return Preparation(
             environment=self.environment,
             backend=self.backend,
@@ -96,14 +110,15 @@ class Issuance:
             ci_identity=self.ci_identity,
             run=self.run,
             keep_issuer=self.keep_issuer,
-        ).prepare(order)
+            credential=self.credential,
+        )
 
     def complete(self, prepared: Prepared) -> Issued:
         """Steps 8 to 10.
 
         Raises:
             GuardRefused: code ``cert.unknown-intent``, an earlier attempt may have led to a certificate.
-            VerificationFailed: code ``cert.not-as-asked``, or a code of the chain.
+            VerificationFailed: codes ``cert.not-as-asked``, ``cert.lint``, or a code of the chain.
             BackendError: the CA refused, failed or did not answer; the same order again continues.
         """
         entry, step, created = self.begin(prepared)
@@ -223,8 +238,15 @@ class Issuance:
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=None)
             else:
                 _advise(error, "run the same command again within four minutes: it asks for the same certificate")
+            if isinstance(error, (AccessDenied, NotFound)):
+                self._refuse_stranger()
             raise
         return self.ledger.record_reference(entry.id, reference)
+
+    def _refuse_stranger(self) -> None:
+        """Ask who calls, now that the CA refused: a caller of another account is told that (GuardRefused), and not which permission it lacks."""
+        with contextlib.suppress(BackendError):
+            self.requester()
 
     def _fetch(self, prepared: Prepared, entry: Entry, *, settling: bool = False) -> Issued:
         reference = entry.certificate_reference
@@ -277,15 +299,14 @@ class Issuance:
                     "differences": [{"field": d.field, "expected": d.expected, "actual": d.actual} for d in found],
                 },
             )
-        # clocks differ a little: a moment inside the validity is what the path is verified at
-        at = min(max(self.clock.now(), intent.not_before), intent.not_after)
-        verify_ca_chain(issuer.chain, at=at)
-        # path building demands an alternative name, which a profile may do without
-        for usage in intent.usage if intent.sans else ():
-            purpose = Purpose(usage.value)
-            verify_chain(
-                certificate, intermediates=issuer.chain[:-1], anchors=issuer.chain[-1:], at=at, purpose=purpose
-            )
+        serial = serial_hex(certificate.serial_number)
+        require_clean(
+            lint(self.environment, self.backend, certificate),
+            f"certificate {serial} of {issuer.observed.reference}",
+            hint=f"do not use it; revoke it (pkiops cert revoke {self.environment.environment} {serial} --authority {issuer.label}), "
+            "and change the profile or lint in the file",
+        )
+        verify_path(certificate, issuer.chain, intent, self.clock.now())
         return Issued(
             entry=entry,
             certificate=certificate,

@@ -1,8 +1,9 @@
 """The CA that issues for a profile, as it is right now.
 
-What this module decides: that it is found by its identity tags alone, that a CA which is not ACTIVE is refused with what to do about it, that nothing
-is issued while its CRL is not the declared one, because the CRL's address stays in a certificate for life, and that its chain is sound and ends where
-the environment file pins it. Asking it for anything is left to the use cases.
+What this module decides: that it is found by its pinned ARN, else by its identity tags alone, that a CA which is not ACTIVE is refused with what to
+do about it, that nothing is issued while its CRL is not the declared one, because the CRL's address stays in a certificate for life, and that its
+chain is sound and ends where the environment file pins it. Finding it by the published index is ``find_indexed``'s, asking it for anything the use
+cases'.
 """
 
 from __future__ import annotations
@@ -45,12 +46,16 @@ _WITHOUT_VALID = {AuthorityStatus.PENDING_CERTIFICATE, AuthorityStatus.EXPIRED}
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """A CA of the environment: its label, what was observed, and its certificate with those above it, root last."""
+    """A CA of the environment: its label, what was observed, and its certificate with those above it, root last.
+
+    ``indexed`` says that the CA was not asked: what is "observed" is what the published index and the file say.
+    """
 
     label: str
     generation: int
     observed: ObservedAuthority
     chain: tuple[x509.Certificate, ...]
+    indexed: bool = False
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -100,8 +105,13 @@ def active_issuer(environment: Environment, backend: ReadsAuthorities, label: st
     name = environment.environment
     # one home is enough, and all that an issuer needs rights in: what carries its tags elsewhere is not this authority
     reader = reader_at(backend, home_of(environment, label))
-    listed = confirmed_identity(reader, reader.list_authorities(), name, label, generation)
-    observed = require_authority(listed, name, label, generation)
+    pinned = environment.authorities[label].arn
+    if pinned is not None:
+        # a reviewed commit says which one it is: nothing has to be listed
+        observed = reader.describe_authority(pinned)
+    else:
+        listed = confirmed_identity(reader, reader.list_authorities(), name, label, generation)
+        observed = require_authority(listed, name, label, generation)
     if observed.status is not AuthorityStatus.ACTIVE:
         hint = _WHAT_TO_DO.get(observed.status, "look at it: pkiops ca show {environment}")
         if observed.status in _WITHOUT_VALID and is_external(environment, environment.authorities[label].issuer):

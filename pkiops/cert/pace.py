@@ -18,6 +18,7 @@ _BURST_S = 0.8
 _FIRST_GROWTH_PER_S = 0.2
 _GROWTH_PER_S = 0.02
 _RESTLESS_AFTER_S = 3.0
+_HELD_S = 1.0
 _CUT = 0.88
 _CUT_ONCE_S = 0.5
 _SLOWEST = 0.02
@@ -49,24 +50,26 @@ class Lane:
         self._cut_at: float | None = None
         self._admitted = 0
         self._refused = 0
-        self._is_limit = True
+        self._held_at: float | None = None
 
     def wait(self, now: float) -> float:
-        """Seconds until a call may go; 0 for now."""
+        """Seconds until a call may go that is there to go; 0 for now."""
         self._fill(now)
-        return max(0.0, (1 - self._tokens) / self.rate)
+        wait = max(0.0, (1 - self._tokens) / self.rate)
+        if wait > 0:
+            self._held_at = now
+        return wait
 
     def take(self, now: float) -> None:
         """A call goes."""
         self._fill(now)
         self._tokens -= 1
-        # where calls are fewer than the lane lets through, success says nothing about its rate
-        self._is_limit = self._tokens < 1
 
     def admitted(self, now: float) -> None:
         """The service took a call."""
         self._admitted += 1
-        if not self._is_limit:
+        # where calls are fewer than the lane lets through, success says nothing about its rate
+        if self._held_at is None or now - self._held_at > _HELD_S:
             return
         if self._throttled_at is None:
             self.rate += _FIRST_GROWTH_PER_S

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pkiops.cert.find_authority import AuthorityFinder
+from pkiops.cert.find_indexed import index_counts, indexed_issuer
 from pkiops.cert.history import RunTally, history_of
-from pkiops.cert.issuer import Issuer, issuing_backend
+from pkiops.cert.issuer import Issuer, IssuingBackend, active_issuer, issuing_backend
 from pkiops.cert.known_keys import examine_key
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
 from pkiops.cert.reuse import Step, next_step
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
+from pkiops.errors import AccessDenied, GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
 from pkiops.ledger.interface import EntryState, Ledger, LedgerIntent, Rejection
 from pkiops.policy.engine import Decision, Facts, Request, decide, needs_ledger, refusal
 from pkiops.policy.findings import LedgerFacts
@@ -53,6 +53,7 @@ class Preparation:
     ci_identity: str | None = None
     run: RunTally = field(default_factory=RunTally)
     keep_issuer: KeepIssuer
+    credential: Callable[[], str] | None = None
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -62,6 +63,10 @@ class Preparation:
         except PkiopsError as error:
             record_rejection(self.ledger, self.environment, order.profile, known, error)
             raise
+
+    def examine(self, order: Order) -> Prepared:
+        """The same, and whatever comes of it stays out of the ledger."""
+        return self._prepare(order, {})
 
     def _prepare(self, order: Order, known: dict[str, Any]) -> Prepared:
         # 1. parse within a size bound, verify the self-signature
@@ -81,11 +86,7 @@ class Preparation:
         self._refuse_compromised(order, csr)
         backend = issuing_backend(self.environment, self.backend)
         self.progress.step(f"looking at {self.environment.environment}/ca/{profile.authority}")
-        requester = self.requester()
-        known.update(requester=requester)
-        finder = AuthorityFinder(self.environment, backend, self.store, self.clock, self.progress)
-        label = profile.authority
-        issuer = self.keep_issuer(label, lambda: finder.find(label))
+        issuer, requester = self._find(backend, profile, known)
         known.update(generation=issuer.generation, authority_reference=issuer.observed.reference)
         callers = (requester, *([self.ci_identity] if self.ci_identity else []))
         facts = replace(facts, issuer_not_after=issuer.observed.not_after, requesters=callers)
@@ -133,6 +134,32 @@ class Preparation:
             return self._judged(order, profile, request, replace(facts, ledger=told))
 
         self.run.judged(record, known, now, judge)
+
+    def _find(self, backend: IssuingBackend, profile: Profile, known: dict[str, Any]) -> tuple[Issuer, str]:
+        """The CA that issues, and who asks it: by the index without a call but one read, else by asking the service."""
+        issuer = self.keep_issuer(profile.authority, lambda: self._issuer(backend, profile.authority, known))
+        # an indexed CA's ARN is in the file's account, and answers nobody else unless its owner says so; rules about who may ask need the ARN
+        asks = self.credential if issuer.indexed and not profile.requesters else None
+        requester = (asks or self.requester)()
+        known.update(requester=requester)
+        return issuer, requester
+
+    def _issuer(self, backend: IssuingBackend, label: str, known: dict[str, Any]) -> Issuer:
+        passed_by = None
+        if self.store is not None and index_counts(self.environment, label):
+            found = indexed_issuer(self.environment, self.store, label, self.clock)
+            if isinstance(found, Issuer):
+                return found
+            passed_by = found.reason
+            self.progress.step(f"the index is of no use, the service is asked: {passed_by}")
+        known.update(requester=self.requester())
+        try:
+            return active_issuer(self.environment, backend, label, self.clock)
+        except AccessDenied as error:
+            if passed_by is not None:
+                name = self.environment.environment
+                error.hint = f"with an index of this file the right would not be needed ({passed_by}): pkiops ca apply {name} writes it"
+            raise
 
     def _judged(self, order: Order, profile: Profile, request: Request, facts: Facts) -> Decision:
         decision = decide(order.profile, profile, request, facts, self.clock.now())

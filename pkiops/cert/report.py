@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkiops.cert.order import Issued
 from pkiops.cert.reuse import due_at
-from pkiops.cert.revoke import Revoked
 from pkiops.x509.certificate import fingerprint, pem, view
+
+if TYPE_CHECKING:
+    from pkiops.cert.revoke import Revoked  # not needed to issue
 
 
 def issued_json(issued: Issued, written: Sequence[str]) -> dict[str, Any]:

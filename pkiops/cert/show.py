@@ -33,6 +33,12 @@ def load_shown(data: bytes, source: str) -> CertificationRequest | tuple[x509.Ce
     except InputError as error:
         if error.code not in {"certificate.malformed", "certificate.wrong-pem-type"} or b"-----BEGIN" in data:
             raise
+        if source.endswith((".p12", ".pfx", ".p7b")):
+            raise InputError(
+                f"{source}: PKCS#12 and PKCS#7 are not shown",
+                hint="openssl pkcs12 -in FILE -nokeys, or openssl pkcs7 -in FILE -inform DER -print_certs, gives the certificates",
+                code=error.code,
+            ) from error
         try:
             return load_csr(data, source)
         except InputError:
@@ -81,7 +87,7 @@ def request_json(csr: CertificationRequest) -> dict[str, Any]:
 
 def certificates_text(certificates: Sequence[x509.Certificate]) -> str:
     """One paragraph for each certificate."""
-    return "\n\n".join(_paragraph("certificate", certificate_json(one)) for one in certificates)
+    return "\n\n".join(fields_text("certificate", certificate_json(one)) for one in certificates)
 
 
 def request_text(csr: CertificationRequest) -> str:
@@ -89,10 +95,11 @@ def request_text(csr: CertificationRequest) -> str:
     fields = request_json(csr)
     # most specific first and without blanks, as certificates show theirs (RFC 4514)
     fields["subject"] = ",".join(f"{one['name']}={one['value']}" for one in reversed(fields["subject"]))
-    return _paragraph("certificate signing request (its signature verifies)", fields)
+    return fields_text("certificate signing request (its signature verifies)", fields)
 
 
-def _paragraph(title: str, fields: dict[str, Any]) -> str:
+def fields_text(title: str, fields: dict[str, Any]) -> str:
+    """A title and a line for each field that says something."""
     lines = [title]
     for name, value in fields.items():
         if name == "pem" or value is None or value in ([], ""):

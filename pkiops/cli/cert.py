@@ -12,6 +12,7 @@ import typer
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, MAX_CRL_BYTES, read_bounded
 from pkiops.cli.cert_outputs import CertificateOutputs, KeyOptions, outputs_of, parse_targets
+from pkiops.cli.cert_preview import refuse_outputs_of_preview, show_preview
 from pkiops.cli.issuance import issuance_of
 from pkiops.cli.options import (
     AtOption,
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
     from pkiops.cert.verify import Material
     from pkiops.factory import Factory
 
-app = typer.Typer(name="cert", help="Certificates: request, issue, show, verify, revoke.", no_args_is_help=True)
+app = typer.Typer(
+    name="cert",
+    help="Certificates: request, issue (one or many), renew, list, resolve, verify, revoke.",
+    no_args_is_help=True,
+)
 
 
 class PurposeChoice(StrEnum):
@@ -158,6 +163,9 @@ def issue_command(
     reissue: Annotated[
         bool, option("--reissue", guard=True, help="Accept a second certificate where a lost answer may hide a first.")
     ] = False,
+    preview: Annotated[
+        bool, option("--preview", help="Show what would come back and what it costs; sends and records nothing.")
+    ] = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
@@ -168,16 +176,20 @@ def issue_command(
 
     options = KeyOptions(key, key_passphrase_name, passphrase_name, secret_name)
     outputs = _outputs(output, output_certificate, output_chain, options, format_)
+    refuse_outputs_of_preview(preview, output, output_certificate, output_chain)
     names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     outputs = replace(outputs, place_of=factory.secret_place)
-    if warning := factory.ledger_warning():
+    if not preview and (warning := factory.ledger_warning()):
         note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
     issuance = issuance_of(ctx, factory)
     order = Order(
         csr=data, csr_source=source, profile=profile, sans=names, validity=life, request_id=request_id, reissue=reissue
     )
+    if preview:
+        show_preview(factory, issuance, order, format_)
+        return
     prepared = issuance.prepare(order)
     outputs.check(factory.ledger, prepared, overwrite=overwrite)
     _hand_out(factory, issuance.complete(prepared), outputs, overwrite=overwrite, format_=format_)
@@ -200,12 +212,23 @@ def show_command(
     if env is not None:
         from pkiops.cli.cert_list import show_entries
 
+        if Path(file).is_file():
+            raise InputError(
+                f"{file} is a file, and --env looks for a serial or an entry in the ledger",
+                hint=f"pkiops cert show {file} shows it; what the ledger knows of it is found by its serial",
+                code="usage.arguments",
+            )
+
         show_entries(ctx, env, file, format_, allow_endpoint=allow_endpoint)
         return
     from pkiops.cert.show import certificate_json, certificates_text, load_shown, request_json, request_text
     from pkiops.clock import SystemClock
 
-    found = load_shown(*read_bounded(file, MAX_CERTIFICATE_BYTES))
+    found = load_shown(
+        *read_bounded(
+            file, MAX_CERTIFICATE_BYTES, hint="a serial or an entry of the ledger needs its environment: --env ENV"
+        )
+    )
     as_json = format_ is Format.JSON
     if isinstance(found, tuple):
         body: dict[str, Any] = {"certificates": [certificate_json(one) for one in found]} if as_json else {}

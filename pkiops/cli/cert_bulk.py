@@ -75,7 +75,7 @@ def bulk_command(
         note(warning)
     told = _Told(interruption := Interruption())
     with (
-        open_manifest(manifest, profile, life) as rows,
+        open_manifest(manifest, profile, life, lambda: interruption.times > 0) as rows,
         report_file(report) as into_report,
         _kept_open(factory.ledger),
         told.listening(),

@@ -7,8 +7,11 @@ Whether a file may be replaced is decided as for ``cert issue``.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import select
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from pkiops.ledger.interface import Ledger
     from pkiops.x509.duration import Duration
 
+_LOOK_UP_S = 0.2
 ENDINGS = {
     OutputFormat.FULLCHAIN: ".pem",
     OutputFormat.CERTIFICATE: ".cert.pem",
@@ -65,8 +69,12 @@ def check_places(manifest: str, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def open_manifest(name: str, profile: str | None, validity: Duration | None) -> Iterator[Manifest]:
+def open_manifest(
+    name: str, profile: str | None, validity: Duration | None, is_over: Callable[[], bool] = lambda: False
+) -> Iterator[Manifest]:
     """A file of CSV or JSON Lines, a folder of requests, or stdin (``-``), whose requests are in the working directory.
+
+    What comes through a pipe ends, too, when ``is_over`` says that nobody waits for more.
 
     Raises:
         InputError: it cannot be read.
@@ -75,7 +83,8 @@ def open_manifest(name: str, profile: str | None, validity: Duration | None) -> 
 
     path = Path(name)
     if name == STDIN:
-        yield Manifest(stream_rows(sys.stdin.buffer, "stdin", Defaults(Path(), profile, validity)), lambda: None)
+        rows = stream_rows(_piped(sys.stdin.buffer, is_over), "stdin", Defaults(Path(), profile, validity))
+        yield Manifest(rows, lambda: None)
         return
     if path.is_dir():
         yield Manifest(folder_rows(path, Defaults(path, profile, validity)), lambda: None)
@@ -86,7 +95,39 @@ def open_manifest(name: str, profile: str | None, validity: Duration | None) -> 
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot read {name}: {reason}", code="usage.input-file") from error
     with stream:
-        yield Manifest(stream_rows(stream, name, Defaults(path.parent, profile, validity)), _part_read(stream))
+        rows = stream_rows(_piped(stream, is_over), name, Defaults(path.parent, profile, validity))
+        yield Manifest(rows, _part_read(stream))
+
+
+def _piped(stream: BinaryIO, is_over: Callable[[], bool]) -> BinaryIO:
+    """The stream, read in a way that does not hold it while nothing comes; a file is read as it is."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return stream
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return stream
+    return io.BufferedReader(_Pipe(descriptor, is_over))
+
+
+class _Pipe(io.RawIOBase):
+    """A pipe or terminal whose end is where the writer ends it, or where nobody wants more: a reader that waits could be stopped by nothing else."""
+
+    def __init__(self, descriptor: int, is_over: Callable[[], bool]) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._is_over = is_over
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not select.select([self._descriptor], [], [], _LOOK_UP_S)[0]:
+            if self._is_over():
+                return 0
+        data = os.read(self._descriptor, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _part_read(stream: BinaryIO) -> Callable[[], float | None]:

@@ -20,7 +20,7 @@ MAX_CRL_BYTES = 128 * 1024 * 1024
 _LARGEST_OUTPUT = 1_048_576
 
 
-def read_bounded(name: str, limit: int) -> tuple[bytes, str]:
+def read_bounded(name: str, limit: int, *, hint: str | None = None) -> tuple[bytes, str]:
     """At most ``limit`` + 1 bytes of a file or of stdin (``-``), and what to call it; one byte too many is for the parser to refuse.
 
     Raises:
@@ -33,7 +33,7 @@ def read_bounded(name: str, limit: int) -> tuple[bytes, str]:
             return stream.read(limit + 1), name
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"cannot read {name}: {reason}", code="usage.input-file") from error
+        raise InputError(f"cannot read {name}: {reason}", hint=hint, code="usage.input-file") from error
 
 
 def refuse_foreign(paths: Sequence[Path], written: Mapping[str, frozenset[str]]) -> None:

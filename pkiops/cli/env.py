@@ -102,6 +102,12 @@ def list_(ctx: typer.Context, format_: FormatOption = Format.TEXT) -> None:
     from pkiops.errors import EnvironmentFileError, GuardRefused, InputError
 
     folder = ctx.obj.environments
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no folder {folder}",
+            hint="say where the environment files are: --environments DIR; pkiops env init makes the first",
+            code="usage.environments",
+        )
     rows: list[dict[str, Any]] = []
     for name in environment_names(folder):
         try:

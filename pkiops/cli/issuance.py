@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def issuance_of(ctx: typer.Context, factory: Factory) -> Issuance:
-    """Issuance of one certificate after another; who calls is asked for once, when a CA is."""
+    """Issuance of one certificate after another; who calls is asked for once, and only where no credential or index says enough."""
     from pkiops.cert.issue import Issuance
 
     return Issuance(
@@ -26,6 +26,7 @@ def issuance_of(ctx: typer.Context, factory: Factory) -> Issuance:
         requester=lambda: caller_at_home(factory),
         progress=progress_of(ctx),
         store=factory.trust_store,
+        credential=factory.credential,
         ci_identity=factory.ci_identity,
     )
 

@@ -6,7 +6,7 @@ Every option reads ``PKIOPS_<NAME>`` where NAME is its long flag in capitals, ex
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -56,8 +56,12 @@ def moment_of(text: str | None, flag: str = "--at") -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
+    if moment is not None and len(text) == len("2026-12-31"):
+        return moment.replace(tzinfo=UTC)  # the day begins
     if moment is None or moment.tzinfo is None:
         raise InputError(
-            f"{flag} {text}: not a moment with its zone", hint="write 2026-12-31T00:00:00Z", code="usage.arguments"
+            f"{flag} {text}: not a moment with its zone, nor a day",
+            hint="write 2026-12-31T00:00:00Z, or 2026-12-31 for the moment it begins (UTC)",
+            code="usage.arguments",
         )
     return moment

@@ -36,10 +36,14 @@ def explain_command(
     from pkiops.cli.cert import duration_of
     from pkiops.cli.cert_files import read_bounded
     from pkiops.clock import SystemClock
+    from pkiops.errors import InputError
     from pkiops.policy.findings import Facts
+    from pkiops.policy.requesters import requester_problem
     from pkiops.x509.csr import MAX_CSR_BYTES
     from pkiops.x509.san import parse_san
 
+    if requester and (problem := requester_problem(requester)):
+        raise InputError(f"--requester {requester}: nobody is called that", hint=problem, code="usage.arguments")
     loaded = environment_of(ctx, environment)
     names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     data, source = read_bounded(csr, MAX_CSR_BYTES)

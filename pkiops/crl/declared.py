@@ -1,4 +1,7 @@
-"""Where and how an authority publishes its CRL, as the environment file says. Pure."""
+"""How an authority should publish its CRL, as the environment file says. Pure.
+
+What this module decides: how the file's words become a backend's settings. Whether a CA is set up like that is looked at by whoever relies on it.
+"""
 
 from __future__ import annotations
 

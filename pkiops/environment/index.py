@@ -160,7 +160,10 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
         raise _refused("index.unreadable", f"the index's chain of {label} cannot be read: {error}") from error
     verify_ca_chain(chain, at=at)
     if _digest(entry.chain[-1]) != pin:
-        raise _refused("index.pin", f"the index's chain of {label} does not end in the root that the file pins")
+        raise _refused(
+            "index.pin",
+            f"the index's chain of {label} ends in {_digest(entry.chain[-1])}, not in the root that the file pins ({pin})",
+        )
     declared = environment.authorities[label]
     if declared.sha256 is not None and _digest(entry.chain[0]) != declared.sha256:
         raise _refused("index.pin", f"the index's certificate of {label} is not the one that the file pins")

@@ -371,7 +371,7 @@ class Persona(StrEnum):
 
 @declared
 class Environment:
-    """One environment file."""
+    """One environment file. ``lint`` is how bad a finding of pkilint, an extra (``pkiops[lint]``), must be to refuse what was issued."""
 
     schema: Annotated[Literal[1], BeforeValidator(_no_truth_value)]
     environment: EnvironmentName
@@ -384,3 +384,4 @@ class Environment:
     external_authorities: Mapping[Label, ExternalAuthority] = field(default_factory=dict)
     profiles: Mapping[Label, Profile] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)
+    lint: Literal["error", "warning", "none"] = "none"

@@ -18,7 +18,8 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from pkiops.aws import AwsClients, translated
+from pkiops.aws import AwsClients
+from pkiops.aws_errors import translated
 from pkiops.clock import Clock, Randomness
 from pkiops.errors import AlreadyExists, InputError, InternalError, NotFound, Unreachable
 from pkiops.ledger import dynamodb_items as items

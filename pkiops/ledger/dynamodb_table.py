@@ -13,7 +13,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pkiops.aws import AwsClients, translated
+from pkiops.aws import AwsClients
+from pkiops.aws_errors import translated
 from pkiops.clock import Clock
 from pkiops.errors import InProgress, NotFound, Unreachable
 from pkiops.homes import partition_of

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pkiops.aws import AwsClients, translated
+from pkiops.aws import AwsClients
+from pkiops.aws_errors import translated
 from pkiops.errors import BackendError, InputError, NotFound
 from pkiops.stores.secret_places import KeptSecret, checked_name
 

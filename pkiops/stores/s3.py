@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from pkiops.aws import AwsClients, translated
+from pkiops.aws import AwsClients
+from pkiops.aws_errors import translated
 from pkiops.errors import AlreadyExists, NotFound, VerificationFailed
 from pkiops.stores.interface import ALWAYS, Condition, StoredObject, checked_key
 

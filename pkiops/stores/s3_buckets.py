@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from pkiops.aws import AwsClients, translated
+from pkiops.aws import AwsClients
+from pkiops.aws_errors import translated
 from pkiops.clock import Clock
 from pkiops.errors import AccessDenied, AlreadyExists, BackendError, InProgress, NotFound
 from pkiops.homes import partition_of

@@ -33,7 +33,7 @@ class Duration:
         if isinstance(text, Duration):
             return text
         if not isinstance(text, str) or not re.fullmatch(PATTERN, text):
-            raise ValueError("write a number and a unit: 45s, 15m, 12h, 30d or 10y")
+            raise ValueError("write a number and a unit: 45s, 15m, 12h, 30d or 10y (0, and a leading 0, are none)")
         return cls(int(text[:-1]), text[-1])
 
     def after(self, moment: datetime) -> datetime:

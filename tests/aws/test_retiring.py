@@ -16,8 +16,8 @@ from pkiops.backends.interface import (
     AuthorityStatus,
     AuthorityType,
     CrlSettings,
-    RetiresAuthorities,
 )
+from pkiops.backends.retiring import RetiresAuthorities
 from pkiops.clock import ManualClock
 from pkiops.errors import BackendError, InProgress, InvalidState, NotFound
 from pkiops.sandbox.engine.settings import Settings

@@ -19,7 +19,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from pkiops import errors
-from pkiops.aws import AwsAccess, AwsClients, translated
+from pkiops.aws import AwsAccess, AwsClients
+from pkiops.aws_errors import translated
 from pkiops.homes import partition_of
 from tests.sandbox_server import ACCOUNT, REGION, RunningSandbox, sandbox
 

@@ -304,8 +304,13 @@ class TestVerifyFiles:
 
     def test_a_moment_needs_its_zone(self, shell: Shell, files: object) -> None:
         del files
-        result = shell.run("cert", "verify", "leaf.pem", "--anchors", "root.pem", "--at", "2026-06-01")
+        result = shell.run("cert", "verify", "leaf.pem", "--anchors", "root.pem", "--at", "2026-06-01T12:00")
         assert result.exit_code == 2
+        day = shell.run("cert", "verify", "leaf.pem", "--anchors", "root.pem", "--at", "2026-06-01", "--format", "json")
+        moment = shell.run(
+            "cert", "verify", "leaf.pem", "--anchors", "root.pem", "--at", "2026-06-01T00:00:00Z", "--format", "json"
+        )
+        assert (day.exit_code, day.stderr) == (moment.exit_code, moment.stderr)
 
 
 @pytest.fixture

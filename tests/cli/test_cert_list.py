@@ -145,7 +145,7 @@ def test_one_is_shown_by_serial_and_by_entry(runner: Runner) -> None:
         ("cert", "list", "dev", "--authority", "nobody"),
         ("cert", "list", "dev", "--state", "lost"),
         ("cert", "list", "dev", "--expiring-within", "soon"),
-        ("cert", "list", "dev", "--expiring-before", "2026-12-01"),
+        ("cert", "list", "dev", "--expiring-before", "2026-12-01T12:00"),
         ("cert", "list", "dev", "--expiring-before", "2026-12-01T00:00:00Z", "--expiring-within", "1d"),
         ("cert", "list", "dev", "--limit", "0"),
         ("cert", "list", "dev", "--after", "none"),

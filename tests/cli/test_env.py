@@ -230,3 +230,9 @@ def test_every_persona_of_the_file_can_be_asked_for(pkiops: Any) -> None:
     assert "issuer deletes no CA" in refused.stderr
     refused = pkiops("iam-policy", "dev", "--persona", "auditor", "--allow-resolve")
     assert (refused.exit_code, "auditor resolves no request" in refused.stderr) == (2, True)
+
+
+def test_a_folder_that_is_not_there_has_no_environments_to_list(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--environments", str(tmp_path / "nosuch"), "env", "list"], prog_name="pkiops")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--environments DIR" in result.stderr

@@ -166,3 +166,9 @@ def test_what_cannot_be_judged() -> None:
     assert explain(b"no request").exit_code == 2
     assert explain(csr(), profile="nobody").exit_code == 2
     assert explain(csr(), "--validity", "soon").exit_code == 2
+
+
+def test_who_would_ask_has_a_name_that_somebody_can_have() -> None:
+    result = explain(csr(), "--requester", "me")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "write an ARN" in result.stderr

@@ -160,3 +160,11 @@ def test_what_is_no_file_of_fixtures(folder: Path, text: str) -> None:
 
 def test_no_fixtures(folder: Path) -> None:
     assert run(folder, None).exit_code == 2
+
+
+def test_the_sample_beside_the_environments_holds() -> None:
+    settings = {name: None for name in os.environ if name.startswith("PKIOPS_")}
+    command = ["--environments", str(DEV.parent), "policy", "test", "dev"]
+    result = CliRunner().invoke(app, command, env=settings, prog_name="pkiops")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("ok    ") == 4

@@ -21,6 +21,17 @@ def staging() -> Environment:
     return load_file(Path(__file__).parents[2] / "environments" / "staging.yaml")
 
 
+def test_the_caller_is_named_by_its_credential_without_a_call(
+    staging: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    # nobody listens there: a call would fail
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    own = replace(staging, backend=replace(staging.backend, role_arn=None))
+    assert Factory(own, variables=nowhere).credential() == "aws-access-key:AKIAEXAMPLE"
+
+
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ACM_PCA", "AWS_ENDPOINT_URL_S3"])
 def test_a_foreign_endpoint_out_of_the_shell_is_refused(staging: Environment, variable: str) -> None:
     with pytest.raises(GuardRefused, match=r"pca\.example\.com") as caught:

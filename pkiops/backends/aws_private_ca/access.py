@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRight
 
 _FIND = ("DescribeCertificateAuthority", "ListTags")
+_LOOK_AT = ("DescribeCertificateAuthority", "GetCertificateAuthorityCertificate")
 _KEEP = ("GetCertificateAuthorityCsr", "ImportCertificateAuthorityCertificate", "UpdateCertificateAuthority")
 _SHARE = ("GetPolicy", "PutPolicy", "DeletePolicy")
 _SERVE_ACM = ("ListPermissions", "CreatePermission", "DeletePermission")
@@ -63,6 +64,8 @@ class _Policy:
                 self._every,
                 {operator: {f"aws:ResourceTag/{TAG_ENVIRONMENT}": rights.environment}},
             )
+        if rights.looks_at:
+            yield _allow("LookAtPinned", _pca(*_LOOK_AT), list(rights.looks_at))
         yield from self._keeping()
         if rights.signs:
             yield self._own("SignAuthorities", ("IssueCertificate",), templates=_signing(rights.signs, self._partition))

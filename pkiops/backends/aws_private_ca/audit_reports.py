@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from pkiops.aws import translated
+from pkiops.aws_errors import translated
 from pkiops.backends.auditing import AuditedCertificate, AuditReport
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import Calls

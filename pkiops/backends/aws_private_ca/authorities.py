@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pkiops.aws import translated
+from pkiops.aws_errors import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import certificates_from_api
 from pkiops.backends.aws_private_ca.listing import Listing

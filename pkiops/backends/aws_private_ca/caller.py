@@ -5,7 +5,7 @@ Policies that are inline, come by a group or by the organization are not looked 
 
 from __future__ import annotations
 
-from pkiops.aws import translated
+from pkiops.aws_errors import translated
 from pkiops.backends.aws_private_ca.calls import Calls
 from pkiops.errors import NotFound
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pkiops.aws import translated
+from pkiops.aws_errors import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.authorities import Authorities, is_bucket_permission
 from pkiops.backends.interface import ACM_ACTIONS, AuthorityStatus, CrlSettings, OcspSettings

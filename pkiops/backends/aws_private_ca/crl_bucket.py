@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pkiops.aws import translated
+from pkiops.aws_errors import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.issuance import Issuance, crl_url
 from pkiops.backends.interface import ObservedAuthority

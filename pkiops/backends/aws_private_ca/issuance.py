@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pkiops.aws import translated
+from pkiops.aws_errors import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import is_another_change
 from pkiops.backends.aws_private_ca.configuration import Configuration
-from pkiops.backends.aws_private_ca.templates import Template, end_entity_template
+from pkiops.backends.aws_private_ca.templates import KNOWN_LINT_FINDINGS, Template, end_entity_template
 from pkiops.backends.interface import (
     ExpectedCertificate,
     IssuanceRequest,
@@ -14,7 +14,9 @@ from pkiops.backends.interface import (
     RevocationOutcome,
     RevocationReason,
 )
+from pkiops.backends.lint_findings import KnownLintFinding
 from pkiops.errors import AlreadyExists, InProgress
+from pkiops.homes import home_of_reference
 from pkiops.x509 import pem
 
 # the service updates a CRL about half an hour after a revocation (CrlConfiguration in the API reference)
@@ -43,7 +45,7 @@ _SHORT_NAMES = {
 
 
 class Issuance(Configuration):
-    """End entity certificates (IssuesCertificates, RevokesCertificates)."""
+    """End entity certificates (IssuesCertificates, KnowsLintFindings, RevokesCertificates)."""
 
     def expect_certificate(self, request: IssuanceRequest, authority: ObservedAuthority) -> ExpectedCertificate:
         """What the chosen template will make of the request."""
@@ -60,7 +62,14 @@ class Issuance(Configuration):
             crl_url=crl_url(authority, region) or crl_folder(authority, region),
             not_before=request.not_before,
             not_after=request.not_after,
+            ocsp_url=ocsp_url(authority),
+            names_from_csr=not template.passthrough,
         )
+
+    @property
+    def known_lint_findings(self) -> tuple[KnownLintFinding, ...]:
+        """What pkilint finds in every certificate of the service's templates (KnowsLintFindings)."""
+        return KNOWN_LINT_FINDINGS
 
     def request_certificate(self, request: IssuanceRequest) -> str:
         """Ask for a certificate (IssueCertificate) and return its ARN."""
@@ -119,9 +128,20 @@ def crl_folder(authority: ObservedAuthority, region: str) -> str | None:
     crl = authority.crl
     if crl is None or not crl.named:
         return None
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     path = crl.path.strip("/")
-    return f"http://{crl.host or f'{crl.bucket}.s3.{region}.{suffix}'}/{path + '/' if path else ''}"
+    return f"http://{crl.host or f'{crl.bucket}.s3.{region}.{_suffix(region)}'}/{path + '/' if path else ''}"
+
+
+def ocsp_url(authority: ObservedAuthority) -> str | None:
+    """The responder that the service writes into every certificate of this CA (User Guide, customizing OCSP); None where it is off."""
+    home = home_of_reference(authority.reference)
+    if not authority.ocsp or home is None:
+        return None
+    return f"http://{authority.ocsp_host or f'ocsp.acm-pca.{home.region}.{_suffix(home.region)}'}"
+
+
+def _suffix(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
 def _template_for(request: IssuanceRequest) -> Template:

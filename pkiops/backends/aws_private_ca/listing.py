@@ -29,7 +29,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pkiops.aws import AwsClients, translated
+from pkiops.aws import AwsClients
+from pkiops.aws_errors import translated
 from pkiops.backends.aws_private_ca import shapes
 from pkiops.backends.aws_private_ca.calls import Calls
 from pkiops.backends.interface import AuthorityStatus, ObservedAuthority

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pkiops.backends.lint_findings import KnownLintFinding
 from pkiops.errors import NotSupported
 
 
@@ -39,6 +40,15 @@ _END_ENTITY = {
     frozenset({"serverAuth"}): "EndEntityServerAuthCertificate",
     frozenset({"clientAuth", "serverAuth"}): "EndEntityCertificate",
 }
+
+# what a linter finds in every certificate of these templates, and nobody can change
+KNOWN_LINT_FINDINGS = (
+    KnownLintFinding(
+        code="pkix.key_usage_value_prohibited_for_ec",
+        key_type="EC",
+        source="AWS Private CA User Guide, template definitions: keyEncipherment whatever the key; RFC 8813 section 3 forbids it",
+    ),
+)
 
 
 def end_entity_template(usages: Sequence[str], *, passthrough: bool) -> Template:

@@ -140,7 +140,7 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 IN_DEFAULT = {"crl_bucket_policy", "authority_permissions", "monthly_cost_usd", "caller_policies"}
-OWN = {"at_home", "list_authorities"}
+OWN = {"at_home", "list_authorities", "single_calls"}
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,13 @@ def test_a_call_goes_to_the_home_of_its_authority(name: str) -> None:
     method = getattr(backend, name)
     method(**arguments(inspect.signature(getattr(RoutedAuthorities, name))))
     assert heard == [(A if name in IN_DEFAULT else B, name)]
+
+
+def test_single_calls_go_where_calls_go() -> None:
+    single, heard = routed()
+    backend, _ = routed(a={"single_calls": single.at_home(A)}, b={"single_calls": single.at_home(B)})
+    backend.single_calls().fetch_certificate(arn(B), "certificate")
+    assert heard == [(B, "fetch_certificate")]
 
 
 def test_a_subordinate_is_signed_where_its_issuer_lives_and_installed_where_it_does() -> None:

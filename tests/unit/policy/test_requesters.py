@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from pkiops.policy.requesters import requester_matches, requester_problem
+from tests.counted import lines_run
 
 ROLE = "arn:aws:iam::111122223333:role/"
 SESSION = "arn:aws:sts::111122223333:assumed-role/"
@@ -78,7 +77,6 @@ def test_patterns_that_are_none_have_a_problem(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", [ROLE + "*a" * 900 + "b", "github:x/" + "a*" * 900])
 def test_no_pattern_is_slow(pattern: str) -> None:
-    began = time.process_time()
     for identity in (SESSION + "a" * 2000 + "/x", ROLE + "a" * 2000, "github:x/" + "a" * 2000):
-        requester_matches(pattern, identity)
-    assert time.process_time() - began < 0.5
+        # a few lines for each piece between wildcards; looking for a piece is one call
+        assert lines_run(lambda: requester_matches(pattern, identity)) <= 900 * 6 + 100  # noqa: B023 - called at once
