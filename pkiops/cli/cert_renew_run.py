@@ -110,7 +110,7 @@ class RenewalRun:
         from pkiops.x509.certificate import serial_hex
 
         issuance, options = self.issuance, self.options
-        old = to_renew(issuance.environment, issuance.ledger, certificate, text, profile=options.profile)
+        old = to_renew(issuance, certificate, text, profile=options.profile)
         if outputs.key is None:
             raise _key_missing(text)
         order = renewal_order(
@@ -153,8 +153,7 @@ class RenewalRun:
         current = fingerprint(target.certificate)
         if state.next_key(current) is None:
             state.forget_key()  # it came to its place, and who brought it was killed there
-        profile = self.options.profile or target.profile
-        old = to_renew(self.issuance.environment, self.issuance.ledger, target.certificate, text, profile=profile)
+        old = to_renew(self.issuance, target.certificate, text, profile=self.options.profile)
         result = RenewalResult(
             target=text,
             outcome=RenewalOutcome.NOT_DUE,

@@ -1,8 +1,8 @@
 """What ``pkiops cert renew`` finds on disk: a folder that pkiops wrote, or a file with a certificate.
 
-What this module decides: what each of them holds (certificate, key, profile) and how it is written again in one step; that a file not exactly
-as pkiops writes it is left alone; and that a new key goes only where key and chain are one file or one folder, because of two files one is always
-replaced before the other.
+What this module decides: what each of them holds (certificate and key; the profile that a manifest names counts for nothing) and how it is written
+again in one step; that a file not exactly as pkiops writes it is left alone; and that a new key goes only where key and chain are one file or one
+folder, because of two files one is always replaced before the other.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class DiskTarget:
     key: PrivateKey | None = field(repr=False)
     output: OutputTarget
     environment: str | None = None
-    profile: str | None = None
 
     @property
     def state_folder(self) -> Path:
@@ -126,7 +125,6 @@ def _of_folder(path: Path) -> DiskTarget:
         load_private_key(key, key_source),
         OutputTarget(OutputFormat.FOLDER, str(path)),
         manifest.owner.environment,
-        manifest.owner.profile,
     )
 
 

@@ -21,6 +21,7 @@ from pkiops.errors import InputError, Unreachable
 from pkiops.x509.keys import load_private_key, spki_sha256
 from tests.builders import AT
 from tests.cli.estate import ENVIRONMENTS, Estate
+from tests.forged import forged_folder
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
 
@@ -222,6 +223,24 @@ def test_many_runs_at_once_renew_once(estate: Estate) -> None:
     assert new != old
     assert {one["serial"] for one in told} == {f"{new.serial_number:x}"}
     assert (estate.folder / "hook.log").read_text() == "run\n"
+
+
+def test_a_folder_that_somebody_made_gets_no_certificate(estate: Estate) -> None:
+    forged_folder(estate.folder / "theirs", "admin.svc.dev.example.com", "service", environment="dev")
+    before = pair(estate.folder / "theirs")
+    unknown = estate.run("cert", "renew", "dev", "@theirs", "--due")
+    assert (unknown.exit_code, "does not know the certificate" in unknown.stderr) == (2, True), unknown.output
+    vouched = estate.run("cert", "renew", "dev", "@theirs", "--profile", "service")
+    assert (vouched.exit_code, "is no valid one of dev/ca/" in vouched.stderr) == (8, True), vouched.output
+    assert pair(estate.folder / "theirs") == before
+
+
+def test_the_profile_in_a_manifest_counts_for_nothing(estate: Estate) -> None:
+    """The ledger's does; and the folder is then not that of this certificate."""
+    manifest = estate.folder / "tls" / "current" / "MANIFEST.json"
+    manifest.write_text(manifest.read_text().replace('"profile": "service"', '"profile": "server"'))
+    refused = estate.run("cert", "renew", "dev", "@tls")
+    assert (refused.exit_code, "profile server" in refused.stderr) == (9, True), refused.output
 
 
 REFUSED: list[tuple[tuple[str, ...], int]] = [
