@@ -158,7 +158,9 @@ def _write(path: Path, data: bytes, mode: int) -> None:
 def _read_current(link: Path) -> FolderManifest | None:
     if not link.is_symlink() or not _VERSION.fullmatch(os.readlink(link)):
         return None
-    return _read_version(link.resolve())
+    # the version itself is no link: it is in this folder
+    version = link.parent / os.readlink(link)
+    return None if version.is_symlink() else _read_version(version)
 
 
 def _read_version(path: Path) -> FolderManifest | None:

@@ -103,6 +103,11 @@ class RenewalRun:
             raise
         except PkiopsError as error:
             return RenewalResult(target=text, outcome=RenewalOutcome.FAILED, error=error)
+        except OSError as error:
+            # one target that cannot be worked with keeps no other from being renewed
+            where = error.filename if isinstance(error.filename, str) else text
+            failed = InputError(f"{text}: cannot work with {where}: {error.strerror}", code="usage.input-file")
+            return RenewalResult(target=text, outcome=RenewalOutcome.FAILED, error=failed)
 
     def to_outputs(self, text: str, certificate: x509.Certificate, outputs: CertificateOutputs) -> RenewalResult:
         """A certificate that goes to outputs of its own; again it is the same one, and the hook runs again."""

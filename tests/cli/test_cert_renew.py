@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,86 @@ def test_the_profile_in_a_manifest_counts_for_nothing(estate: Estate) -> None:
     assert (refused.exit_code, "profile server" in refused.stderr) == (9, True), refused.output
 
 
+def disturb_link(folder: Path) -> None:
+    (folder / ".renewal").symlink_to(folder.parent / "home")
+
+
+def disturb_file(folder: Path) -> None:
+    (folder / ".renewal").write_bytes(b"")
+
+
+def disturb_open(folder: Path) -> None:
+    (folder / ".renewal").mkdir()
+    (folder / ".renewal").chmod(0o755)
+
+
+def disturb_owner(folder: Path) -> None:
+    (folder / ".renewal").mkdir(mode=0o700)
+    os.chown(folder / ".renewal", DAEMON, DAEMON)
+
+
+def disturb_tenant(folder: Path) -> None:
+    os.chown(folder, DAEMON, DAEMON)
+
+
+def disturb_above(folder: Path) -> None:
+    os.chown(folder.parent / "tenants", DAEMON, DAEMON)
+
+
+def disturb_group(folder: Path) -> None:
+    os.chown(folder, 0, DAEMON)
+    folder.chmod(0o775)
+
+
+def disturb_version(folder: Path) -> None:
+    version = (folder / "current").resolve()
+    version.rename(folder.parent / "elsewhere")
+    version.symlink_to(folder.parent / "elsewhere")
+
+
+def disturb_gone(folder: Path) -> None:
+    (folder / "current").unlink()
+
+
+DAEMON = 1
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        disturb_link,
+        disturb_file,
+        disturb_open,
+        disturb_version,
+        disturb_gone,
+        *(pytest.param(one, marks=AS_ROOT) for one in (disturb_owner, disturb_tenant, disturb_above, disturb_group)),
+    ],
+)
+def test_what_somebody_does_to_his_folder_hurts_only_him(estate: Estate, disturb: Callable[[Path], None]) -> None:
+    (estate.folder / "home").mkdir()
+    (estate.folder / "home" / ".profile").write_text("mine")
+    theirs = estate.folder / "tls"
+    if disturb is disturb_above:
+        (estate.folder / "tenants").mkdir()
+        theirs = theirs.rename(estate.folder / "tenants" / "tls")
+    estate.done(*ISSUE, "--output", "folder=@ours")
+    disturb(theirs)
+    advance(estate, days=25)
+    result = estate.run("cert", "renew", "dev", str(theirs), "@ours", "--due")
+    assert (result.exit_code, "Traceback" in result.output) == (7, False), result.output
+    assert [line.split(": ")[1].split()[0].rstrip(",") for line in result.stdout.splitlines()] == ["failed", "renewed"]
+    assert [one.name for one in (estate.folder / "home").iterdir()] == [".profile"]
+
+
+def test_a_folder_that_is_gone_keeps_no_other_from_being_renewed(estate: Estate) -> None:
+    (estate.folder / "empty").mkdir()
+    os.mkfifo(estate.folder / "pipe")
+    advance(estate, days=25)
+    body = renewed(estate, "@gone", "@empty", "@pipe", "@tls", "--due", code=7)
+    assert [one["outcome"] for one in body["targets"]] == ["failed"] * 3 + ["renewed"]
+
+
 REFUSED: list[tuple[tuple[str, ...], int]] = [
     (("@none",), 2),
     (("@a.csr",), 2),
@@ -253,7 +334,8 @@ REFUSED: list[tuple[tuple[str, ...], int]] = [
     (("@tls", "--exec-after", " "), 2),
     (("@tls", "--profile", "other"), 2),
     (("@tls", "@both.pem", "--key", "@a.key"), 2),
-    (("@tls", "@none", "--due"), 2),
+    (("@tls", "@none"), 2),
+    (("@none", "--due"), 2),
     (("@empty",), 2),
     (("@link.pem", "--key", "@a.key"), 9),
     (("@mine.pem", "--key", "@a.key"), 9),
@@ -283,6 +365,18 @@ class TestState:
         assert (caught.value.code, caught.value.exit_code) == ("cert.renewal-busy", 6)
         with state.lock():
             pass
+
+    def test_only_what_a_run_left_is_removed(self, tmp_path: Path) -> None:
+        folder = tmp_path / "s"
+        folder.mkdir(mode=0o700)
+        (folder / ".git").mkdir()
+        (folder / ".next.key.aaaaaaab").mkdir()
+        (folder / ".profile").touch()
+        (folder / ".next.key.aaaaaaaa").touch()
+        (folder / ".hook.json.aaaa_aa0").touch()
+        with RenewalState(folder, ManualClock(AT)).lock():
+            left = {one.name for one in folder.iterdir()}
+        assert left == {"lock", ".git", ".profile", ".next.key.aaaaaaab"}
 
     def test_a_note_that_cannot_be_read_runs_the_hook(self, tmp_path: Path) -> None:
         state = RenewalState(tmp_path, ManualClock(AT))
