@@ -123,7 +123,8 @@ class RenewalRun:
         )
         prepared = issuance.prepare(order)
         ledger = _OutputsOfBoth(issuance.ledger, old.entry.request_key if old.entry else None)
-        outputs.check(ledger, prepared, overwrite=options.overwrite)
+        with issuance.recorded(prepared):
+            outputs.check(ledger, prepared, overwrite=options.overwrite)
         issued = issuance.complete(prepared)
         written = outputs.write(issued, ledger, overwrite=options.overwrite)
         result = RenewalResult(
@@ -195,7 +196,8 @@ class RenewalRun:
         outputs = CertificateOutputs((target.output,), key=key)
         # a file was found to be ours by what is in it; a folder is asked for its manifest
         overwrite = options.overwrite or not target.path.is_dir()
-        outputs.check(issuance.ledger, prepared, overwrite=overwrite)
+        with issuance.recorded(prepared):
+            outputs.check(issuance.ledger, prepared, overwrite=overwrite)
         if options.hook is not None:
             state.expect_hook(replaces)
         issued: Issued = issuance.complete(prepared)
