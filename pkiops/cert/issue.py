@@ -8,7 +8,7 @@ request, or one run after another was killed anywhere, end with one certificate.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptography import x509
@@ -32,6 +32,7 @@ from pkiops.errors import (
     InputError,
     InternalError,
     NotFound,
+    PkiopsError,
     VerificationFailed,
 )
 from pkiops.ledger.interface import Entry, EntryState, Ledger
@@ -193,7 +194,7 @@ class Issuance:
         )
 
     def _next(self, prepared: Prepared, latest: Entry | None) -> Step:
-        try:
+        with self.recorded(prepared):
             return next_step(
                 latest,
                 prepared.record,
@@ -201,7 +202,13 @@ class Issuance:
                 reissue=prepared.reissue,
                 window=prepared.renewal_window,
             )
-        except GuardRefused as error:
+
+    @contextlib.contextmanager
+    def recorded(self, prepared: Prepared) -> Iterator[None]:
+        """What stops an order in here, before anything is asked for, is in the ledger too, as what stops it in ``prepare`` is."""
+        try:
+            yield
+        except PkiopsError as error:
             record = prepared.record
             known = {
                 "authority": record.authority,

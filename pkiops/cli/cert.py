@@ -191,7 +191,8 @@ def issue_command(
         show_preview(factory, issuance, order, format_)
         return
     prepared = issuance.prepare(order)
-    outputs.check(factory.ledger, prepared, overwrite=overwrite)
+    with issuance.recorded(prepared):
+        outputs.check(factory.ledger, prepared, overwrite=overwrite)
     _hand_out(factory, issuance.complete(prepared), outputs, overwrite=overwrite, format_=format_)
 
 

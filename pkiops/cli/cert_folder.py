@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkiops.cli.kept_access import access_of, keep_access
 from pkiops.errors import GuardRefused, InputError
 
 if TYPE_CHECKING:
@@ -108,8 +109,11 @@ def stage_version(folder: Path, files: Sequence[FolderFile]) -> Path:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as temporary:
             made = Path(temporary) / "version"
             made.mkdir()
+            before = _replaced(folder)
             for file in files:
-                _write(made / file.name, file.data, 0o600 if file.private else 0o644)
+                _write(made / file.name, file, access_of(before / file.name, within=folder) if before else None)
+            if before:
+                _keep_folder(made, access_of(before, within=folder))
             if os.path.lexists(
                 version
             ):  # a version that somebody changed: moved out of the way, and away with the rest
@@ -146,19 +150,43 @@ def switch(version: Path) -> bool:
     return True
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
+def _replaced(folder: Path) -> Path | None:
+    """The folder of the version that is current now, whatever is in it."""
+    from pkiops.cert.server_folder import CURRENT
+
+    link = folder / CURRENT
+    if not link.is_symlink() or not _VERSION.fullmatch(os.readlink(link)):
+        return None
+    version = folder / os.readlink(link)
+    return None if version.is_symlink() else version
+
+
+def _keep_folder(made: Path, kept: os.stat_result | None) -> None:
+    if kept is not None:
+        descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            keep_access(descriptor, kept, private=False)
+        finally:
+            os.close(descriptor)
+
+
+def _write(path: Path, file: FolderFile, kept: os.stat_result | None) -> None:
     # created with its mode: a key is never readable by others, not even for a moment
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if file.private or kept else 0o644
+    )
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
+        stream.write(file.data)
+        if kept is not None:
+            keep_access(descriptor, kept, private=file.private)
         stream.flush()
         os.fsync(stream.fileno())
 
 
 def _read_current(link: Path) -> FolderManifest | None:
-    if not link.is_symlink() or not _VERSION.fullmatch(os.readlink(link)):
-        return None
-    return _read_version(link.resolve())
+    # the version itself is no link: it is in this folder
+    version = _replaced(link.parent)
+    return None if version is None else _read_version(version)
 
 
 def _read_version(path: Path) -> FolderManifest | None:

@@ -137,8 +137,9 @@ def _run(
     if factory.environment.backend.sandbox:
         # its clock may have been moved, and the answer of any call tells how far
         run.issuance.requester()
-    on_disk = [one for one in targets if Path(one).exists()]
-    if not output and len(on_disk) == len(targets):
+    on_disk = [one for one in targets if os.path.exists(one)]
+    # from cron one that is gone keeps no other from being renewed
+    if not output and (len(on_disk) == len(targets) or run.options.due is not None):
         found = expand(targets)
         if keys.key is not None and len(found) > 1:
             raise InputError(f"--key is one key, and {len(found)} targets were named", code="usage.arguments")

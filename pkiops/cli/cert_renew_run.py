@@ -103,6 +103,11 @@ class RenewalRun:
             raise
         except PkiopsError as error:
             return RenewalResult(target=text, outcome=RenewalOutcome.FAILED, error=error)
+        except OSError as error:
+            # one target that cannot be worked with keeps no other from being renewed
+            where = error.filename if isinstance(error.filename, str) else text
+            failed = InputError(f"{text}: cannot work with {where}: {error.strerror}", code="usage.input-file")
+            return RenewalResult(target=text, outcome=RenewalOutcome.FAILED, error=failed)
 
     def to_outputs(self, text: str, certificate: x509.Certificate, outputs: CertificateOutputs) -> RenewalResult:
         """A certificate that goes to outputs of its own; again it is the same one, and the hook runs again."""
@@ -110,7 +115,7 @@ class RenewalRun:
         from pkiops.x509.certificate import serial_hex
 
         issuance, options = self.issuance, self.options
-        old = to_renew(issuance.environment, issuance.ledger, certificate, text, profile=options.profile)
+        old = to_renew(issuance, certificate, text, profile=options.profile)
         if outputs.key is None:
             raise _key_missing(text)
         order = renewal_order(
@@ -118,7 +123,8 @@ class RenewalRun:
         )
         prepared = issuance.prepare(order)
         ledger = _OutputsOfBoth(issuance.ledger, old.entry.request_key if old.entry else None)
-        outputs.check(ledger, prepared, overwrite=options.overwrite)
+        with issuance.recorded(prepared):
+            outputs.check(ledger, prepared, overwrite=options.overwrite)
         issued = issuance.complete(prepared)
         written = outputs.write(issued, ledger, overwrite=options.overwrite)
         result = RenewalResult(
@@ -153,8 +159,7 @@ class RenewalRun:
         current = fingerprint(target.certificate)
         if state.next_key(current) is None:
             state.forget_key()  # it came to its place, and who brought it was killed there
-        profile = self.options.profile or target.profile
-        old = to_renew(self.issuance.environment, self.issuance.ledger, target.certificate, text, profile=profile)
+        old = to_renew(self.issuance, target.certificate, text, profile=self.options.profile)
         result = RenewalResult(
             target=text,
             outcome=RenewalOutcome.NOT_DUE,
@@ -191,7 +196,8 @@ class RenewalRun:
         outputs = CertificateOutputs((target.output,), key=key)
         # a file was found to be ours by what is in it; a folder is asked for its manifest
         overwrite = options.overwrite or not target.path.is_dir()
-        outputs.check(issuance.ledger, prepared, overwrite=overwrite)
+        with issuance.recorded(prepared):
+            outputs.check(issuance.ledger, prepared, overwrite=overwrite)
         if options.hook is not None:
             state.expect_hook(replaces)
         issued: Issued = issuance.complete(prepared)

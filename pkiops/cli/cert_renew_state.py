@@ -2,24 +2,30 @@
 
 What this module decides: that one process at a time renews a target; that a key is on disk before a certificate for it is asked for, so that who is
 killed goes on with the same one; and that a hook is noted before the files change, so that it is run once they have changed, in this run or a later
-one. Everything is in a folder of its own (0700), which the programs that use the certificate never look into.
+one. Everything is in a folder of its own (0700), which the programs that use the certificate never look into. One that is a link, another user's or
+open to others is refused; and only plain files with names of ours are removed from it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pkiops.cli.files import FileToWrite, write_files
 from pkiops.clock import Clock
-from pkiops.errors import InputError, Unreachable
+from pkiops.errors import GuardRefused, InputError, Unreachable
 
 _LOCK, _HOOK, _KEY = "lock", "hook.json", "next.key"
+# what ``write_files`` writes beside those two before it renames it
+_LEFT = re.compile(r"\.(hook\.json|next\.key)\.[a-z0-9_]{8}")
 _PAUSE_S, _PATIENCE_S = 0.2, 600.0
 _MAX_BYTES = 65_536
 
@@ -37,20 +43,43 @@ class RenewalState:
 
         Raises:
             Unreachable: another process held it for ten minutes.
-            InputError: the lock cannot be made.
+            GuardRefused: the folder is not as a renewal makes it: somebody put another one there.
+            OSError: the lock cannot be made.
         """
+        folder = self._opened()
         try:
-            self.folder.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise InputError(f"cannot write {error.filename}: {error.strerror}", code="usage.output") from error
-        try:
-            self._wait(descriptor)
-            for left in self.folder.glob(".*"):
-                left.unlink()  # what a run that was killed was about to write
-            yield
+            descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            try:
+                self._wait(descriptor)
+                _remove_left(folder)
+                yield
+            finally:
+                os.close(descriptor)
         finally:
-            os.close(descriptor)
+            os.close(folder)
+
+    def _opened(self) -> int:
+        """The folder, made if it is not there: a real one, of this user, that nobody else looks into."""
+        with contextlib.suppress(FileExistsError):
+            self.folder.mkdir(mode=0o700)
+        try:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in {errno.ENOTDIR, errno.ELOOP}:
+                raise self._not_ours("is no folder, or a link") from error
+            raise
+        found = os.fstat(folder)
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700:
+            return folder
+        os.close(folder)
+        raise self._not_ours("belongs to another user, or others may look into it")
+
+    def _not_ours(self, why: str) -> GuardRefused:
+        return GuardRefused(
+            f"{self.folder} {why}: it is where a renewal keeps the key that comes next",
+            hint="if a copy or another user's run made it so, remove it: it holds nothing but the state of a run that did not end",
+            code="guard.renewal-state",
+        )
 
     def _wait(self, descriptor: int) -> None:
         started = self.clock.monotonic()
@@ -118,3 +147,10 @@ class RenewalState:
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             (self.folder / name).unlink()
+
+
+def _remove_left(folder: int) -> None:
+    """Remove what a run that was killed was about to write."""
+    for name in os.listdir(folder):
+        if _LEFT.fullmatch(name) and stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=folder)

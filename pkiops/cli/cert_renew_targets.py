@@ -1,12 +1,13 @@
 """What ``pkiops cert renew`` finds on disk: a folder that pkiops wrote, or a file with a certificate.
 
-What this module decides: what each of them holds (certificate, key, profile) and how it is written again in one step; that a file not exactly
-as pkiops writes it is left alone; and that a new key goes only where key and chain are one file or one folder, because of two files one is always
-replaced before the other.
+What this module decides: what each of them holds (certificate and key; the profile that a manifest names counts for nothing) and how it is written
+again in one step; that a file not exactly as pkiops writes it is left alone; and that a new key goes only where key and chain are one file or one
+folder, because of two files one is always replaced before the other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, read_bounded
 from pkiops.cli.cert_folder import RENEWAL, current_version
 from pkiops.cli.cert_outputs import OutputTarget
+from pkiops.cli.own_folders import own_folder
 from pkiops.errors import GuardRefused, InputError
 
 if TYPE_CHECKING:
@@ -37,7 +39,6 @@ class DiskTarget:
     key: PrivateKey | None = field(repr=False)
     output: OutputTarget
     environment: str | None = None
-    profile: str | None = None
 
     @property
     def state_folder(self) -> Path:
@@ -71,26 +72,19 @@ class DiskTarget:
 def expand(targets: Sequence[str]) -> list[str]:
     """The targets, folders of such folders replaced by what is in them (one level, in order).
 
-    Raises:
-        InputError: there is none in a folder.
+    What cannot be looked into stays as it is named, for ``read_target`` to refuse: one target keeps no other from being renewed.
     """
+    found = [one for target in targets for one in (_inside(Path(target)) or [target])]
+    return list(dict.fromkeys(found))
+
+
+def _inside(path: Path) -> list[str]:
     from pkiops.cert.server_folder import CURRENT
 
-    found: list[str] = []
-    for target in targets:
-        path = Path(target)
-        if not path.is_dir() or os.path.lexists(path / CURRENT):
-            found.append(target)
-            continue
-        inside = sorted(str(one) for one in path.iterdir() if one.is_dir() and os.path.lexists(one / CURRENT))
-        if not inside:
-            raise InputError(
-                f"{target} is not a folder that pkiops wrote, and holds none",
-                hint="cert issue --output folder=DIR writes one",
-                code="usage.input-file",
-            )
-        found += inside
-    return list(dict.fromkeys(found))
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not os.path.lexists(path / CURRENT):
+            return sorted(str(one) for one in path.iterdir() if one.is_dir() and os.path.lexists(one / CURRENT))
+    return []
 
 
 def read_target(target: str, given_key: GivenKey, *, overwrite: bool) -> DiskTarget:
@@ -98,12 +92,14 @@ def read_target(target: str, given_key: GivenKey, *, overwrite: bool) -> DiskTar
 
     Raises:
         InputError: it cannot be read, or its key is missing or not that of its certificate.
-        GuardRefused: it is not as pkiops wrote it, and ``overwrite`` is off; or it is a link.
+        GuardRefused: it is not as pkiops wrote it, and ``overwrite`` is off; it is a link, or in a folder that is not ours (``own_folders``).
+        OSError: it cannot be looked at.
     """
     from pkiops.x509.keys import spki_sha256
 
     path = Path(target)
-    found = _of_folder(path) if path.is_dir() else _of_file(path, given_key, overwrite=overwrite)
+    folder = own_folder(path if path.is_dir() else path.parent)
+    found = _of_folder(folder) if path.is_dir() else _of_file(folder / path.name, given_key, overwrite=overwrite)
     if found.key is not None and spki_sha256(found.key.public_key()) != spki_sha256(found.certificate.public_key()):
         raise InputError(
             f"the private key for {target} is not that of its certificate",
@@ -114,9 +110,16 @@ def read_target(target: str, given_key: GivenKey, *, overwrite: bool) -> DiskTar
 
 
 def _of_folder(path: Path) -> DiskTarget:
+    from pkiops.cert.server_folder import CURRENT
     from pkiops.x509.certificate import load_certificate
     from pkiops.x509.keys import load_private_key
 
+    if not os.path.lexists(path / CURRENT):
+        raise InputError(
+            f"{path} is not a folder that pkiops wrote, and holds none",
+            hint="cert issue --output folder=DIR writes one",
+            code="usage.input-file",
+        )
     manifest, version = current_version(path)
     data, source = read_bounded(str(version / "tls.crt"), MAX_CERTIFICATE_BYTES)
     key, key_source = read_bounded(str(version / "tls.key"), MAX_CERTIFICATE_BYTES)
@@ -126,7 +129,6 @@ def _of_folder(path: Path) -> DiskTarget:
         load_private_key(key, key_source),
         OutputTarget(OutputFormat.FOLDER, str(path)),
         manifest.owner.environment,
-        manifest.owner.profile,
     )
 
 
@@ -140,6 +142,8 @@ def _of_file(path: Path, given_key: GivenKey, *, overwrite: bool) -> DiskTarget:
             hint=f"name what it leads to: {path.resolve()}",
             code="guard.link",
         )
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file: a pipe or a device", code="usage.input-file")
     data, source = read_bounded(str(path), MAX_CERTIFICATE_BYTES)
     certificates = load_certificates(data, source)
     written = b"".join(pem(one) for one in certificates)

@@ -1,7 +1,8 @@
 """Writing files: all targets checked before the first write, each by a temporary file and a rename.
 
 - Nothing that exists is replaced without consent.
-- A private key gets mode 0600 from its first byte on; everything else 0644 less the umask.
+- A private key gets mode 0600 from its first byte on; everything else 0644 less the umask. What is replaced hands on its owner, group and mode
+  (``kept_access``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pkiops.cli.kept_access import access_of, keep_access
 from pkiops.errors import GuardRefused, InputError
 
 
@@ -35,9 +37,11 @@ def check_targets(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
     seen: set[Path] = set()
     for file in files:
         folder = file.path.parent
-        if file.path in seen:
+        # two ways to one folder are one file; the name is not followed, because a link there would be replaced
+        real = folder.resolve() / file.path.name
+        if real in seen:
             raise InputError(f"{file.path} is named twice as an output", code="usage.output")
-        seen.add(file.path)
+        seen.add(real)
         if file.path.is_dir():
             raise InputError(f"{file.path} is a folder, not a file", code="usage.output")
         if _is_special(file.path):
@@ -86,10 +90,13 @@ def _write_beside(file: FileToWrite) -> str:
     descriptor, name = tempfile.mkstemp(prefix=f".{file.path.name}.", dir=file.path.parent)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(file.data)
+        kept = access_of(file.path, within=file.path.parent)
+        if kept is not None:
+            keep_access(descriptor, kept, private=file.private)
+        elif not file.private:
+            mask = os.umask(0)
+            os.umask(mask)
+            os.fchmod(descriptor, 0o644 & ~mask)
         stream.flush()
-        os.fsync(stream.fileno())
-    if not file.private:
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o644 & ~mask)
+        os.fsync(descriptor)
     return name

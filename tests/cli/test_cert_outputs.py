@@ -277,6 +277,16 @@ def test_what_is_wrong_is_said_before_a_certificate_exists(ready: tuple[Shell, R
     assert json.loads(issue(shell, "--format", "json").stdout)["from_ledger"] is False
 
 
+def test_a_request_whose_outputs_are_refused_is_in_the_ledger(ready: tuple[Shell, RunningSandbox]) -> None:
+    shell, _ = ready
+    write(shell, "mine.pem", b"mine")
+    assert issue(shell, *outputs("mine.pem")).exit_code == 9
+    listed = shell.run("cert", "list", "dev", "--state", "refused", "--format", "json")
+    (entry,) = json.loads(listed.stdout)["entries"]
+    assert (entry["state"], entry["code"]) == ("refused", "guard.overwrite")
+    assert issue(shell, *outputs("new.pem")).exit_code == 0
+
+
 def test_neither_binary_nor_a_key_reaches_a_terminal(quiet: Shell) -> None:
     for words in (outputs("der=-"), [*outputs("key=-"), "--key", "a.key"], [*outputs("pkcs12=-"), *P12]):
         result = on_terminal(quiet, words)

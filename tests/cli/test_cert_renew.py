@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from pkiops.errors import InputError, Unreachable
 from pkiops.x509.keys import load_private_key, spki_sha256
 from tests.builders import AT
 from tests.cli.estate import ENVIRONMENTS, Estate
+from tests.forged import forged_folder
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
 
@@ -224,6 +227,95 @@ def test_many_runs_at_once_renew_once(estate: Estate) -> None:
     assert (estate.folder / "hook.log").read_text() == "run\n"
 
 
+def test_a_folder_that_somebody_made_gets_no_certificate(estate: Estate) -> None:
+    forged_folder(estate.folder / "theirs", "admin.svc.dev.example.com", "service", environment="dev")
+    before = pair(estate.folder / "theirs")
+    unknown = estate.run("cert", "renew", "dev", "@theirs", "--due")
+    assert (unknown.exit_code, "does not know the certificate" in unknown.stderr) == (2, True), unknown.output
+    vouched = estate.run("cert", "renew", "dev", "@theirs", "--profile", "service")
+    assert (vouched.exit_code, "is no valid one of dev/ca/" in vouched.stderr) == (8, True), vouched.output
+    assert pair(estate.folder / "theirs") == before
+
+
+def test_the_profile_in_a_manifest_counts_for_nothing(estate: Estate) -> None:
+    """The ledger's does; and the folder is then not that of this certificate."""
+    manifest = estate.folder / "tls" / "current" / "MANIFEST.json"
+    manifest.write_text(manifest.read_text().replace('"profile": "service"', '"profile": "server"'))
+    refused = estate.run("cert", "renew", "dev", "@tls")
+    assert (refused.exit_code, "profile server" in refused.stderr) == (9, True), refused.output
+
+
+def disturb_link(folder: Path) -> None:
+    (folder / ".renewal").symlink_to(folder.parent / "home")
+
+
+def disturb_file(folder: Path) -> None:
+    (folder / ".renewal").write_bytes(b"")
+
+
+def disturb_open(folder: Path) -> None:
+    (folder / ".renewal").mkdir()
+    (folder / ".renewal").chmod(0o755)
+
+
+def disturb_owner(folder: Path) -> None:
+    (folder / ".renewal").mkdir(mode=0o700)
+    os.chown(folder / ".renewal", DAEMON, DAEMON)
+
+
+def disturb_tenant(folder: Path) -> None:
+    os.chown(folder, DAEMON, DAEMON)
+
+
+def disturb_above(folder: Path) -> None:
+    os.chown(folder.parent, DAEMON, DAEMON)
+
+
+def disturb_group(folder: Path) -> None:
+    os.chown(folder, 0, DAEMON)
+    folder.chmod(0o775)
+
+
+def disturb_version(folder: Path) -> None:
+    version = (folder / "current").resolve()
+    version.rename(folder.parent / "moved")
+    version.symlink_to(folder.parent / "moved")
+
+
+def disturb_gone(folder: Path) -> None:
+    (folder / "current").unlink()
+
+
+DAEMON = 1
+DISTURBED = (disturb_link, disturb_file, disturb_open, disturb_version, disturb_gone)
+DISTURBED_BY_ROOT = (disturb_owner, disturb_tenant, disturb_above, disturb_group)
+
+
+def test_what_somebody_does_to_his_folder_hurts_only_him(estate: Estate) -> None:
+    folders = []
+    for disturb in (*DISTURBED, *(DISTURBED_BY_ROOT if os.geteuid() == 0 else ())):
+        base = estate.folder / disturb.__name__
+        (base / "home").mkdir(parents=True)
+        (base / "home" / ".profile").write_text("mine")
+        folders.append(base / "tls")
+        shutil.copytree(estate.folder / "tls", base / "tls", symlinks=True)
+        disturb(base / "tls")
+    advance(estate, days=25)
+    result = estate.run("cert", "renew", "dev", *map(str, folders), "@tls", "--due")
+    assert (result.exit_code, "Traceback" in result.output) == (7, False), result.output
+    outcomes = [line.split(": ")[1].split()[0].rstrip(",") for line in result.stdout.splitlines()]
+    assert outcomes == ["failed"] * len(folders) + ["renewed"]
+    assert {one.name for folder in folders for one in (folder.parent / "home").iterdir()} == {".profile"}
+
+
+def test_a_folder_that_is_gone_keeps_no_other_from_being_renewed(estate: Estate) -> None:
+    (estate.folder / "empty").mkdir()
+    os.mkfifo(estate.folder / "pipe")
+    advance(estate, days=25)
+    body = renewed(estate, "@gone", "@empty", "@pipe", "@tls", "--due", code=7)
+    assert [one["outcome"] for one in body["targets"]] == ["failed"] * 3 + ["renewed"]
+
+
 REFUSED: list[tuple[tuple[str, ...], int]] = [
     (("@none",), 2),
     (("@a.csr",), 2),
@@ -234,7 +326,8 @@ REFUSED: list[tuple[tuple[str, ...], int]] = [
     (("@tls", "--exec-after", " "), 2),
     (("@tls", "--profile", "other"), 2),
     (("@tls", "@both.pem", "--key", "@a.key"), 2),
-    (("@tls", "@none", "--due"), 2),
+    (("@tls", "@none"), 2),
+    (("@none", "--due"), 2),
     (("@empty",), 2),
     (("@link.pem", "--key", "@a.key"), 9),
     (("@mine.pem", "--key", "@a.key"), 9),
@@ -264,6 +357,18 @@ class TestState:
         assert (caught.value.code, caught.value.exit_code) == ("cert.renewal-busy", 6)
         with state.lock():
             pass
+
+    def test_only_what_a_run_left_is_removed(self, tmp_path: Path) -> None:
+        folder = tmp_path / "s"
+        folder.mkdir(mode=0o700)
+        (folder / ".git").mkdir()
+        (folder / ".next.key.aaaaaaab").mkdir()
+        (folder / ".profile").touch()
+        (folder / ".next.key.aaaaaaaa").touch()
+        (folder / ".hook.json.aaaa_aa0").touch()
+        with RenewalState(folder, ManualClock(AT)).lock():
+            left = {one.name for one in folder.iterdir()}
+        assert left == {"lock", ".git", ".profile", ".next.key.aaaaaaab"}
 
     def test_a_note_that_cannot_be_read_runs_the_hook(self, tmp_path: Path) -> None:
         state = RenewalState(tmp_path, ManualClock(AT))

@@ -8,11 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.cert.order import Issued
 from pkiops.cert.renew import renewal_order, to_renew
 from pkiops.cert.renew_due import DueRule
-from pkiops.errors import InputError, PolicyDenied
+from pkiops.errors import GuardRefused, InputError, PolicyDenied, VerificationFailed
 from pkiops.ledger.interface import RevocationRecord
 from pkiops.policy.rules import FromRequest, SubjectRule
 from pkiops.x509.algorithms import KeyAlgorithm
@@ -21,6 +23,7 @@ from pkiops.x509.duration import Duration
 from pkiops.x509.keys import PrivateKey, generate_private_key
 from tests import builders
 from tests.fakes.authority import environment, profile
+from tests.forged import self_signed
 from tests.unit.cert.setting import AT, Setting, order
 
 ROOT = builders.root_ca()
@@ -81,7 +84,7 @@ class TestDue:
 
 
 def renew(setting: Setting, old: Issued, key: PrivateKey) -> Issued:
-    found = to_renew(setting.environment, setting.ledger, old.certificate, "a.pem")
+    found = to_renew(setting.issuance(), old.certificate, "a.pem")
     return setting.issuance().issue(renewal_order(setting.environment, found, key, setting.clock))
 
 
@@ -115,7 +118,7 @@ def test_whoever_renews_it_with_the_same_key_gets_the_same(setting: Setting) -> 
 def test_what_the_profile_no_longer_grants_is_not_renewed(setting: Setting) -> None:
     key = generate_private_key(KeyAlgorithm.EC_prime256v1)
     old = setting.issuance().issue(order(builders.csr(private_key=key)))
-    found = to_renew(setting.environment, setting.ledger, old.certificate, "a.pem")
+    found = to_renew(setting.issuance(), old.certificate, "a.pem")
     rules = replace(profile(), san=replace(profile().san, dns=("*.other.example.com",)))
     with pytest.raises(PolicyDenied):
         renewal_order(environment(profiles={"service": rules}), found, key, setting.clock)
@@ -128,21 +131,63 @@ def test_what_the_profile_no_longer_grants_is_not_renewed(setting: Setting) -> N
 
 def test_the_profile_is_that_of_the_ledger_or_what_is_said(setting: Setting) -> None:
     old = setting.issuance().issue(order())
-    assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem").profile == "service"
-    assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem", profile="dual").profile == "dual"
-    stranger = leaf().certificate
+    assert to_renew(setting.issuance(), old.certificate, "a.pem").profile == "service"
+    assert to_renew(setting.issuance(), old.certificate, "a.pem", profile="dual").profile == "dual"
     with pytest.raises(InputError, match="does not know"):
-        to_renew(setting.environment, setting.ledger, stranger, "a.pem")
-    assert to_renew(setting.environment, setting.ledger, stranger, "a.pem", profile="dual").entry is None
+        to_renew(setting.issuance(), leaf().certificate, "a.pem")
+
+
+def test_what_the_ledger_does_not_know_is_of_the_profiles_ca_or_refused(setting: Setting, tmp_path: Path) -> None:
+    """Anybody can make a certificate for any name; a person who names a profile does not vouch for it."""
+    for stranger in (self_signed("admin.svc.test.example.com")[0], leaf().certificate):
+        with pytest.raises(VerificationFailed) as caught:
+            to_renew(setting.issuance(), stranger, "a.pem", profile="service")
+        assert caught.value.code == "cert.not-ours"
+    ours = setting.issuance().issue(order()).certificate
+    other = tmp_path / "other"
+    other.mkdir()
+    elsewhere = setting.issuance(ledger=Setting(other).ledger)
+    assert to_renew(elsewhere, ours, "a.pem", profile="dual").entry is None
+    # of the root, not of the CA of the profile
+    rules = replace(profile(), authority="root")
+    with pytest.raises(VerificationFailed, match="another CA issued it"):
+        to_renew(
+            replace(elsewhere, environment=environment(profiles={"service": rules})), ours, "a.pem", profile="service"
+        )
+    setting.clock.advance(timedelta(days=31))
+    with pytest.raises(VerificationFailed):
+        to_renew(elsewhere, ours, "a.pem", profile="service")
+
+
+def test_what_the_ledger_knows_as_another_cas_or_as_wrong_is_refused(setting: Setting) -> None:
+    old = setting.issuance().issue(order())
+    moved = environment(profiles={"service": replace(profile(), authority="root")})
+    with pytest.raises(GuardRefused) as caught:
+        to_renew(setting.issuance(environment=moved), old.certificate, "a.pem")
+    assert caught.value.code == "cert.other-authority"
+    prepared = setting.issuance().prepare(
+        order(builders.csr(private_key=generate_private_key(KeyAlgorithm.EC_prime256v1)))
+    )
+    entry, _ = setting.ledger.begin(prepared.record, 1)
+    setting.ledger.record_reference(entry.id, "r")
+    wrong = leaf().certificate
+    setting.ledger.record_failed(entry.id, "cert.not-as-asked", "other names", reference="r", chain=[der(wrong)])
+    with pytest.raises(GuardRefused) as caught:
+        to_renew(setting.issuance(), wrong, "a.pem", profile="service")
+    assert caught.value.code == "cert.not-as-asked"
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
 
 
 def test_what_is_not_renewed_here(setting: Setting) -> None:
     with pytest.raises(InputError) as caught:
-        to_renew(setting.environment, setting.ledger, ROOT.certificate, "root.pem", profile="service")
+        to_renew(setting.issuance(), ROOT.certificate, "root.pem", profile="service")
     assert caught.value.code == "cert.is-a-ca"
     old = setting.issuance().issue(order())
     with pytest.raises(InputError) as caught:
-        to_renew(environment("prod"), setting.ledger, old.certificate, "a.pem")
+        to_renew(setting.issuance(environment=environment("prod")), old.certificate, "a.pem")
     assert caught.value.code == "cert.other-environment"
 
 
@@ -150,7 +195,7 @@ def test_a_revoked_one_is_known_as_such(setting: Setting) -> None:
     old = setting.issuance().issue(order())
     record = RevocationRecord(reason="superseded", at=AT, requester="me")
     setting.ledger.record_revoked("test", str(old.entry.authority_reference), str(old.entry.serial), record)
-    assert to_renew(setting.environment, setting.ledger, old.certificate, "a.pem").is_revoked
+    assert to_renew(setting.issuance(), old.certificate, "a.pem").is_revoked
 
 
 def test_what_the_profile_takes_from_requests_is_asked_for_again(setting: Setting) -> None:
@@ -160,7 +205,7 @@ def test_what_the_profile_takes_from_requests_is_asked_for_again(setting: Settin
     csr = builders.csr({"organizational_unit": "Team blue"}, sans=("dns:a.svc.test.example.com",), private_key=key)
     changed = environment(profiles={"service": rules})
     issued = setting.issuance(environment=changed).issue(order(csr))
-    found = to_renew(changed, setting.ledger, issued.certificate, "a.pem")
+    found = to_renew(setting.issuance(environment=changed), issued.certificate, "a.pem")
     again = setting.issuance(environment=changed).issue(renewal_order(changed, found, key, setting.clock))
     assert again.certificate.subject == issued.certificate.subject
     assert "Team blue" in again.certificate.subject.rfc4514_string()
