@@ -21,7 +21,7 @@ from pkiops.cert.lint import lint, require_clean, require_linter
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import KeepIssuer, Preparation, ask_each_time, record_rejection
 from pkiops.cert.prove import verify_path
-from pkiops.cert.reuse import Step, next_step
+from pkiops.cert.reuse import Step, next_step, require_young
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import (
@@ -227,7 +227,9 @@ class Issuance:
 
         Raises:
             BackendError: the CA refused, failed or did not answer.
+            GuardRefused: code ``cert.unknown-intent``, the entry has become too old to ask for.
         """
+        require_young(entry, self.clock.now())
         self.progress.step(f"asking {entry.authority_reference} for the certificate")
         request = issuance_request(intent_of(entry, prepared.csr), prepared.csr, prepared.issuer, attempt=entry.id)
         try:

@@ -57,11 +57,25 @@ def next_step(
         return Step.GIVE_UP_AND_NEW_ATTEMPT if reissue else Step.PROVE_AGAIN
     if same and entry.certificate_reference is not None:
         return Step.FETCH
-    if same and abs(now - entry.created_at) < ASK_AGAIN_WITHIN:
+    if same and _is_young(entry, now):
         return Step.ASK_AGAIN
     if reissue:
         return Step.GIVE_UP_AND_NEW_ATTEMPT
     raise _unknown(entry, same=same)
+
+
+def require_young(entry: Entry, now: datetime) -> None:
+    """Refuse to ask for an entry, again or for the first time, that is too old by now, whatever was waited for since ``next_step``.
+
+    Raises:
+        GuardRefused: code ``cert.unknown-intent``.
+    """
+    if not _is_young(entry, now):
+        raise _unknown(entry, same=True)
+
+
+def _is_young(entry: Entry, now: datetime) -> bool:
+    return abs(now - entry.created_at) < ASK_AGAIN_WITHIN
 
 
 def _serves(entry: Entry, now: datetime, window: Duration | None) -> bool:
