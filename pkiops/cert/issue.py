@@ -44,6 +44,7 @@ UNANSWERED = frozenset({"backend.client", "backend.answer"})
 # The CA itself says that a certificate which it had accepted to make will never exist.
 REQUEST_FAILED = "backend.request-failed"
 _MOST_TURNS = 20
+_NEW = frozenset({Step.NEW_ATTEMPT, Step.GIVE_UP_AND_NEW_ATTEMPT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,7 @@ class Issuance:
 
         Raises:
             GuardRefused: code ``cert.unknown-intent``, an earlier attempt may have led to a certificate.
+            PolicyDenied: as ``begin``.
             VerificationFailed: codes ``cert.not-as-asked``, ``cert.lint``, or a code of the chain.
             BackendError: the CA refused, failed or did not answer; the same order again continues.
         """
@@ -171,11 +173,14 @@ class Issuance:
 
         Raises:
             GuardRefused: code ``cert.unknown-intent``; or ``cert.contended``.
+            PolicyDenied: a rule about what was issued before refuses another certificate, which was not to be made when the order was prepared.
         """
         record = prepared.record
         for _ in range(_MOST_TURNS):
             latest = self.ledger.latest(record.request_key)
             step = self._next(prepared, latest)
+            if step in _NEW and prepared.judge_new is not None:
+                prepared.judge_new()
             if latest is not None and step is Step.GIVE_UP_AND_NEW_ATTEMPT:
                 self.ledger.record_unknown(latest.id, f"given up for another attempt (--reissue) by {record.requester}")
             elif latest is not None and step is not Step.NEW_ATTEMPT:
