@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pkiops.policy.engine import Facts, Request, decide
-from pkiops.policy.rules import FromRequest, Profile, SanRule, SubjectRule, ValidityRule
+from pkiops.policy.rules import DenyRule, FromRequest, Profile, SanRule, SubjectRule, ValidityRule
 from pkiops.x509.csr import build_csr, load_csr
 from pkiops.x509.duration import Duration
 from pkiops.x509.san import parse_san
@@ -65,6 +65,21 @@ CASES: dict[str, tuple[SanRule, tuple[str, ...], bool]] = {
         ),
         MIXED,
         True,
+    ),
+    "one label, with names denied": (
+        SanRule(
+            dns=tuple(f"*.team{n}.svc.prod.example.com" for n in TEAMS),
+            deny=DenyRule(dns=tuple(f"**.admin{n}.*.example.com" for n in TEAMS)),
+        ),
+        DNS,
+        True,
+    ),
+    "refused: denied": (
+        SanRule(
+            dns=("**.example.com",), deny=DenyRule(dns=tuple(f"*.team{n}.svc.prod.example.com" for n in TEAMS))
+        ),
+        DNS,
+        False,
     ),
     "refused: another domain": (SanRule(dns=tuple(f"*.team{n}.svc.prod.example.org" for n in TEAMS)), DNS, False),
     "refused: wildcards in the middle": (SanRule(dns=tuple(f"**.other{n}.*.**.example.com" for n in TEAMS)), DNS, False),

@@ -53,6 +53,8 @@ _CONFIG: dict[str, Any] = {
 }
 # what another way stands in for is not waited for: a network without a way to it is common, where acm-pca has an endpoint of its own
 _BRIEFLY: dict[str, Any] = {"resourcegroupstaggingapi": {"patience": 20.0, "repeats": 1}}
+_BEGAN = "pkiops_began"
+_FRESH_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class AwsClients:
 
     Args:
         access: the account, region, role and endpoints.
-        follow: called with the moment in the ``Date`` header of each answer of an endpoint that is not AWS.
+        follow: called with the moment in the ``Date`` header of each answer of an endpoint that is not AWS; without such, of DynamoDB's.
         clock: calls wait by it.
         randomness: spreads repeats.
         progress: is told what takes long.
@@ -223,11 +225,18 @@ class AwsClients:
             )
         if paced:
             self._pacing.attach(client, service, **_BRIEFLY.get(service, {}))
-        if url and self._follow:
+        if self._follow and (url if self.access.endpoint_urls else service == "dynamodb"):
+            client.meta.events.register("before-call", self._note_begin)
             client.meta.events.register("after-call", self._read_date)
         return client
 
-    def _read_date(self, parsed: Mapping[str, Any], **_: object) -> None:
+    def _note_begin(self, context: dict[str, Any], **_: object) -> None:
+        context[_BEGAN] = self._clock.monotonic()
+
+    def _read_date(self, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: object) -> None:
+        # an answer that was long on its way is of the past; a clock that may have been moved is followed all the same
+        if not self.access.endpoint_urls and self._clock.monotonic() - context[_BEGAN] > _FRESH_S:
+            return
         date = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if date and self._follow:
             with contextlib.suppress(ValueError, TypeError):

@@ -4,7 +4,8 @@ What this module decides: that every moment inside pkiops is an aware UTC dateti
 randomness are collaborators handed to constructors, so that tests and the sandbox can move the one and fix the other.
 
 - ``SystemClock`` is the machine's clock; ``ManualClock`` stands still until it is told to move.
-- ``ServerClock`` follows the ``Date`` header of a server whose clock is not ours (the sandbox's can be moved).
+- ``ServerClock`` follows the ``Date`` header of a server whose clock is not ours: the sandbox's can be moved, a shared ledger's
+  is that of all who use it.
 - ``SystemRandomness`` is the operating system's; ``SeededRandomness`` repeats itself and is for tests and rehearsals only.
 """
 

@@ -75,8 +75,10 @@ class Factory:
         self._endpoints, self._from_shell = self._find_endpoints()
         self._refuse_foreign_endpoints(allow_endpoint=allow_endpoint)
         system = clock or SystemClock()
-        # where the endpoint is not AWS its clock may have been moved, and ours follows
-        self._server_clock = ServerClock(system) if self._endpoints else None
+        # where the endpoint is not AWS its clock may have been moved, and ours follows; runners that share a ledger follow the table's clock: an
+        # entry's age says whether its token still lives, and clocks of two machines may differ by more than the minute that is kept back
+        is_followed = bool(self._endpoints) or isinstance(environment.ledger, DynamoDbLedger)
+        self._server_clock = ServerClock(system) if is_followed else None
         self.clock: Clock = self._server_clock or system
         self.randomness: Randomness = randomness or SystemRandomness()
         self._lock = threading.RLock()

@@ -9,7 +9,8 @@ What this module decides:
   got no answer, or a server error, a few times;
 - patience ends: for reads and changes after ten minutes. CreateCertificateAuthority may not be sent again so late that the service has forgotten its
   token (five minutes) while another run holds the same claim (one minute) and both wait for a bucket policy to settle (one minute); nor any
-  call with a token, once an answer to it was lost.
+  call with a token, once an answer to it was lost. IssueCertificate may begin when its token is four minutes old, and is over within another;
+- a call with a patience of its own is not sent at all once that has ended, even if it never was: its turn, or its credentials, came too late.
 
 Retries are ours and botocore's are off, because botocore gives up after a few seconds of throttling, draws all calls of a client from one store of
 retries, takes a used-up quota (LimitExceededException) for a throttle, and sleeps by the machine's clock.
@@ -28,6 +29,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import HTTPClientError
 
 from pkiops.clock import Clock, Randomness
+from pkiops.errors import Throttled
 from pkiops.progress import Progress
 
 # calls per second
@@ -61,7 +63,9 @@ RATES: Mapping[str, Mapping[str, float]] = {
 PATIENCE_S = 600.0
 # claims are held for 60 s, a bucket policy is waited for as long, and the service remembers a token for 300 s
 CREATE_PATIENCE_S = 150.0
-_BRIEF = {"CreateCertificateAuthority"}
+# asked for until its token is four minutes old (cert/reuse.py), and never sent after 4:50 (cert/resolve_rules.py), connecting included
+ISSUE_PATIENCE_S = 40.0
+_BRIEF = {"CreateCertificateAuthority": CREATE_PATIENCE_S, "IssueCertificate": ISSUE_PATIENCE_S}
 _HANDFUL = 10.0
 _SLOWER, _SLOWEST, _FASTER_PER_S = 0.85, 0.25, 0.02
 _SLOWED_ONCE_S = 0.5
@@ -195,8 +199,12 @@ class Pacing:
             self._clock.sleep(pause)
             return 0  # now
 
+        def signed(operation_name: str, request: Any, **_: object) -> None:
+            self._in_time(operation_name, request.context[_STATE])
+
         # first, so that a request is signed when it goes
         client.meta.events.register_first(f"request-created.{name}", before)
+        client.meta.events.register_last(f"request-created.{name}", signed)
         client.meta.events.register_first(f"needs-retry.{name}", after)
 
     def _begin(self, service: str, operation: str, context: dict[str, Any]) -> None:
@@ -205,6 +213,18 @@ class Pacing:
         wait = lane.take() if lane else 0.0
         if wait > 0:
             self._clock.sleep(wait)
+
+    def _in_time(self, operation: str, call: _Call) -> None:
+        """Let a call go, unless its own patience ended while its turn or its credentials were waited for.
+
+        Raises:
+            Throttled: it is not sent.
+        """
+        if operation in _BRIEF and self._clock.monotonic() > call.began + _BRIEF[operation]:
+            raise Throttled(
+                f"{operation} was held back for more than {_BRIEF[operation]:.0f} s and not sent",
+                hint="AWS is busy with other calls of the account; run the same command again: it continues",
+            )
 
     def _pause(
         self, service: str, operation: Any, response: Any, problem: Any, context: dict[str, Any], repeats: int
@@ -240,7 +260,7 @@ class Pacing:
 
 def _deadline(call: _Call, operation: Any, patience: float) -> float:
     """The moment after which a call is not sent again."""
-    end = call.began + (CREATE_PATIENCE_S if operation.name in _BRIEF else patience)
+    end = call.began + _BRIEF.get(operation.name, patience)
     if call.lost_at is not None and _carries_token(operation):
         end = min(end, call.lost_at + CREATE_PATIENCE_S)
     return end

@@ -21,7 +21,7 @@ from pkiops.cert.lint import lint, require_clean, require_linter
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import KeepIssuer, Preparation, ask_each_time, record_rejection
 from pkiops.cert.prove import verify_path
-from pkiops.cert.reuse import Step, next_step
+from pkiops.cert.reuse import Step, next_step, require_young
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import (
@@ -45,6 +45,7 @@ UNANSWERED = frozenset({"backend.client", "backend.answer"})
 # The CA itself says that a certificate which it had accepted to make will never exist.
 REQUEST_FAILED = "backend.request-failed"
 _MOST_TURNS = 20
+_NEW = frozenset({Step.NEW_ATTEMPT, Step.GIVE_UP_AND_NEW_ATTEMPT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,7 @@ class Issuance:
 
         Raises:
             GuardRefused: code ``cert.unknown-intent``, an earlier attempt may have led to a certificate.
+            PolicyDenied: as ``begin``.
             VerificationFailed: codes ``cert.not-as-asked``, ``cert.lint``, or a code of the chain.
             BackendError: the CA refused, failed or did not answer; the same order again continues.
         """
@@ -172,11 +174,14 @@ class Issuance:
 
         Raises:
             GuardRefused: code ``cert.unknown-intent``; or ``cert.contended``.
+            PolicyDenied: a rule about what was issued before refuses another certificate, which was not to be made when the order was prepared.
         """
         record = prepared.record
         for _ in range(_MOST_TURNS):
             latest = self.ledger.latest(record.request_key)
             step = self._next(prepared, latest)
+            if step in _NEW and prepared.judge_new is not None:
+                prepared.judge_new()
             if latest is not None and step is Step.GIVE_UP_AND_NEW_ATTEMPT:
                 self.ledger.record_unknown(latest.id, f"given up for another attempt (--reissue) by {record.requester}")
             elif latest is not None and step is not Step.NEW_ATTEMPT:
@@ -234,7 +239,9 @@ class Issuance:
 
         Raises:
             BackendError: the CA refused, failed or did not answer.
+            GuardRefused: code ``cert.unknown-intent``, the entry has become too old to ask for.
         """
+        require_young(entry, self.clock.now())
         self.progress.step(f"asking {entry.authority_reference} for the certificate")
         request = issuance_request(intent_of(entry, prepared.csr), prepared.csr, prepared.issuer, attempt=entry.id)
         try:

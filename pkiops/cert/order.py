@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from cryptography import x509
@@ -43,13 +44,18 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """An order that passed steps 1 to 7: nothing has been asked for yet."""
+    """An order that passed steps 1 to 7: nothing has been asked for yet.
+
+    ``judge_new`` raises PolicyDenied where a rule about what was issued before refuses another certificate; None where that was judged already, or
+    no such rule is given.
+    """
 
     csr: CertificationRequest
     issuer: Issuer
     record: LedgerIntent
     reissue: bool
     renewal_window: Duration | None = None
+    judge_new: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

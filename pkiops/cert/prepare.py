@@ -104,9 +104,26 @@ class Preparation:
         prepared = Prepared(
             csr=csr, issuer=issuer, record=record, reissue=order.reissue, renewal_window=profile.renewal_window
         )
-        if needs_ledger(profile) and self._is_new(prepared):
+        if not needs_ledger(profile):
+            return prepared
+
+        def judge() -> None:
             self._judge_history(order, profile, request, facts, record)
-        return prepared
+
+        if self._is_new(prepared):
+            judge()
+            return prepared
+
+        def judge_new() -> None:
+            # by then nobody records what is refused
+            try:
+                judge()
+            except PolicyDenied as error:
+                record_rejection(self.ledger, self.environment, order.profile, known, error)
+                raise
+
+        # what serves or is fetched now may be due or revoked by the time it is looked at again
+        return replace(prepared, judge_new=judge_new)
 
     def _is_new(self, prepared: Prepared) -> bool:
         """Whether another certificate would be made; what is unknown is ``complete``'s to refuse."""

@@ -18,6 +18,8 @@ __all__ = ["ASK_AGAIN_WITHIN", "Step", "due_at", "next_step"]
 # The service remembers a token for five minutes from the first call, which comes after the entry's creation. One minute is kept back: a
 # call that is retried late would outlive the token and make a second certificate.
 ASK_AGAIN_WITHIN = timedelta(minutes=4)
+# what two clocks may differ by, as in resolve_rules.py
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Step(StrEnum):
@@ -57,11 +59,26 @@ def next_step(
         return Step.GIVE_UP_AND_NEW_ATTEMPT if reissue else Step.PROVE_AGAIN
     if same and entry.certificate_reference is not None:
         return Step.FETCH
-    if same and abs(now - entry.created_at) < ASK_AGAIN_WITHIN:
+    same = same and _is_granted(entry, today)
+    if same and _is_young(entry, now):
         return Step.ASK_AGAIN
     if reissue:
         return Step.GIVE_UP_AND_NEW_ATTEMPT
     raise _unknown(entry, same=same)
+
+
+def require_young(entry: Entry, now: datetime) -> None:
+    """Refuse to ask for an entry, again or for the first time, that is too old by now, whatever was waited for since ``next_step``.
+
+    Raises:
+        GuardRefused: code ``cert.unknown-intent``.
+    """
+    if not _is_young(entry, now):
+        raise _unknown(entry, same=True)
+
+
+def _is_young(entry: Entry, now: datetime) -> bool:
+    return abs(now - entry.created_at) < ASK_AGAIN_WITHIN
 
 
 def _serves(entry: Entry, now: datetime, window: Duration | None) -> bool:
@@ -79,6 +96,19 @@ def _is_same(entry: Entry, today: LedgerIntent) -> bool:
         and set(entry.usages) == set(today.usages)
         and entry.not_after is not None
         and (entry.policy_sha256 == today.policy_sha256 or entry.not_after <= today.not_after)
+    )
+
+
+def _is_granted(entry: Entry, today: LedgerIntent) -> bool:
+    """Whether the validity of an entry that is asked for again is granted now, but for the minutes between: whatever else the ledger
+    says, and whoever wrote it, is never signed. Names, usages and CA are held by ``_is_same``; the key is the request's, not the entry's.
+    """
+    return (
+        entry.not_before is not None
+        and entry.not_after is not None
+        and today.not_before - ASK_AGAIN_WITHIN - _CLOCKS_DIFFER <= entry.not_before
+        and entry.not_before <= today.not_before + _CLOCKS_DIFFER
+        and entry.not_after <= today.not_after + _CLOCKS_DIFFER
     )
 
 

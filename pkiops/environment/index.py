@@ -23,7 +23,7 @@ from pkiops.environment.hierarchy import declaration, root_of
 from pkiops.environment.homes import home_of
 from pkiops.environment.models import Environment
 from pkiops.environment.subjects import subject_oids
-from pkiops.errors import VerificationFailed
+from pkiops.errors import InputError, VerificationFailed
 from pkiops.homes import home_of_reference
 
 if TYPE_CHECKING:
@@ -132,8 +132,6 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
         VerificationFailed: codes ``index.no-pin`` (the file pins no root), ``index.foreign`` (account, region or environment), ``index.stale``
             (made for another file, or without that authority), ``index.pin``, ``index.subject``, and those of the chain.
     """
-    from cryptography import x509
-
     from pkiops.x509.chain import verify_ca_chain
 
     root = root_of(environment, label)
@@ -153,11 +151,7 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     entry = found[0]
     if home_of_reference(entry.reference) != home_of(environment, label):
         raise _refused("index.foreign", "the index names a CA of another account or region than the file")
-    try:
-        chain = [x509.load_der_x509_certificate(der) for der in entry.chain]
-        own = chain[0]
-    except (ValueError, IndexError) as error:
-        raise _refused("index.unreadable", f"the index's chain of {label} cannot be read: {error}") from error
+    chain = _certificates(entry.chain, label)
     verify_ca_chain(chain, at=at)
     if _digest(entry.chain[-1]) != pin:
         raise _refused(
@@ -167,9 +161,30 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     declared = environment.authorities[label]
     if declared.sha256 is not None and _digest(entry.chain[0]) != declared.sha256:
         raise _refused("index.pin", f"the index's certificate of {label} is not the one that the file pins")
-    if sorted(_attributes(own)) != sorted(subject_oids(declared.subject)):
+    if sorted(_attributes(chain[0])) != sorted(subject_oids(declared.subject)):
         raise _refused("index.subject", f"the index's certificate of {label} is of another subject")
     return entry
+
+
+def _certificates(chain: tuple[bytes, ...], label: str) -> list[x509.Certificate]:
+    """The certificates of a chain, with nothing left in them that only its later users would find unreadable."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from pkiops.x509.certificate import load_certificate
+
+    found = []
+    for der in chain:
+        try:
+            certificate = load_certificate(der, f"the index's chain of {label}")
+        except InputError as error:
+            raise _refused("index.unreadable", error.message) from error
+        # what is compared with the pins is what was read: DER, and nothing around it
+        if certificate.public_bytes(Encoding.DER) != der:
+            raise _refused("index.unreadable", f"the index's chain of {label} is not in DER")
+        found.append(certificate)
+    if not found:
+        raise _refused("index.unreadable", f"the index's chain of {label} is empty")
+    return found
 
 
 def _digest(der: bytes) -> str:

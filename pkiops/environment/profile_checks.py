@@ -58,6 +58,13 @@ def _check_names(profile: Profile, path: KeyPath) -> Iterator[Finding]:
         problem = pattern_problem(kind, text)
         if problem:
             yield Finding((*path, "san", kind, index), problem, "env.pattern")
+    denied = [(kind, index, text) for kind in _KINDS for index, text in enumerate(getattr(profile.san.deny, kind))]
+    for kind, index, text in denied:
+        if problem := pattern_problem(kind, text):
+            yield Finding((*path, "san", "deny", kind, index), problem, "env.pattern")
+        elif text in getattr(profile.san, kind):
+            message = f"it is allowed too (san.{kind}), which would grant nothing; remove it from one of the two"
+            yield Finding((*path, "san", "deny", kind, index), message, "env.pattern")
     if profile.san.required and not patterns:
         message = "names are required but none is allowed; list patterns under dns, uri, ip or email, or write required: false"
         yield Finding((*path, "san"), message, "env.san", at_key=True)

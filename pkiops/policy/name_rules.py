@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pkiops.policy.findings import Finding, Request, passed, refuse
-from pkiops.policy.patterns import NamePatterns, san_matches, san_patterns
+from pkiops.policy.patterns import NamePatterns, denied_patterns, san_matches, san_patterns
 from pkiops.policy.rules import Profile, SanRule
 from pkiops.policy.spiffe import is_spiffe, spiffe_problem
 from pkiops.x509.san import SanKind, SubjectAltName, problem_of
@@ -55,6 +55,13 @@ def judge_sans(profile: Profile, request: Request) -> JudgedNames:
 def grants(rule: SanRule, san: SubjectAltName) -> bool:
     """Whether a name alone would be granted."""
     return _Judge(rule)(san, is_sound=False).verdict == "pass"
+
+
+def denied_by(rule: SanRule, san: SubjectAltName) -> str | None:
+    """The first pattern that denies a name; None if none does."""
+    patterns: tuple[str, ...] = getattr(rule.deny, san.kind.value)
+    number = denied_patterns(san.kind, patterns).first(san.value) if patterns else None
+    return None if number is None else patterns[number]
 
 
 def _judge_number(rule: SanRule, asked: Sequence[SubjectAltName]) -> Iterator[Finding]:
@@ -116,9 +123,16 @@ class _Judge:
         if not self._rule.wildcards and value.startswith("*") and san.kind is SanKind.DNS:
             message = f"{shown}: wildcard names are not issued; a client must say which one it is"
             return refuse("san-wildcard", "san.wildcards", shown, message, "ask for the full name")
+        denied = denied_by(self._rule, san)
+        if denied is not None:
+            message = f"{shown} is denied by {denied}, whatever else allows it"
+            suggestion = f"ask for a name that no pattern of {known.denies} matches"
+            return refuse("san-denied", known.denies, shown, message, suggestion)
         number = known.matcher.first(value)
         if number is not None:
-            return Finding(known.passes, "pass", known.key, shown, f"{shown} matches {known.patterns[number]}")
+            undenied = f", and nothing of {known.denies}" if getattr(self._rule.deny, known.kind) else ""
+            message = f"{shown} matches {known.patterns[number]}{undenied}"
+            return Finding(known.passes, "pass", known.key, shown, message)
         return self._refused(known, san, shown)
 
     def _refused(self, known: _Known, san: SubjectAltName, shown: str) -> Finding:
@@ -130,7 +144,12 @@ class _Judge:
         if self._examples > 0:
             self._examples -= 1
             example = _filled(pattern, san)
-            if example and problem_of(example) is None and san_matches(pattern, example):
+            if (
+                example
+                and problem_of(example) is None
+                and san_matches(pattern, example)
+                and not denied_by(self._rule, example)
+            ):
                 suggestion = f"ask for {example}, which matches {pattern}"
         message = f"{shown} is not allowed; allowed: {known.listed}"
         return Finding(known.refuses, "refuse", known.key, shown, message, suggestion)
@@ -143,6 +162,7 @@ class _Known:
     san_kind: SanKind
     kind: str
     key: str
+    denies: str
     passes: str
     refuses: str
     patterns: tuple[str, ...]
@@ -167,6 +187,7 @@ def _known(kind: SanKind, patterns: tuple[str, ...]) -> _Known:
         san_kind=kind,
         kind=kind.value,
         key=f"san.{kind.value}",
+        denies=f"san.deny.{kind.value}",
         passes=f"policy.san-{kind.value}-allowed",
         refuses=f"policy.san-{kind.value}-not-allowed",
         patterns=patterns,

@@ -16,6 +16,9 @@ text   (common names) ``*`` one or more letters, digits, ``-`` or ``_``; ``**`` 
 
 A DNS name that is itself a wildcard (``*.a.example``) matches where the pattern has a wildcard in its place, so where it grants every name that the
 wildcard stands for. Whether such names are wanted at all is asked before.
+
+Patterns of denied names are read the other way round: in any letter case, a wildcard stands for whatever a part may hold, a wildcard name is denied
+if any name that it stands for is, and an IPv4 address is the same inside of an IPv6 one.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from pkiops.x509.san import SanKind, SubjectAltName
 _LABEL_CHARACTERS = frozenset(string.ascii_lowercase + string.digits + "-")
 _SEGMENT_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-._~")
 _WORD_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
+_VISIBLE_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F)))
 _LONGEST_TEXT = 256
 # patterns are an environment's; more than this many lists of them are not in use at once
 _COMPILED = 256
@@ -47,6 +51,19 @@ class NamePatterns(Protocol):
 def san_patterns(kind: SanKind, patterns: tuple[str, ...]) -> NamePatterns:
     """The patterns of a kind, put together once for each list."""
     return _compiled(kind, patterns)
+
+
+@lru_cache(maxsize=_COMPILED)
+def denied_patterns(kind: SanKind, patterns: tuple[str, ...]) -> NamePatterns:
+    """The patterns of denied names of a kind, put together once for each list."""
+    lowered = tuple(pattern.lower() for pattern in patterns)
+    made: dict[SanKind, Callable[[Sequence[str]], NamePatterns]] = {
+        SanKind.DNS: _DeniedDns,
+        SanKind.URI: lambda some: _Uri(some, _VISIBLE_CHARACTERS),
+        SanKind.IP: _DeniedIp,
+        SanKind.EMAIL: lambda some: _Email(some, _VISIBLE_CHARACTERS),
+    }
+    return _AnyCase(made[kind](lowered))
 
 
 def san_matches(pattern: str, san: SubjectAltName) -> bool:
@@ -107,7 +124,8 @@ def _text(patterns: tuple[str, ...]) -> TextPatterns:
 class _Dns:
     """Read from the right, where names of one owner are alike; the usual pattern (``*`` and words) is one look into a table."""
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], plain: frozenset[str] = _LABEL_CHARACTERS) -> None:
+        self._plain = plain
         self._whole: dict[str, int] = {}
         self._below: dict[str, int] = {}
         rest: list[tuple[int, list[str]]] = []
@@ -119,13 +137,13 @@ class _Dns:
                 self._below.setdefault(tail, number)
             else:
                 rest.append((number, pattern.split(".")[::-1]))
-        self._rest = PartPatterns(rest, _LABEL_CHARACTERS) if rest else None
+        self._rest = PartPatterns(rest, plain) if rest else None
 
     def first(self, value: str) -> int | None:
         found = self._whole.get(value, -1)
         head, dot, tail = value.partition(".")
         below = self._below.get(tail, -1) if dot else -1
-        if below >= 0 and (below < found or found < 0) and head and (_LABEL_CHARACTERS.issuperset(head) or head == ONE):
+        if below >= 0 and (below < found or found < 0) and head and (self._plain.issuperset(head) or head == ONE):
             found = below
         if self._rest is not None:
             labels = value.split(".")[::-1]
@@ -136,7 +154,7 @@ class _Dns:
 
 
 class _Uri:
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], plain: frozenset[str] = _SEGMENT_CHARACTERS) -> None:
         self._whole: dict[str, int] = {}
         paths: dict[str, list[tuple[int, list[str]]]] = {}
         for number, pattern in enumerate(patterns):
@@ -146,7 +164,7 @@ class _Uri:
             head, path = _split_uri(pattern)
             if head is not None and "*" not in head:
                 paths.setdefault(head, []).append((number, path))
-        self._paths = {head: PartPatterns(some, _SEGMENT_CHARACTERS) for head, some in paths.items()}
+        self._paths = {head: PartPatterns(some, plain) for head, some in paths.items()}
 
     def first(self, value: str) -> int | None:
         whole = self._whole.get(value)
@@ -183,13 +201,13 @@ class _Ip:
 
 
 class _Email:
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], plain: frozenset[str] = _LABEL_CHARACTERS) -> None:
         domains: dict[str, list[tuple[int, list[str]]]] = {}
         for number, pattern in enumerate(patterns):
             local, at, domain = pattern.rpartition("@")
             if at:
                 domains.setdefault(local, []).append((number, domain.split(".")))
-        self._domains = {local: PartPatterns(some, _LABEL_CHARACTERS) for local, some in domains.items()}
+        self._domains = {local: PartPatterns(some, plain) for local, some in domains.items()}
 
     def first(self, value: str) -> int | None:
         local, at, domain = value.rpartition("@")
@@ -200,6 +218,47 @@ class _Email:
         matching = [self._domains[one] for one in {ONE, local} if one in self._domains]
         found = (one.first(labels) for one in matching)
         return min((one for one in found if one is not None), default=None)
+
+
+class _AnyCase:
+    def __init__(self, patterns: NamePatterns) -> None:
+        self._patterns = patterns
+
+    def first(self, value: str) -> int | None:
+        return self._patterns.first(value.lower())
+
+
+class _DeniedDns:
+    """A wildcard name stands for one label before its parent, so that it meets a pattern whose own parent matches that."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._names = _Dns(patterns, _VISIBLE_CHARACTERS)
+        parents: list[tuple[int, list[str]]] = []
+        for number, pattern in enumerate(patterns):
+            head, dot, parent = pattern.partition(".")
+            if dot:
+                parents.append((number, parent.split(".")[::-1]))
+            if head == ANY:
+                parents.append((number, pattern.split(".")[::-1]))
+        self._parents = PartPatterns(parents, _VISIBLE_CHARACTERS)
+
+    def first(self, value: str) -> int | None:
+        head, dot, parent = value.partition(".")
+        if head == ONE and dot:
+            return self._parents.first(parent.split(".")[::-1])
+        return self._names.first(value)
+
+
+class _DeniedIp(_Ip):
+    def first(self, value: str) -> int | None:
+        found = super().first(value)
+        if found is not None or ":" not in value:
+            return found
+        try:
+            mapped = ipaddress.IPv6Address(value).ipv4_mapped
+        except ValueError:
+            return None
+        return None if mapped is None else super().first(str(mapped))
 
 
 def _split_uri(uri: str) -> tuple[str | None, list[str]]:
@@ -215,6 +274,7 @@ __all__ = [
     "ANY",
     "ONE",
     "NamePatterns",
+    "denied_patterns",
     "dns_matches",
     "email_matches",
     "first_text",

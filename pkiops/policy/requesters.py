@@ -4,8 +4,10 @@ What this module decides: how an AWS caller and a CI job are matched. ``*`` stan
 ``/`` or the ``@`` before a ref, and never stands in the partition or the account of an ARN.
 
 - ``arn:aws:iam::111122223333:role/path/name`` is a role, whatever its session: STS says ``assumed-role/name/session``, without the path, and names
-  of roles are unique in an account, so that the path in a pattern says nothing more;
-- ``arn:aws:sts::111122223333:assumed-role/name/session`` is one session of it;
+  of roles are unique in an account, so that the path in a pattern says nothing more. A wildcard in the name has no path before it, which it would not
+  be held to;
+- ``arn:aws:sts::111122223333:assumed-role/name/session`` is one session of it; who assumes a role chooses the name of the session, so that it says
+  nothing without the role's;
 - ``arn:aws:iam::111122223333:user/path/name`` and every other ARN stand for themselves, part for part;
 - ``github:owner/repository@ref``, ``gitlab:group/project@ref``, ``jenkins:folder/job``: a CI job, as the job itself says who it is. A ref may
   hold ``/``, and ``@`` with what follows may be left out for any ref.
@@ -34,14 +36,29 @@ def requester_problem(pattern: str) -> str | None:
             return "say what it is before the first wildcard: role/ci-*, assumed-role/ci/*, user/*"
         if kind == "assumed-role" and name.count("/") != 1:
             return "a session is assumed-role/ROLE/SESSION; for all sessions of a role write its own ARN, arn:aws:iam::ACCOUNT:role/ROLE"
-        return None
+        return _too_wide(kind, name)
     match = _CI.fullmatch(pattern)
     if match is None or match["system"] not in CI_SYSTEMS:
         return f"write an ARN (arn:aws:iam::111122223333:role/ci) or a CI job ({', '.join(CI_SYSTEMS)}): github:owner/repository@refs/heads/main"
     if not all(_CI_TEXT.fullmatch(text) for text in (match["project"], match["ref"] or "x")):
         return "a CI job has letters, digits and _ . / + ~ - in its name, and * for one part of it"
-    if not match["project"].partition("/")[0].replace("*", ""):
+    owner = match["project"].partition("/")[0]
+    # a Jenkins is one's own, and so are its folders; elsewhere anybody may register an owner that fits
+    if not owner.replace("*", "") or ("*" in owner and match["system"] != "jenkins"):
         return "this allows projects of everybody; write the owner or group as a word: github:owner/*"
+    return None
+
+
+def _too_wide(kind: str, name: str) -> str | None:
+    """What of a pattern for roles or sessions would match more than it seems to say."""
+    first, _, last = name.rpartition("/")
+    if kind == "role" and first and "*" in last:
+        return (
+            f"a caller's ARN does not say the path of its role, so that this would match every role named {last}, below {first}/ or not; "
+            f"write role/{last} if that is meant, else the names of the roles"
+        )
+    if kind == "assumed-role" and not first.replace("*", ""):
+        return f"who assumes a role chooses the name of the session, so that this would match every role; write assumed-role/ROLE/{last}"
     return None
 
 

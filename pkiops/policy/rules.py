@@ -67,10 +67,23 @@ class SubjectRule:
 
 
 @declared
+class DenyRule:
+    """Patterns of names that are never granted, whatever else allows them.
+
+    They are spelled as those of ``SanRule``, but in any letter case, and a wildcard name is denied if any name that it stands for is.
+    """
+
+    dns: tuple[Pattern, ...] = ()
+    uri: tuple[Pattern, ...] = ()
+    ip: tuple[Pattern, ...] = ()
+    email: tuple[Pattern, ...] = ()
+
+
+@declared
 class SanRule:
     """Patterns of allowed subject alternative names by kind; a kind without patterns allows nothing.
 
-    In ``dns`` and ``uri`` a ``*`` stands for one label or path segment and ``**`` for any number; ``ip`` holds CIDR blocks;
+    What ``deny`` holds wins. In ``dns`` and ``uri`` a ``*`` stands for one label or path segment and ``**`` for any number; ``ip`` holds CIDR blocks;
     ``email`` holds addresses with ``*`` for the local part or a domain label. ``wildcards`` lets DNS names be wildcards themselves;
     ``required_kinds`` are kinds of which there must be a name; ``max_length`` is of each name, in characters.
     """
@@ -79,6 +92,7 @@ class SanRule:
     uri: tuple[Pattern, ...] = ()
     ip: tuple[Pattern, ...] = ()
     email: tuple[Pattern, ...] = ()
+    deny: DenyRule = field(default_factory=DenyRule)
     required: Annotated[bool, Field(strict=True)] = True
     required_kinds: Annotated[tuple[Literal["dns", "uri", "ip", "email"], ...], Field(max_length=4)] = ()
     wildcards: Annotated[bool, Field(strict=True)] = False

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pkiops.policy.findings import Finding, Request, passed, refuse
-from pkiops.policy.name_rules import grants
+from pkiops.policy.name_rules import denied_by, grants
 from pkiops.policy.patterns import first_text
 from pkiops.policy.rules import FromRequest, Profile
 from pkiops.policy.templates import filled
@@ -173,6 +173,15 @@ def _common_name_from_request(
         if wanted == san.value or (san.kind is SanKind.DNS and wanted.lower() == san.value):
             message = f"the common name {san.value} is one of the approved names"
             return san.value, passed("common-name-allowed", key, shown, message)
+    # programs of old take it for the host's name
+    spelled = wanted.lower().rstrip(".")
+    denied = next(
+        (found for kind in SanKind if (found := denied_by(profile.san, SubjectAltName(kind, spelled))) is not None),
+        None,
+    )
+    if denied is not None:
+        message = f"the common name {shown} is denied by {denied} of san.deny"
+        return None, refuse("common-name-not-allowed", key, shown, message, "leave the common name out")
     number = first_text(rule.patterns, wanted)
     if number is not None:
         message = f"the common name {shown} matches {rule.patterns[number]}"

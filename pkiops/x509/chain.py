@@ -21,7 +21,7 @@ from pkiops.errors import VerificationFailed
 from pkiops.x509.armor import PARSE_ERRORS, quiet
 from pkiops.x509.certificate import EXTENDED_KEY_USAGES, serial_hex
 from pkiops.x509.crl import covers, revoked_entry, verify_crl
-from pkiops.x509.names import rfc4514
+from pkiops.x509.names import printable, rfc4514
 from pkiops.x509.refusal import ca_problem, explain, moment, refused, title, validity_problem
 from pkiops.x509.signatures import certificate_signed_by
 
@@ -96,10 +96,19 @@ def verify_ca_chain(certificates: Sequence[x509.Certificate], *, at: datetime) -
 
     Raises:
         VerificationFailed: codes ``chain.empty``, ``.unknown-issuer``, ``.signature``, ``.not-a-ca``, ``.path-length``, ``.expired``,
-            ``.not-yet-valid``, ``.profile``, ``.untrusted`` (the last one is not self-signed).
+            ``.not-yet-valid``, ``.profile``, ``.untrusted`` (the last one is not self-signed, or one cannot be read).
     """
     if not certificates:
         raise VerificationFailed("the chain holds no certificate", code="chain.empty")
+    try:
+        _verify_cas(certificates, at)
+    except PARSE_ERRORS as error:
+        # no certificate is named: its names may be what cannot be read
+        text = printable(str(error))[:200]
+        raise VerificationFailed(f"the chain cannot be read ({text})", code="chain.untrusted") from error
+
+
+def _verify_cas(certificates: Sequence[x509.Certificate], at: datetime) -> None:
     for depth, certificate in enumerate(certificates):
         problem = ca_problem(certificate, depth) or validity_problem(certificate, at)
         if problem:

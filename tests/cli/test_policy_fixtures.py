@@ -167,4 +167,4 @@ def test_the_sample_beside_the_environments_holds() -> None:
     command = ["--environments", str(DEV.parent), "policy", "test", "dev"]
     result = CliRunner().invoke(app, command, env=settings, prog_name="pkiops")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("ok    ") == 4
+    assert result.stdout.count("ok    ") == 5

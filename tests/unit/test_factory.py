@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
+from pkiops.clock import ManualClock
 from pkiops.environment.load import load_file
 from pkiops.environment.models import DynamoDbLedger, Environment, SqliteLedger
 from pkiops.errors import GuardRefused, InputError
@@ -86,6 +93,41 @@ def test_the_ledger_in_a_table_is_asked_where_the_rest_is(staging: Environment) 
     assert isinstance(factory.ledger, SharedLedger)
     with pytest.raises(GuardRefused):
         Factory(shared, variables={"AWS_ENDPOINT_URL_DYNAMODB": FOREIGN})
+
+
+@pytest.mark.parametrize(("ledger", "follows"), [(DynamoDbLedger(type="dynamodb", table="t"), True), (None, False)])
+def test_runners_that_share_a_ledger_share_its_clock(
+    staging: Environment, monkeypatch: pytest.MonkeyPatch, ledger: DynamoDbLedger | None, follows: bool
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    behind = ManualClock(datetime(2026, 11, 25, 11, 59, tzinfo=UTC))
+    own = replace(staging, backend=replace(staging.backend, role_arn=None), ledger=ledger or staging.ledger)
+    factory = Factory(own, variables={}, clock=behind)
+
+    def call(service: str, date: str, takes: float = 0.0) -> datetime:
+        def answer(request: Any, **_: object) -> AWSResponse:
+            behind.sleep(takes)
+            return AWSResponse(request.url, 200, HTTPHeaders.from_dict({"date": date}), _Empty(b"{}"))
+
+        client: Any = factory.clients.dynamodb() if service == "dynamodb" else factory.clients.tagging()
+        client.meta.events.register("before-send", answer)
+        client.list_tables() if service == "dynamodb" else client.get_resources()
+        client.meta.events.unregister("before-send", answer)
+        return factory.clock.now()
+
+    here, there = behind.now(), datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+    assert call("dynamodb", "Wed, 25 Nov 2026 12:00:00 GMT") == (there if follows else here)
+    # an answer that took long says what time it was, and other services' are not the ledger's
+    assert call("dynamodb", "Wed, 25 Nov 2026 12:00:00 GMT", 20.0) - timedelta(seconds=20) == (
+        there if follows else here
+    )
+    assert call("tagging", "Wed, 25 Nov 2026 15:00:00 GMT") - timedelta(seconds=20) == (there if follows else here)
+
+
+class _Empty(BytesIO):
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.read()
 
 
 def test_a_ledger_in_a_file_is_warned_about_where_the_disk_vanishes(staging: Environment) -> None:

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from botocore.session import Session
 
 from pkiops.clock import ManualClock, SeededRandomness
-from pkiops.pacing import CREATE_PATIENCE_S, PATIENCE_S, RATES, TRANSIENT_REPEATS, Lane, Pacing
+from pkiops.errors import Throttled
+from pkiops.pacing import CREATE_PATIENCE_S, ISSUE_PATIENCE_S, PATIENCE_S, RATES, TRANSIENT_REPEATS, Lane, Pacing
 
 ARN = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/11111111-2222-3333-4444-555555555555"
 OK: tuple[int, dict[str, Any]] = (200, {})
@@ -50,7 +51,8 @@ class World:
         session.set_credentials("testing", "testing")
         config = Config(retries={"mode": "standard", "total_max_attempts": 1})
         self.client: Any = session.create_client(service, region_name="eu-west-1", config=config)
-        Pacing(self.clock, SeededRandomness(7), self.told).attach(self.client, service, **limits)
+        self.pacing = Pacing(self.clock, SeededRandomness(7), self.told)
+        self.pacing.attach(self.client, service, **limits)
         events: Any = self.client.meta.events
         events.register("before-send", self._answer)
 
@@ -167,18 +169,34 @@ def test_reads_are_repeated_for_ten_minutes_and_the_waiting_is_told() -> None:
     assert 60 < len(world.told.lines) <= PATIENCE_S / 5
 
 
-def test_an_issuance_that_was_never_lost_may_wait_longer_than_its_token_lives() -> None:
-    world = World([THROTTLED] * 120 + [OK])
-    world.issue()
-    assert world.sent[-1][0] > 300
-    assert world.tokens == {"i" * 36}
-
-
-def test_an_issuance_whose_answer_was_lost_is_not_sent_again_after_its_token() -> None:
-    world = World([LOST, THROTTLED])
+@pytest.mark.parametrize("answers", [[THROTTLED], [LOST, THROTTLED], [(500, {}), THROTTLED]])
+def test_an_issuance_begun_before_its_token_is_four_minutes_old_is_over_before_five(answers: list[Answer]) -> None:
+    world = World(answers)
+    world.clock.sleep(239)  # the token is as old as the clock
     assert code_of(world.issue) == "ThrottlingException"
-    assert CREATE_PATIENCE_S - 10 < world.sent[-1][0] <= CREATE_PATIENCE_S + 1
+    assert 260 < world.sent[-1][0] <= 239 + ISSUE_PATIENCE_S
+    assert 240 + ISSUE_PATIENCE_S + 5 < 290  # connecting, and what cert resolve counts on
     assert world.tokens == {"i" * 36}
+
+
+def test_an_issuance_whose_turn_comes_too_late_is_not_sent() -> None:
+    world = World([OK])
+    for _ in range(25 + 25 * int(ISSUE_PATIENCE_S)):
+        world.pacing._lanes["acm-pca", "IssueCertificate"].take()
+    with pytest.raises(Throttled) as caught:
+        world.issue()
+    assert not world.sent
+    assert caught.value.retryable
+    assert "again" in str(caught.value.hint)
+
+
+def test_an_issuance_whose_credentials_come_too_late_is_not_sent() -> None:
+    world = World([OK])
+    events: Any = world.client.meta.events
+    events.register("before-sign.acm-pca", lambda **_: world.clock.sleep(ISSUE_PATIENCE_S + 1))
+    with pytest.raises(Throttled):
+        world.issue()
+    assert not world.sent
 
 
 @pytest.mark.parametrize("answer", [LOST, (500, {"__type": "InternalFailure"}), (503, {})])

@@ -20,8 +20,9 @@ from pkiops.backends.interface import (
     AuthorityRequest,
     AuthorityStatus,
 )
-from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState, NotFound
+from pkiops.errors import AccessDenied, BackendError, InProgress, InvalidState, NotFound, Throttled
 from pkiops.homes import partition_of
+from pkiops.pacing import CREATE_PATIENCE_S
 from pkiops.x509 import pem
 from pkiops.x509.name_constraints import encode_name_constraints
 
@@ -120,11 +121,16 @@ class Authorities(Listing):
         Its ARN is in the next token, so that several runs, which all see the same failure, still make one call.
         """
         is_root = request.authority == request.issuer
-        # an issuer that became ACTIVE a moment ago may not issue yet (terraform-provider-aws retries for a minute too)
-        return self._while_settling(
-            lambda: self._issue(parameters, salt=after or request.replaces),
-            lambda error: isinstance(error, InvalidState) and not is_root and self._is_active(request.issuer),
-        )
+        began = self._clock.monotonic()
+
+        def is_settling(error: BackendError) -> bool:
+            if isinstance(error, Throttled):
+                # no ledger counts the age of this token, so a busy service is waited for as long as it is sure to be remembered
+                return self._clock.monotonic() - began < CREATE_PATIENCE_S
+            # an issuer that became ACTIVE a moment ago may not issue yet (terraform-provider-aws retries for a minute too)
+            return isinstance(error, InvalidState) and not is_root and self._is_active(request.issuer)
+
+        return self._while_settling(lambda: self._issue(parameters, salt=after or request.replaces), is_settling)
 
     def install_authority(self, reference: str, chain: Sequence[bytes]) -> None:
         """Install a CA certificate (ImportCertificateAuthorityCertificate) and wait until the CA is ACTIVE.

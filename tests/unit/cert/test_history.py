@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from pkiops.cert.history import RunTally
+from pkiops.cert.issue import Issuance
+from pkiops.cert.order import Order
 from pkiops.clock import ManualClock, SeededRandomness
 from pkiops.errors import PolicyDenied
 from pkiops.ledger.interface import EntryState, Ledger, RevocationRecord
@@ -54,15 +56,21 @@ class World:
 
     def issue(self, rules: Profile, *names: str, key: Any = KEY, ci: str | None = None, **more: Any) -> str:
         """``issued``, ``again`` (out of the ledger), or the code of the refusal."""
+        issuance, one = self.order(rules, *names, key=key, ci=ci, **more)
+        try:
+            issued = issuance.issue(one)
+        except PolicyDenied as error:
+            return error.code.removeprefix("policy.")
+        return "again" if issued.from_ledger else "issued"
+
+    def order(
+        self, rules: Profile, *names: str, key: Any = KEY, ci: str | None = None, **more: Any
+    ) -> tuple[Issuance, Order]:
         changed = environment(profiles={"service": rules, "dual": profile()})
         issuance = replace(self.setting.issuance(environment=changed), run=self.run, ci_identity=ci)
         made = builders.csr({}, sans=[f"dns:{name}" for name in names], private_key=key)
         _, csr = self._csrs.setdefault((names, id(key)), (key, made))
-        try:
-            issued = issuance.issue(order(csr, **more))
-        except PolicyDenied as error:
-            return error.code.removeprefix("policy.")
-        return "again" if issued.from_ledger else "issued"
+        return issuance, order(csr, **more)
 
 
 def rules(**changes: Any) -> Profile:
@@ -133,6 +141,37 @@ def test_a_revoked_certificate_may_be_followed_at_once(local: World) -> None:
     record = RevocationRecord(reason="superseded", at=AT, requester="arn:me")
     local.ledger.record_revoked("test", str(entry.authority_reference), str(entry.serial), record)
     assert local.issue(windowed, A, key=builders.key()) == "issued"
+
+
+def test_one_revoked_after_the_order_was_prepared_is_followed_by_the_rules(local: World) -> None:
+    strict = rules(key_reuse="refuse")
+    assert local.issue(strict, A) == "issued"
+    assert local.issue(strict, A, B) == "issued"
+    issuance, one = local.order(strict, A)
+    prepared = issuance.prepare(one)  # the first still serves, so that nothing is judged
+    [entry] = [found for found in local.ledger.entries("test") if len(found.sans) == 1]
+    record = RevocationRecord(reason="superseded", at=AT, requester="arn:me")
+    local.ledger.record_revoked("test", str(entry.authority_reference), str(entry.serial), record)
+    with pytest.raises(PolicyDenied) as caught:
+        issuance.complete(prepared)
+    assert caught.value.code == "policy.key-reuse"
+    assert len(local.setting.backend.made) == 2
+    refused = [found for found in local.ledger.entries("test") if found.state is EntryState.REFUSED]
+    assert [found.code for found in refused] == ["policy.key-reuse"]
+
+
+def test_one_fetched_when_it_is_due_is_followed_by_the_rules(local: World) -> None:
+    strict = rules(limits=LimitRule(per_name=1, window=Duration(7, "d")))
+    issuance, one = local.order(strict, A)
+    prepared = issuance.prepare(one)
+    entry, _, created = issuance.begin(prepared)
+    issuance.ask(prepared, entry, created=created)  # and killed before it was fetched
+    local.clock.advance(40 * DAY)
+    assert local.issue(strict, A, request_id="another") == "issued"
+    assert local.issue(strict, A) == "limit-per-name"
+    assert len(local.setting.backend.made) == 2
+    states = [found.state for found in local.ledger.entries("test")]
+    assert states == [EntryState.ISSUED, EntryState.ISSUED, EntryState.REFUSED]
 
 
 def test_who_asks(local: World) -> None:

@@ -273,6 +273,17 @@ def test_a_lost_answer_becomes_unknown(setting: Setting) -> None:
     assert len(setting.backend.made) == 2
 
 
+def test_an_intent_is_not_asked_for_once_it_is_four_minutes_old_whatever_it_waited_for(setting: Setting) -> None:
+    issuance = setting.issuance()
+    prepared = issuance.prepare(order())
+    entry, _, created = issuance.begin(prepared)
+    setting.clock.advance(timedelta(minutes=4))
+    with pytest.raises(GuardRefused) as caught:
+        issuance.ask(prepared, entry, created=created)
+    assert caught.value.code == "cert.unknown-intent"
+    assert not setting.backend.made
+
+
 def test_an_intent_with_a_reference_goes_on_at_any_age(setting: Setting) -> None:
     _interrupt(setting.backend, "before fetch_certificate", InProgress("not ready"))
     with pytest.raises(InProgress):

@@ -78,6 +78,7 @@ def test_due_is_the_last_third() -> None:
         (SAME_UNDER_OLD_RULES, AT, Step.SERVE),
         (PENDING, AT, Step.ASK_AGAIN),
         (PENDING, AT + ASK_AGAIN_WITHIN - SECOND, Step.ASK_AGAIN),
+        (replace(PENDING, not_after=AT + timedelta(days=30, minutes=5)), AT, Step.ASK_AGAIN),
         (FETCHABLE, AT + timedelta(days=300), Step.FETCH),
         (replace(PENDING, state=EntryState.FAILED), AT, Step.NEW_ATTEMPT),
         (WRONG, AT, Step.PROVE_AGAIN),
@@ -95,6 +96,13 @@ def test_how_a_request_goes_on(entry: Entry | None, now: datetime, step: Step) -
         (PENDING, AT + ASK_AGAIN_WITHIN),
         (PENDING, AT - ASK_AGAIN_WITHIN),  # a clock that was set back proves nothing either
         (replace(PENDING, usages=("serverAuth",)), AT),
+        # written by somebody else under the digest of today's rules: more than they give
+        (replace(PENDING, not_after=AT + timedelta(days=30, minutes=5, seconds=1)), AT),
+        (replace(PENDING, not_after=AT + timedelta(days=3650)), AT),
+        (replace(PENDING, not_before=AT - timedelta(days=1)), AT),
+        (replace(PENDING, not_before=AT + timedelta(days=1)), AT),
+        (replace(PENDING, not_before=None), AT),
+        (replace(PENDING, sans=(*TODAY.sans, parse_san("dns:c.example"))), AT),
         (replace(FETCHABLE, authority_reference="arn:other"), AT),
     ],
 )

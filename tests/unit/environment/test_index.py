@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pkiops.environment.index import (
     AuthorityIndex,
@@ -22,6 +25,9 @@ from pkiops.environment.index import (
 )
 from pkiops.environment.models import Environment
 from pkiops.errors import VerificationFailed
+from pkiops.x509 import pem
+from pkiops.x509.armor import PARSE_ERRORS
+from pkiops.x509.chain import verify_ca_chain
 from tests import builders
 from tests.fakes.authority import ACCOUNT, environment
 
@@ -112,6 +118,30 @@ def test_another_ca_below_the_same_root_is_refused() -> None:
 
 def test_an_expired_chain_is_refused() -> None:
     assert refused(an_index(), pinned(), NOW + timedelta(days=365 * 60)).startswith("chain.")
+
+
+VERSION = b"\xa0\x03\x02\x01\x02"
+OF_VERSION_80 = der(CLIENTS).replace(VERSION, VERSION[:-1] + b"\x50", 1)
+
+
+@pytest.mark.parametrize("forged", [OF_VERSION_80, pem.encode(der(CLIENTS), pem.CERTIFICATE)])
+def test_a_certificate_that_is_none_of_ours_is_refused(forged: bytes) -> None:
+    entry = replace(an_index().authorities[0], chain=(forged, der(ROOT)))
+    assert refused(an_index(authorities=(entry,)), pinned()) == "index.unreadable"
+
+
+@given(st.integers(0, 1), st.integers(0, min(len(der(CLIENTS)), len(der(ROOT))) - 1), st.integers(1, 255))
+def test_no_flipped_bytes_are_more_than_a_refusal(place: int, offset: int, flip: int) -> None:
+    chain = [der(CLIENTS), der(ROOT)]
+    chain[place] = chain[place][:offset] + bytes([chain[place][offset] ^ flip]) + chain[place][offset + 1 :]
+    entry = replace(an_index().authorities[0], chain=tuple(chain))
+    refused(an_index(authorities=(entry,)), pinned())  # nothing but VerificationFailed
+    try:
+        loaded = [x509.load_der_x509_certificate(one) for one in chain]
+    except PARSE_ERRORS:
+        return
+    with pytest.raises(VerificationFailed):
+        verify_ca_chain(loaded, at=NOW)
 
 
 def test_garbage_for_a_certificate_is_refused() -> None:

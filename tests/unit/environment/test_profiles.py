@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from pkiops.policy.rules import FromRequest, LimitRule, Profile
+from pkiops.policy.rules import DenyRule, FromRequest, LimitRule, Profile
 from pkiops.x509.duration import Duration
 from tests.unit.environment.samples import changed, problems, read
 
@@ -47,12 +47,16 @@ def test_every_rule_is_read() -> None:
     names = profile(san("required_kinds: [dns]")).san
     assert names.required_kinds == ("dns",)
     assert profile(san("wildcards: true")).san.wildcards
+    assert profile(san("deny: {dns: [admin.svc.example.com]}")).san.deny == DenyRule(dns=("admin.svc.example.com",))
     rule = profile(subject("organizational_unit: {from: names, template: '{dns.0}'}")).subject.organizational_unit
     assert rule == TypeAdapter(FromRequest).validate_python({"from": "names", "template": "{dns.0}"})
     assert isinstance(profile(subject("locality: {from: request, patterns: [London]}")).subject.locality, FromRequest)
 
 
 WRONG = [
+    (san("deny: {dns: ['*']}"), "39:20", "san.deny.dns[0]", "env.pattern", "last label must be a word"),
+    (san("deny: {ip: [10.0.0.1/8]}"), "39:19", "san.deny.ip[0]", "env.pattern", "CIDR"),
+    (san("deny: {hosts: [a.example.com]}"), "39:14", "san.deny.hosts", "env.unknown-key", ""),
     (with_("key_reuse: sometimes"), "31:16", "key_reuse", "env.value", "allow or refuse"),
     (with_("requesters: ['*']"), "31:18", "requesters[0]", "env.requester", "write an ARN"),
     (with_("requesters: ['arn:aws:iam::*:role/ci']"), "31:18", "requesters[0]", "env.requester", "last part only"),

@@ -98,7 +98,7 @@ ONE_PROBLEM = [
     ("default: 30d", "default: 91d", "32:16", "profiles.service.validity.default", "env.profile-validity", "90d"),
     ("max: 90d", "max: 5y", "33:12", "profiles.service.validity.max", "env.profile-validity", "shorter than the 5y"),
     ("required: true", "required: false", "35:20", "profiles.service.subject.common_name", "env.common-name", "patterns"),
-    ("      dns: [", "      ip: []\n      x: [", "38:7", "profiles.service.san.x", "env.unknown-key", "email, required, required_kinds"),
+    ("      dns: [", "      ip: []\n      x: [", "38:7", "profiles.service.san.x", "env.unknown-key", "email, deny, required, required_kinds"),
     ('["*.svc.dev.example.com"]', "[]", "36:5", "profiles.service.san", "env.san", "list patterns"),
     ('["*.svc.dev.example.com"]', '["*"]', "37:13", "profiles.service.san.dns[0]", "env.pattern", "last label"),
     ("{from: request}", "{from: request, patterns: ['**']}", "35:47",

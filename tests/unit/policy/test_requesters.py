@@ -27,7 +27,9 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/"
         (SESSION + "ci/*", SESSION + "ci/anybody@example.com", True),
         (SESSION + "ci/deploy-*", SESSION + "ci/deploy-7", True),
         (SESSION + "ci/deploy-*", SESSION + "ci/test-7", False),
-        (SESSION + "*/x", SESSION + "a/b/x", False),
+        (SESSION + "ci-*/x", SESSION + "ci-a/x", True),
+        (SESSION + "ci-*/x", SESSION + "ci-a/b/x", False),
+        ("jenkins:team-*/job", "jenkins:team-a/job", True),
         ("arn:aws:iam::111122223333:user/*", "arn:aws:iam::111122223333:user/jane", True),
         ("arn:aws:iam::111122223333:user/*", "arn:aws:iam::111122223333:user/path/jane", False),
         ("arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root", True),
@@ -62,6 +64,13 @@ def test_matching(pattern: str, identity: str, expected: bool) -> None:
         "arn:aws:s3:::bucket",
         SESSION + "ci",
         SESSION + "ci/a/b",
+        ROLE + "ci/*",  # a caller's ARN has no path: this would be every role of the account
+        ROLE + "team/ci-*",
+        ROLE + "aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_*",
+        SESSION + "*/x",
+        SESSION + "**/x",
+        "github:e*/orders",
+        "gitlab:*-team/orders",
         "github:",
         "github:*/orders",
         "github:*",
@@ -73,6 +82,13 @@ def test_matching(pattern: str, identity: str, expected: bool) -> None:
 )
 def test_patterns_that_are_none_have_a_problem(pattern: str) -> None:
     assert requester_problem(pattern)
+
+
+def test_a_path_before_a_wildcard_is_told_what_it_would_match() -> None:
+    problem = requester_problem(ROLE + "ci/*")
+    assert problem is not None
+    assert "every role named *" in problem
+    assert "role/*" in problem
 
 
 @pytest.mark.parametrize("pattern", [ROLE + "*a" * 900 + "b", "github:x/" + "a*" * 900])
