@@ -69,7 +69,8 @@ class RenewalState:
                 raise self._not_ours("is no folder, or a link") from error
             raise
         found = os.fstat(folder)
-        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700:
+        # a folder above with the set-group-ID bit hands that on
+        if found.st_uid == os.geteuid() and found.st_mode & 0o777 == 0o700:
             return folder
         os.close(folder)
         raise self._not_ours("belongs to another user, or others may look into it")

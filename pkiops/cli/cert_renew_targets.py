@@ -139,7 +139,7 @@ def _of_file(path: Path, given_key: GivenKey, *, overwrite: bool) -> DiskTarget:
     if path.is_symlink():
         raise GuardRefused(
             f"{path} is a link, and renewing would put a file in its place",
-            hint=f"name what it leads to: {path.resolve()}",
+            hint=f"name what it leads to: {os.path.realpath(path)}",
             code="guard.link",
         )
     if path.exists() and not path.is_file():

@@ -88,15 +88,23 @@ def write_files(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
 def _write_beside(file: FileToWrite) -> str:
     # mkstemp creates with 0600: a key is never readable by others, not even for a moment
     descriptor, name = tempfile.mkstemp(prefix=f".{file.path.name}.", dir=file.path.parent)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(file.data)
-        kept = access_of(file.path, within=file.path.parent)
-        if kept is not None:
-            keep_access(descriptor, kept, private=file.private)
-        elif not file.private:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.fchmod(descriptor, 0o644 & ~mask)
-        stream.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(file.data)
+            _set_access(descriptor, file)
+            stream.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        os.unlink(name)
+        raise
     return name
+
+
+def _set_access(descriptor: int, file: FileToWrite) -> None:
+    kept = access_of(file.path, within=file.path.parent)
+    if kept is not None:
+        keep_access(descriptor, kept, private=file.private)
+    elif not file.private:
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(descriptor, 0o644 & ~mask)

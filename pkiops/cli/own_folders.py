@@ -22,7 +22,8 @@ def own_folder(folder: Path) -> Path:
         GuardRefused: code ``guard.folder-owner``, it is not.
         OSError: it cannot be looked at.
     """
-    real = folder.resolve(strict=True)
+    # not Path.resolve: before Python 3.13 a loop of links is no OSError there
+    real = Path(os.path.realpath(folder, strict=True))
     for one in (real, *real.parents):
         why = why_not_ours(os.stat(one, follow_symlinks=False), as_root=os.geteuid() == 0)
         if why is not None:

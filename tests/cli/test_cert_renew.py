@@ -311,9 +311,10 @@ def test_what_somebody_does_to_his_folder_hurts_only_him(estate: Estate) -> None
 def test_a_folder_that_is_gone_keeps_no_other_from_being_renewed(estate: Estate) -> None:
     (estate.folder / "empty").mkdir()
     os.mkfifo(estate.folder / "pipe")
+    (estate.folder / "loop").symlink_to("loop")
     advance(estate, days=25)
-    body = renewed(estate, "@gone", "@empty", "@pipe", "@tls", "--due", code=7)
-    assert [one["outcome"] for one in body["targets"]] == ["failed"] * 3 + ["renewed"]
+    body = renewed(estate, "@gone", "@empty", "@pipe", "@loop", "@loop/tls", "@tls", "--due", code=7)
+    assert [one["outcome"] for one in body["targets"]] == ["failed"] * 5 + ["renewed"]
 
 
 REFUSED: list[tuple[tuple[str, ...], int]] = [
@@ -357,6 +358,12 @@ class TestState:
         assert (caught.value.code, caught.value.exit_code) == ("cert.renewal-busy", 6)
         with state.lock():
             pass
+
+    def test_a_set_group_id_bit_from_above_is_nobodys_fault(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o2755)
+        for _ in range(2):
+            with RenewalState(tmp_path / "s", ManualClock(AT)).lock():
+                assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
 
     def test_only_what_a_run_left_is_removed(self, tmp_path: Path) -> None:
         folder = tmp_path / "s"
