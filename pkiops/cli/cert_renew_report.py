@@ -44,6 +44,8 @@ def results_text(results: Sequence[RenewalResult]) -> str:
 def _line(one: RenewalResult) -> str:
     until = f", valid until {one.not_after:%Y-%m-%dT%H:%M:%SZ}" if one.not_after else ""
     hook = "" if one.hook is HookOutcome.NONE else f"; hook: {one.hook.value}"
+    if one.hook is HookOutcome.FAILED and one.error is not None:
+        hook = f"{hook} ({one.error.message})"
     if one.outcome is RenewalOutcome.FAILED:
         what = f"failed: {one.error.message if one.error else 'unknown'}"
         return f"{one.target}: {what}"

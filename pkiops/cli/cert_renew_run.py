@@ -278,7 +278,7 @@ def _key_missing(text: str) -> InputError:
 def _hook_failed(result: RenewalResult, problem: str) -> RenewalResult:
     error = PartialApply(
         f"{result.target} is renewed, but the hook failed: {problem}",
-        hint="run the same command again: it runs the hook again",
+        hint="mend the hook and run it again with --due: nothing is renewed before its time, and the hook runs",
         code="cert.hook-failed",
     )
     return replace(result, hook=HookOutcome.FAILED, error=error)
