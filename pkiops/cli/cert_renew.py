@@ -154,7 +154,7 @@ def _run(
     if not output:
         raise InputError(
             f"{targets[0]} is no file or folder that exists",
-            hint="name one that pkiops wrote; of a serial it takes --output FORMAT=DEST and --key FILE, because nobody knows where its successor goes",
+            hint="name one that pkiops wrote; of a serial it takes --output FORMAT=DEST and --key FILE: its ledger knows no place",
             code="usage.arguments",
         )
     if run.options.due is not None or run.options.new_key:
