@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from pkiops.cert.bulk_manifest import BadRow, Row
 from pkiops.cert.bulk_parts import Delivery, Interruption
-from pkiops.cert.bulk_results import RowResult, RowStatus, Tally, failed_row
+from pkiops.cert.bulk_results import RowResult, RowStatus, Tally, bug_in, failed_row
 from pkiops.cert.bulk_schedule import Schedule, Ticket, Work
 from pkiops.cert.issue import UNANSWERED, Issuance
 from pkiops.cert.order import Issued, Order
@@ -218,9 +218,9 @@ class _Run:
             prepared = self._issuance.prepare(_order(row))
             self._bulk.delivery.check(row, prepared)
             entry, step = self._issuance.look(prepared)
-        except PkiopsError as error:
+        except Exception as error:  # see _labour
             with self._changed:
-                self._end(failed_row(row, error), row)
+                self._end(failed_row(row, error if isinstance(error, PkiopsError) else bug_in(error)), row)
             return
         known = entry if step in {*_SERVED, Step.FETCH} else None
         with self._changed:
@@ -243,6 +243,12 @@ class _Run:
                 result = work_on[work](ticket)
             except PkiopsError as error:
                 result = failed_row(ticket.row, error)
+            except Exception as error:
+                # A row is what a stranger wrote: what nobody foresaw in one must not end the run for all others, and again every time it is run.
+                # What went wrong in the run's own books (``_settled``) does end it.
+                if self._broken is not None:
+                    raise
+                result = failed_row(ticket.row, bug_in(error))
             if result is not None:
                 there = work is Work.FETCH and result.issued is not None
                 with self._settled():
@@ -337,8 +343,13 @@ class _Run:
     @contextlib.contextmanager
     def _settled(self) -> Iterator[None]:
         with self._changed:
-            yield
-            self._changed.notify_all()
+            try:
+                yield
+            except BaseException as error:
+                self._broken = error
+                raise
+            finally:
+                self._changed.notify_all()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Whatever ends a thread ends the run."""

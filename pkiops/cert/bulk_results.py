@@ -6,6 +6,7 @@ number of rows.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from pkiops.cert.bulk_manifest import BadRow, Row
 from pkiops.cert.order import Issued
-from pkiops.errors import BackendError, GuardRefused, InputError, PkiopsError, PolicyDenied
+from pkiops.errors import BackendError, GuardRefused, InputError, InternalError, PkiopsError, PolicyDenied
 
 
 class RowStatus(StrEnum):
@@ -62,6 +63,19 @@ def status_of(error: PkiopsError) -> RowStatus:
 def failed_row(row: Row | BadRow, error: PkiopsError, status: RowStatus | None = None) -> RowResult:
     """The result of a row that ended with an error."""
     return RowResult(row=row.number, source=row.source, status=status or status_of(error), error=error)
+
+
+def bug_in(error: Exception) -> InternalError:
+    """What nobody foresaw in the work on one row, as the error of that row; ``details`` say where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-3:]]
+    bug = InternalError(
+        f"bug in pkiops: {type(error).__name__}: {error}",
+        hint="report it; the other rows are not concerned",
+        details={"at": at},
+    )
+    bug.__cause__ = error
+    return bug
 
 
 def row_json(result: RowResult) -> dict[str, Any]:

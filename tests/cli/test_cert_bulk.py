@@ -142,6 +142,17 @@ class TestManifests:
             "b.pem": NAME.format("b"),
         }
 
+    def test_a_folder_with_names_that_are_no_text_and_a_very_long_one(self, shop: Shop) -> None:
+        longest = "x" * 200
+        shop.requests("a", folder="inbox")
+        request = (shop.folder / "inbox" / "a.csr").read_bytes()
+        (shop.folder / "inbox" / f"{longest}.csr").write_bytes(request)
+        Path(os.fsdecode(os.fsencode(shop.folder / "inbox") + b"/\xff.csr")).write_bytes(request)
+        result = shop.bulk("inbox")
+        assert result.exit_code == 7, result.output
+        assert shop.outputs() == ["a.pem", f"{longest}.pem"]
+        assert sorted(row["status"] for row in shop.report().values()) == ["invalid", "issued", "issued"]
+
     def test_again_gives_the_same_without_a_call(self, shop: Shop) -> None:
         shop.requests("a", "b")
         assert shop.bulk("csr").exit_code == 0
@@ -246,6 +257,8 @@ class TestBadRows:
             (b'{"csr": "a.csr\\u0000"}', "manifest.path"),
             (b'{"csr": "\xff"}', "manifest.encoding"),
             (b'{"profile": "service"}', "manifest.missing"),
+            (b'{"csr": "csr/a.csr", "output": "\\ud800"}', "manifest.encoding"),
+            (b'{"csr": "' + b"x" * 300 + b'", "output": "b"}', "usage.input-file"),
         ],
     )
     def test_json(self, shop: Shop, line: bytes, code: str) -> None:

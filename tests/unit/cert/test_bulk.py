@@ -1,0 +1,162 @@
+"""A bulk run over the fake CAs: what one row may do to the others, which files rows may claim, and what a run makes of errors of CA and ledger."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from pkiops.cert.bulk import BulkIssuance, Ended
+from pkiops.cert.bulk_manifest import BadRow, Defaults, Row, stream_rows
+from pkiops.cert.bulk_parts import Interruption, KeptIssuers
+from pkiops.cert.bulk_results import RowResult, RowStatus
+from pkiops.cert.order import Issued, Prepared
+from pkiops.clock import ManualClock, SystemClock
+from pkiops.environment.models import Environment
+from pkiops.errors import InputError
+from tests import builders
+from tests.unit.cert.setting import AT, Setting
+
+NAME = "{}.svc.test.example.com"
+
+
+class FlowingClock(ManualClock):
+    """The calendar stands still until it is moved; what paces calls runs."""
+
+    def monotonic(self) -> float:
+        return SystemClock().monotonic()
+
+
+@dataclass
+class Shelf:
+    """Takes results; ``refuse`` may raise for a row."""
+
+    written: list[str] = field(default_factory=list)
+    refuse: Callable[[str, Row], None] = lambda when, row: None
+
+    def check(self, row: Row, prepared: Prepared) -> None:
+        self.refuse("check", row)
+
+    def write(self, row: Row, issued: Issued) -> tuple[str, ...]:
+        self.refuse("write", row)
+        self.written.append(row.output)
+        return (f"{row.output}.pem",)
+
+
+class Yard:
+    """Requests in a folder, and runs over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.setting = Setting(folder, clock=FlowingClock(AT))
+        self.shelf = Shelf()
+        self.results: list[RowResult] = []
+        self.report: Callable[[RowResult], None] = self.results.append
+
+    def row(self, number: int, name: str = "", profile: str = "service", output: str = "") -> Row:
+        host = NAME.format(name or f"h{number}")
+        path = self.folder / f"{name or number}.csr"
+        if not path.exists():
+            path.write_bytes(builders.csr({"common_name": host}, sans=(f"dns:{host}",)))
+        return Row(
+            number=number,
+            source=f"rows:{number}",
+            csr=path,
+            profile=profile,
+            sans=(),
+            validity=None,
+            request_id=None,
+            output=output or f"o{number}",
+        )
+
+    def run(self, rows: Iterable[Row | BadRow], environment: Environment | None = None) -> Ended:
+        self.results.clear()
+        issuance = replace(self.setting.issuance(environment=environment), keep_issuer=KeptIssuers(self.setting.clock))
+        return BulkIssuance(
+            issuance=issuance,
+            delivery=self.shelf,
+            clock=self.setting.clock,
+            report=self.report,
+            interruption=Interruption(),
+            issue_rate=500,
+            get_rate=500,
+        ).run(rows)
+
+    def status(self) -> dict[int, RowStatus]:
+        return {one.row: one.status for one in sorted(self.results, key=lambda one: one.row)}
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    return Yard(tmp_path)
+
+
+def failing(when: str, number: int) -> Callable[[str, Row], None]:
+    def refuse(at: str, row: Row) -> None:
+        if (at, row.number) == (when, number):
+            raise RuntimeError("nobody thought of this")
+
+    return refuse
+
+
+@pytest.mark.parametrize("when", ["check", "write"])
+def test_what_nobody_foresaw_in_one_row_is_the_end_of_that_row(yard: Yard, when: str) -> None:
+    yard.shelf.refuse = failing(when, 2)
+    yard.run(yard.row(number) for number in (1, 2, 3))
+    assert yard.status() == {1: RowStatus.ISSUED, 2: RowStatus.FAILED, 3: RowStatus.ISSUED}
+    error = next(one.error for one in yard.results if one.row == 2)
+    assert error is not None
+    assert error.code == "internal.error"
+    assert error.message == "bug in pkiops: RuntimeError: nobody thought of this"
+    assert "test_bulk.py:" in error.details["at"][-1]
+
+
+def test_a_report_that_fails_ends_the_run(yard: Yard) -> None:
+    def broken(result: RowResult) -> None:
+        raise RuntimeError("no more room")
+
+    yard.report = broken
+    with pytest.raises(RuntimeError, match="no more room"):
+        yard.run([yard.row(1)])
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ('"output": "\\ud800"', "manifest.encoding"),
+        ('"profile": "\\ud800"', "manifest.encoding"),
+        ('"request_id": "\\udfff"', "manifest.encoding"),
+        ('"sans": ["dns:\\ud800"]', "manifest.encoding"),
+        ('"output": "a\\u0000"', "manifest.output"),
+        ('"output": ".."', "manifest.output"),
+        ('"csr": ".."', "manifest.path"),
+        ('"csr": "/dev/zero"', "manifest.path"),
+        ('"csr": "a\\u0000.csr"', "manifest.path"),
+    ],
+)
+def test_a_hostile_line_is_a_bad_row(tmp_path: Path, values: str, code: str) -> None:
+    [found] = read(tmp_path, values)
+    assert isinstance(found, BadRow)
+    assert found.error.code == code
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000 + "a", "none/a.csr", "folder", "pipe", "a.csr/b"])
+def test_what_is_no_file_cannot_be_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.csr").write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe")
+    [found] = read(tmp_path, f'"csr": "{name}", "output": "a"')
+    assert isinstance(found, Row)
+    with pytest.raises(InputError) as caught:
+        found.request()
+    assert caught.value.code == "usage.input-file"
+    assert len(caught.value.message) < 700
+
+
+def read(folder: Path, values: str) -> Sequence[Row | BadRow]:
+    line = '{"csr": "a.csr", "profile": "service", ' + values + "}"
+    return list(stream_rows(io.BytesIO(line.encode()), "rows", Defaults(folder)))
