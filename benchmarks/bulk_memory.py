@@ -94,6 +94,9 @@ class ShortLedger:
 class Rendered:
     """Makes the bytes of each result, and keeps none."""
 
+    def files(self, row: Row) -> Sequence[str]:
+        return (f"{row.output}.pem",)
+
     def check(self, row: Row, prepared: Prepared) -> None:
         del row, prepared
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pkiops.cert.bulk_manifest import BadRow, Row
-from pkiops.cert.bulk_parts import Delivery, Interruption
+from pkiops.cert.bulk_parts import Claims, Delivery, Interruption
 from pkiops.cert.bulk_results import RowResult, RowStatus, Tally, bug_in, failed_row
 from pkiops.cert.bulk_schedule import Schedule, Ticket, Work
 from pkiops.cert.issue import UNANSWERED, Issuance
@@ -36,8 +36,6 @@ _WORKERS = 24
 _READY_AHEAD = 64
 _LOSSES = 5
 _FIRST_PAUSE_S = 0.2
-# a reference that is younger may not be known everywhere in the service yet
-_SETTLING_S = 30.0
 _PATIENCE_S = 120.0
 _GIVE_UP_AFTER = 10
 _TELL_EVERY_S = 2.0
@@ -108,7 +106,7 @@ class _Run:
         self._changed = threading.Condition()
         lanes = Lane(bulk.issue_rate, self._began), Lane(bulk.get_rate, self._began)
         self._schedule = Schedule(*lanes, at_once=_WORKERS)
-        self._names: dict[str, Row] = {}
+        self._claims = Claims()
         self._tally = Tally()
         self._last_failure: PkiopsError | None = None
         self._is_read = self._is_taking_in = self._is_ending = False
@@ -209,15 +207,10 @@ class _Run:
                 self._end(failed_row(row, row.error))
             return
         try:
-            self._claim(row)
-        except PkiopsError as error:
-            with self._changed:
-                self._end(failed_row(row, error))
-            return
-        try:
-            prepared = self._issuance.prepare(_order(row))
-            self._bulk.delivery.check(row, prepared)
-            entry, step = self._issuance.look(prepared)
+            with self._claims.claimed(self._bulk.delivery.files(row)):
+                prepared = self._issuance.prepare(_order(row))
+                self._bulk.delivery.check(row, prepared)
+                entry, step = self._issuance.look(prepared)
         except Exception as error:  # see _labour
             with self._changed:
                 self._end(failed_row(row, error if isinstance(error, PkiopsError) else bug_in(error)), row)
@@ -226,13 +219,6 @@ class _Run:
         with self._changed:
             self._schedule.add(Ticket(row=row, prepared=prepared, step=step, entry=known), self._now)
             self._changed.notify_all()
-
-    def _claim(self, row: Row) -> None:
-        """Two rows of one name would write one file: the second is refused while the first is on its way, and by the file later on."""
-        with self._changed:
-            other = self._names.setdefault(row.output, row)
-        if other is not row:
-            raise InputError(f"its output {row.output!r} is that of {other.source}", code="manifest.output-twice")
 
     def _labour(self) -> None:
         """A worker: one call after the other."""
@@ -264,17 +250,22 @@ class _Run:
         with self._lost_again(Work.ASK, ticket):
             if ticket.entry is None:
                 ticket.entry, ticket.step, ticket.created = self._issuance.begin(ticket.prepared)
+                ticket.begun = True
                 if ticket.step in {*_SERVED, Step.FETCH}:
                     # another run, or another row, was faster
                     with self._settled():
                         self._schedule.go_on(Work.ASK, ticket, self._now)
                     return None
             try:
-                ticket.entry = self._issuance.ask(ticket.prepared, ticket.entry, created=ticket.created)
+                reference = self._issuance.request(ticket.prepared, ticket.entry, created=ticket.created)
             except Throttled:
+                # whether the token still lives is for the ledger to say when its turn comes
+                ticket.entry, ticket.created = None, False
                 with self._settled():
                     self._schedule.throttled(Work.ASK, ticket, self._now)
                 return None
+            # the ledger's own throttle is none of the CA's: it counts as an answer that was lost
+            ticket.entry = self._issuance.ledger.record_reference(ticket.entry.id, reference)
             with self._settled():
                 self._schedule.asked(ticket, self._now)
         return None
@@ -283,9 +274,8 @@ class _Run:
         """Fetch and compare; None: the row goes on."""
         result = None
         with self._lost_again(Work.FETCH, ticket):
-            settling = ticket.asked_at is not None and ticket.age < _SETTLING_S
             try:
-                issued = self._issuance.finish(ticket.prepared, _entry(ticket), settling=settling)
+                proven = self._issuance.fetch(ticket.prepared, _entry(ticket))
             except Throttled:
                 with self._settled():
                     self._schedule.throttled(Work.FETCH, ticket, self._now)
@@ -296,6 +286,7 @@ class _Run:
                 with self._settled():
                     self._schedule.early(ticket, self._now)
                 return None
+            issued = self._issuance.record(proven)
             if ticket.step is Step.FETCH and self._issuance.look(ticket.prepared)[1] is not Step.SERVE:
                 # fetched late: known now, but due already
                 ticket.step, ticket.entry, ticket.asked_at = Step.NEW_ATTEMPT, None, None
@@ -336,8 +327,6 @@ class _Run:
         self._tally.add(result)
         if isinstance(result.error, BackendError):
             self._last_failure = result.error
-        if row is not None:
-            self._names.pop(row.output, None)
         self._bulk.report(result)
 
     @contextlib.contextmanager

@@ -149,6 +149,10 @@ class RowFiles:
     ledger: Ledger
     overwrite: bool
 
+    def files(self, row: Row) -> Sequence[str]:
+        """One for each format."""
+        return [f"{row.output}{ENDINGS[one]}" for one in self.formats]
+
     def check(self, row: Row, prepared: Prepared) -> None:
         """See ``CertificateOutputs.check``."""
         self._outputs(row).check(self.ledger, prepared, overwrite=self.overwrite)
@@ -159,8 +163,8 @@ class RowFiles:
         return self._outputs(row).write(issued, self.ledger, document=document, overwrite=self.overwrite)
 
     def _outputs(self, row: Row) -> CertificateOutputs:
-        places = [OutputTarget(one, str(self.folder / f"{row.output}{ENDINGS[one]}")) for one in self.formats]
-        return CertificateOutputs(tuple(places))
+        names = zip(self.formats, self.files(row), strict=True)
+        return CertificateOutputs(tuple(OutputTarget(one, str(self.folder / name)) for one, name in names))
 
     def _document(self, issued: Issued) -> str:
         from pkiops.cert.report import certificate_document

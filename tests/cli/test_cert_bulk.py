@@ -170,6 +170,15 @@ class TestManifests:
         shop.run("cert", "issue", "dev", "--profile", "service", "--csr", "csr/a.csr", "--output", "out/a.pem")
         assert shop.bulk("csr").stdout.startswith("1 kept")
 
+    def test_two_rows_never_write_one_file(self, shop: Shop) -> None:
+        shop.requests("a", "b", "c")
+        shop.write("rows.csv", "csr,output\ncsr/a.csr,a\ncsr/b.csr,a.cert\ncsr/c.csr,A\n")
+        formats = ("--output-format", "fullchain", "--output-format", "certificate")
+        assert shop.bulk("rows.csv", *formats).exit_code == 7
+        assert shop.outputs() == ["a.cert.pem", "a.pem"]
+        assert common_name(shop.folder / "out" / "a.cert.pem") == NAME.format("a")
+        assert [row.get("code") for row in shop.report().values()].count("manifest.output-twice") == 2
+
     def test_the_same_row_twice_is_one_certificate(self, shop: Shop) -> None:
         shop.requests("a")
         asked = shop.calls("IssueCertificate")

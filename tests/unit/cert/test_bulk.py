@@ -6,7 +6,9 @@ import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +19,8 @@ from pkiops.cert.bulk_results import RowResult, RowStatus
 from pkiops.cert.order import Issued, Prepared
 from pkiops.clock import ManualClock, SystemClock
 from pkiops.environment.models import Environment
-from pkiops.errors import InputError
+from pkiops.errors import AccessDenied, InputError, NotFound, Throttled, Unreachable
+from pkiops.ledger.interface import EntryState, Ledger
 from tests import builders
 from tests.unit.cert.setting import AT, Setting
 
@@ -37,6 +40,9 @@ class Shelf:
 
     written: list[str] = field(default_factory=list)
     refuse: Callable[[str, Row], None] = lambda when, row: None
+
+    def files(self, row: Row) -> Sequence[str]:
+        return (f"{row.output}.pem",)
 
     def check(self, row: Row, prepared: Prepared) -> None:
         self.refuse("check", row)
@@ -122,6 +128,106 @@ def test_a_report_that_fails_ends_the_run(yard: Yard) -> None:
     yard.report = broken
     with pytest.raises(RuntimeError, match="no more room"):
         yard.run([yard.row(1)])
+
+
+def test_the_first_row_that_may_write_a_file_has_it(yard: Yard) -> None:
+    rows = [("denied", "b"), ("", "b"), ("", "B"), ("", "b"), ("", "e\u0301"), ("", "\u00c9")]
+    (yard.folder / "denied.csr").write_bytes(
+        builders.csr({"common_name": "x.example.org"}, sans=("dns:x.example.org",))
+    )
+    yard.run(yard.row(number, name, output=output) for number, (name, output) in enumerate(rows))
+    assert list(yard.status().values()) == [
+        RowStatus.REFUSED,
+        RowStatus.ISSUED,
+        RowStatus.INVALID,
+        RowStatus.INVALID,
+        RowStatus.ISSUED,
+        RowStatus.INVALID,
+    ]
+    assert {one.error.code for one in yard.results if one.status is RowStatus.INVALID and one.error} == {
+        "manifest.output-twice"
+    }
+    assert sorted(yard.shelf.written) == ["b", "e\u0301"]
+
+
+class SlowLedger:
+    """A ledger that is asked too often when a reference, or a certificate, is recorded for the first time."""
+
+    def __init__(self, ledger: Ledger, name: str) -> None:
+        self._ledger, self._name = ledger, name
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name:
+            self._name = ""
+            return self._throttle
+        return getattr(self._ledger, name)
+
+    def _throttle(self, *known: object) -> None:
+        raise Throttled("the table is busy")
+
+
+@pytest.mark.parametrize("name", ["record_reference", "record_issued"])
+def test_a_throttle_of_the_ledger_costs_no_certificate(yard: Yard, name: str) -> None:
+    yard.setting.ledger = cast(Ledger, SlowLedger(yard.setting.ledger, name))
+    yard.run([yard.row(1)])
+    assert yard.status() == {1: RowStatus.ISSUED}
+    assert len(yard.setting.backend.made) == 1
+
+
+def test_a_refusal_after_a_throttle_of_the_ledger_is_no_failure(yard: Yard) -> None:
+    yard.setting.ledger = cast(Ledger, SlowLedger(yard.setting.ledger, "record_reference"))
+    yard.setting.backend.interrupt = calls("before request_certificate", None, AccessDenied("no longer"))
+    yard.run([yard.row(1)])
+    assert yard.status() == {1: RowStatus.FAILED}
+    assert [one.state for one in yard.setting.entries()] == [EntryState.PENDING]
+    yard.setting.backend.interrupt = lambda point: None
+    yard.run([yard.row(1)])
+    assert yard.status() == {1: RowStatus.ISSUED}
+    assert len(yard.setting.backend.made) == 1
+
+
+def test_a_throttled_token_is_not_used_when_it_may_be_forgotten(yard: Yard) -> None:
+    lost = calls("after request_certificate", Unreachable("no answer"))
+    throttled = calls("before request_certificate", None, Throttled("slower"))
+
+    def interrupt(point: str) -> None:
+        lost(point)
+        try:
+            throttled(point)
+        except Throttled:
+            yard.setting.clock.advance(timedelta(minutes=6))
+            raise
+
+    yard.setting.backend.interrupt = interrupt
+    yard.run([yard.row(1)])
+    assert yard.status() == {1: RowStatus.UNKNOWN}
+    assert len(yard.setting.backend.made) == 1
+
+
+def test_what_an_earlier_run_asked_for_a_moment_ago_is_waited_for(yard: Yard) -> None:
+    yard.setting.backend.interrupt = calls("before fetch_certificate", Stopped())
+    with pytest.raises(Stopped):
+        yard.run([yard.row(1)])
+    yard.setting.backend.interrupt = calls("before fetch_certificate", NotFound("what?"), NotFound("what?"))
+    yard.run([yard.row(1)])
+    assert yard.status() == {1: RowStatus.ISSUED}
+    assert len(yard.setting.backend.made) == 1
+
+
+class Stopped(BaseException):
+    """As if somebody had killed the run."""
+
+
+def calls(point: str, *errors: BaseException | None) -> Callable[[str], None]:
+    """What calls of one kind end with, one after the other; then they do not fail any more."""
+    left = list(errors)
+
+    def interrupt(reached: str) -> None:
+        error = left.pop(0) if reached == point and left else None
+        if error is not None:
+            raise error
+
+    return interrupt
 
 
 @pytest.mark.parametrize(
