@@ -13,7 +13,8 @@ import typer
 
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert import AllowEndpoint, app, duration_of
-from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, check_places, open_manifest, report_file
+from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, check_places, open_manifest
+from pkiops.cli.cert_bulk_report import check_report, report_file
 from pkiops.cli.issuance import issuance_of_many
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
 from pkiops.cli.output import emit, emit_json, note
@@ -70,6 +71,7 @@ def bulk_command(
 
     formats, life = _formats(output_format), duration_of(validity)
     check_places(manifest, output_dir)
+    check_report(report, manifest, output_dir, formats, overwrite=overwrite)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     if warning := factory.ledger_warning():
         note(warning)
