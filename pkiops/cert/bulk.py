@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pkiops.cert.bulk_manifest import BadRow, Row
@@ -45,13 +45,13 @@ _SERVED = (Step.SERVE, Step.PROVE_AGAIN)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its counts, the calls it made to ask and fetch, whether somebody stopped it, and the error that made it give up."""
+    """How a run ended: its counts, the calls it made to ask and fetch, whether it was stopped, and the CAs that it gave up, each with its error."""
 
     tally: Tally
     calls: int
     seconds: float
     interrupted: bool
-    gave_up: PkiopsError | None
+    gave_up: Mapping[str, BackendError]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +107,7 @@ class _Run:
         lanes = Lane(bulk.issue_rate, self._began), Lane(bulk.get_rate, self._began)
         self._schedule = Schedule(*lanes, at_once=_WORKERS)
         self._claims = Claims()
-        self._tally = Tally()
-        self._last_failure: PkiopsError | None = None
+        self._tally = Tally(_GIVE_UP_AFTER)
         self._is_read = self._is_taking_in = self._is_ending = False
         self._unread: InputError | None = None
         self._broken: BaseException | None = None
@@ -134,9 +133,8 @@ class _Run:
                 self._work.put(None)
         for thread in threads[1:]:
             thread.join()
-        gave_up = self._last_failure if self._tally.failures_in_a_row >= _GIVE_UP_AFTER else None
         interrupted = self._bulk.interruption.times > 0
-        return Ended(self._tally, self._schedule.calls, self._now - self._began, interrupted, gave_up)
+        return Ended(self._tally, self._schedule.calls, self._now - self._began, interrupted, self._tally.given_up)
 
     def _hand_out(self) -> None:
         """The caller's thread: who does what, and when; ends when nothing is left to do."""
@@ -166,18 +164,25 @@ class _Run:
     @property
     def _is_stopping(self) -> bool:
         """Whether nothing new is begun any more."""
-        return (
-            self._is_ending
-            or self._bulk.interruption.times > 0
-            or self._tally.failures_in_a_row >= _GIVE_UP_AFTER
-            or self._unread is not None
-        )
+        return self._is_ending or self._bulk.interruption.times > 0 or self._unread is not None
 
     def _stop(self) -> None:
         for ticket in self._schedule.drop_unasked():
-            self._end(
-                failed_row(ticket.row, Interrupted("the run ended before its turn"), RowStatus.NOT_TRIED), ticket.row
-            )
+            self._end(failed_row(ticket.row, Interrupted("the run ended before its turn"), RowStatus.NOT_TRIED))
+
+    def _give_up(self, authority: str) -> None:
+        for ticket in self._schedule.drop_unasked(lambda one: self._authority(one.row) == authority):
+            self._end(self._not_tried(ticket.row, authority))
+
+    def _authority(self, row: Row) -> str | None:
+        profile = self._issuance.environment.profiles.get(row.profile)
+        return None if profile is None else profile.authority
+
+    def _not_tried(self, row: Row, authority: str) -> RowResult:
+        last = self._tally.given_up[authority]
+        message = f"{authority} was given up after {_GIVE_UP_AFTER} failures in a row, the last of them: {last.message}"
+        error = Interrupted(message, hint=last.hint, code="cert.bulk-gave-up")
+        return failed_row(row, error, RowStatus.NOT_TRIED)
 
     def _feed(self) -> None:
         """The thread of the rows: read, prepare, put into the schedule, no further ahead than is good."""
@@ -206,6 +211,11 @@ class _Run:
             with self._changed:
                 self._end(failed_row(row, row.error))
             return
+        authority = self._authority(row)
+        with self._changed:
+            if authority is not None and authority in self._tally.given_up:
+                self._end(self._not_tried(row, authority))
+                return
         try:
             with self._claims.claimed(self._bulk.delivery.files(row)):
                 prepared = self._issuance.prepare(_order(row))
@@ -324,10 +334,12 @@ class _Run:
 
     def _end(self, result: RowResult, row: Row | None = None) -> None:
         """A row came to something."""
-        self._tally.add(result)
-        if isinstance(result.error, BackendError):
-            self._last_failure = result.error
+        authority = None if row is None else self._authority(row)
+        already = authority in self._tally.given_up
+        self._tally.add(result, authority)
         self._bulk.report(result)
+        if authority is not None and authority in self._tally.given_up and not already:
+            self._give_up(authority)
 
     @contextlib.contextmanager
     def _settled(self) -> Iterator[None]:

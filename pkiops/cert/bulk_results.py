@@ -22,7 +22,7 @@ class RowStatus(StrEnum):
     """ISSUED: by this run. KEPT: by an earlier one; nothing was asked for. INVALID: the row or its request cannot be read.
 
     REFUSED: by policy or by a guard. UNKNOWN: an earlier run may have led to a certificate (``cert resolve``). FAILED: by the CA, the ledger, or
-    because the result cannot be written. NOT_TRIED: the run ended before its turn.
+    because the result cannot be written. NOT_TRIED: the run ended, or gave up its CA, before its turn.
     """
 
     ISSUED = "issued"
@@ -99,19 +99,29 @@ def row_json(result: RowResult) -> dict[str, Any]:
 
 
 class Tally:
-    """How many rows came to what, and whether the CA goes on refusing whatever is asked."""
+    """How many rows came to what, and which CAs go on refusing whatever is asked.
 
-    def __init__(self) -> None:
+    Args:
+        give_up_after: so many failures of one CA in a row, without a success between them.
+    """
+
+    def __init__(self, give_up_after: int) -> None:
         self.counts: Counter[RowStatus] = Counter()
-        self.failures_in_a_row = 0
+        self.given_up: dict[str, BackendError] = {}
+        self._give_up_after = give_up_after
+        self._failures: Counter[str] = Counter()
 
-    def add(self, result: RowResult) -> None:
-        """One more result."""
+    def add(self, result: RowResult, authority: str | None = None) -> None:
+        """One more result; ``authority`` is the label of the CA that was, or would have been, asked."""
         self.counts[result.status] += 1
+        if authority is None:
+            return
         if result.status.is_good:
-            self.failures_in_a_row = 0
+            self._failures[authority] = 0
         elif isinstance(result.error, BackendError):
-            self.failures_in_a_row += 1
+            self._failures[authority] += 1
+            if self._failures[authority] >= self._give_up_after:
+                self.given_up.setdefault(authority, result.error)
 
     @property
     def rows(self) -> int:

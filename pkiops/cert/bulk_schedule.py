@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -202,10 +203,10 @@ class Schedule:
         elif looking:
             self.readiness.was_there(ticket.age)
 
-    def drop_unasked(self) -> list[Ticket]:
-        """Forget, and return, the rows for which nothing was asked yet; what waits for another try after a lost answer stays."""
-        dropped = [one for one in self._to_ask if not (one.begun or one.losses)]
-        self._to_ask = deque(one for one in self._to_ask if one.begun or one.losses)
+    def drop_unasked(self, wanted: Callable[[Ticket], bool] = lambda _: True) -> list[Ticket]:
+        """Forget, and return, the rows (that are ``wanted``) for which nothing was asked yet; what was begun, or whose answer was lost, stays."""
+        dropped = [one for one in self._to_ask if not (one.begun or one.losses) and wanted(one)]
+        self._to_ask = deque(one for one in self._to_ask if one.begun or one.losses or not wanted(one))
         self.load -= len(dropped)
         return dropped
 

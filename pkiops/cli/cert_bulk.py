@@ -185,10 +185,11 @@ def _say_ended(factory: Factory, ended: Ended, told: _Told, format_: Format) -> 
     again = "run the same command again: it goes on where it was"
     if ended.interrupted:
         raise Interrupted(f"interrupted: {tally}", hint=again, details=counts)
-    if ended.gave_up is not None:
+    if ended.gave_up:
+        authorities, last = ", ".join(sorted(ended.gave_up)), next(iter(ended.gave_up.values()))
         if not tally.good:
-            raise ended.gave_up
-        raise PartialApply(f"gave up ({tally}): {ended.gave_up.message}", hint=ended.gave_up.hint, details=counts)
+            raise last
+        raise PartialApply(f"gave up {authorities} ({tally}): {last.message}", hint=last.hint, details=counts)
     if tally.good < tally.rows:
         hint = "pkiops cert resolve finds what is unknown; " if counts["unknown"] else ""
         raise PartialApply(

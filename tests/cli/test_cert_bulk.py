@@ -336,9 +336,14 @@ class TestBadRows:
 
 def test_a_report_that_cannot_take_its_place_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
-    with pytest.raises(InputError, match=r"cannot write .*report.jsonl") as caught, report_file(path) as report:
-        report(RowResult(row=1, source="rows:1", status=RowStatus.FAILED))
-        path.mkdir()
+
+    def run() -> None:
+        with report_file(path) as report:
+            report(RowResult(row=1, source="rows:1", status=RowStatus.FAILED))
+            path.mkdir()
+
+    with pytest.raises(InputError, match=r"cannot write .*report.jsonl") as caught:
+        run()
     [kept] = tmp_path.glob(".report.jsonl.*")
     assert str(kept) in str(caught.value.hint)
     assert json.loads(kept.read_text())["source"] == "rows:1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from pkiops.backends.interface import AuthorityStatus, IssuanceRequest
 from pkiops.cert.bulk import BulkIssuance, Ended
 from pkiops.cert.bulk_manifest import BadRow, Defaults, Row, stream_rows
 from pkiops.cert.bulk_parts import Interruption, KeptIssuers
@@ -22,6 +24,7 @@ from pkiops.environment.models import Environment
 from pkiops.errors import AccessDenied, InputError, NotFound, Throttled, Unreachable
 from pkiops.ledger.interface import EntryState, Ledger
 from tests import builders
+from tests.fakes.authority import environment, honest_answer, profile, reference_of
 from tests.unit.cert.setting import AT, Setting
 
 NAME = "{}.svc.test.example.com"
@@ -56,9 +59,9 @@ class Shelf:
 class Yard:
     """Requests in a folder, and runs over them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, env: Environment | None = None) -> None:
         self.folder = folder
-        self.setting = Setting(folder, clock=FlowingClock(AT))
+        self.setting = Setting(folder, environment=env or environment(), clock=FlowingClock(AT))
         self.shelf = Shelf()
         self.results: list[RowResult] = []
         self.report: Callable[[RowResult], None] = self.results.append
@@ -212,6 +215,35 @@ def test_what_an_earlier_run_asked_for_a_moment_ago_is_waited_for(yard: Yard) ->
     yard.run([yard.row(1)])
     assert yard.status() == {1: RowStatus.ISSUED}
     assert len(yard.setting.backend.made) == 1
+
+
+@pytest.mark.parametrize("disabled", [True, False])
+def test_a_dead_ca_is_given_up_and_the_others_go_on(tmp_path: Path, disabled: bool) -> None:
+    env = environment()
+    both = {**env.authorities, "devices": env.authorities["clients"]}
+    env = replace(env, authorities=both, profiles={**env.profiles, "device": replace(profile(), authority="devices")})
+    yard = Yard(tmp_path, env)
+    backend = yard.setting.backend
+
+    def answer(request: IssuanceRequest, issuer: builders.Issued, serial: int) -> bytes:
+        if request.authority == reference_of("devices"):
+            raise AccessDenied("not for you")
+        return honest_answer(request, issuer, serial)
+
+    if disabled:
+        backend.status["devices"] = AuthorityStatus.DISABLED
+    else:
+        backend.answer = answer
+    profiles = ["service", *["device"] * 60, "service"]
+    ended = yard.run(yard.row(number, profile=name) for number, name in enumerate(profiles))
+    status = yard.status()
+    assert len(status) == 62
+    assert (status.pop(0), status.pop(61)) == (RowStatus.ISSUED, RowStatus.ISSUED)
+    counts = Counter(status.values())
+    # what is under way when it is given up fails too
+    assert 10 <= counts.pop(RowStatus.FAILED) <= 10 + 24 + 1
+    assert set(counts) == {RowStatus.NOT_TRIED}
+    assert list(ended.gave_up) == ["devices"]
 
 
 class Stopped(BaseException):
