@@ -27,7 +27,8 @@ from pkiops.cert.bulk_manifest import Row
 from pkiops.cert.bulk_parts import Interruption, KeptIssuers
 from pkiops.cert.issue import Issuance
 from pkiops.cert.order import Issued, Prepared
-from pkiops.cli.cert_bulk_files import open_manifest, report_file
+from pkiops.cli.cert_bulk_files import open_manifest
+from pkiops.cli.cert_bulk_report import report_file
 from pkiops.clock import SystemClock
 from pkiops.ledger.interface import Entry, EntryState, Ledger, LedgerIntent
 from pkiops.ledger.transitions import issued, with_reference
@@ -93,6 +94,9 @@ class ShortLedger:
 
 class Rendered:
     """Makes the bytes of each result, and keeps none."""
+
+    def files(self, row: Row) -> Sequence[str]:
+        return (f"{row.output}.pem",)
 
     def check(self, row: Row, prepared: Prepared) -> None:
         del row, prepared

@@ -13,12 +13,12 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pkiops.cert.bulk_manifest import BadRow, Row
-from pkiops.cert.bulk_parts import Delivery, Interruption
-from pkiops.cert.bulk_results import RowResult, RowStatus, Tally, failed_row
+from pkiops.cert.bulk_parts import Claims, Delivery, Interruption
+from pkiops.cert.bulk_results import RowResult, RowStatus, Tally, bug_in, failed_row
 from pkiops.cert.bulk_schedule import Schedule, Ticket, Work
 from pkiops.cert.issue import UNANSWERED, Issuance
 from pkiops.cert.order import Issued, Order
@@ -36,8 +36,6 @@ _WORKERS = 24
 _READY_AHEAD = 64
 _LOSSES = 5
 _FIRST_PAUSE_S = 0.2
-# a reference that is younger may not be known everywhere in the service yet
-_SETTLING_S = 30.0
 _PATIENCE_S = 120.0
 _GIVE_UP_AFTER = 10
 _TELL_EVERY_S = 2.0
@@ -47,13 +45,13 @@ _SERVED = (Step.SERVE, Step.PROVE_AGAIN)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its counts, the calls it made to ask and fetch, whether somebody stopped it, and the error that made it give up."""
+    """How a run ended: its counts, the calls it made to ask and fetch, whether it was stopped, and the CAs that it gave up, each with its error."""
 
     tally: Tally
     calls: int
     seconds: float
     interrupted: bool
-    gave_up: PkiopsError | None
+    gave_up: Mapping[str, BackendError]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +106,8 @@ class _Run:
         self._changed = threading.Condition()
         lanes = Lane(bulk.issue_rate, self._began), Lane(bulk.get_rate, self._began)
         self._schedule = Schedule(*lanes, at_once=_WORKERS)
-        self._names: dict[str, Row] = {}
-        self._tally = Tally()
-        self._last_failure: PkiopsError | None = None
+        self._claims = Claims()
+        self._tally = Tally(_GIVE_UP_AFTER)
         self._is_read = self._is_taking_in = self._is_ending = False
         self._unread: InputError | None = None
         self._broken: BaseException | None = None
@@ -136,9 +133,8 @@ class _Run:
                 self._work.put(None)
         for thread in threads[1:]:
             thread.join()
-        gave_up = self._last_failure if self._tally.failures_in_a_row >= _GIVE_UP_AFTER else None
         interrupted = self._bulk.interruption.times > 0
-        return Ended(self._tally, self._schedule.calls, self._now - self._began, interrupted, gave_up)
+        return Ended(self._tally, self._schedule.calls, self._now - self._began, interrupted, self._tally.given_up)
 
     def _hand_out(self) -> None:
         """The caller's thread: who does what, and when; ends when nothing is left to do."""
@@ -168,18 +164,25 @@ class _Run:
     @property
     def _is_stopping(self) -> bool:
         """Whether nothing new is begun any more."""
-        return (
-            self._is_ending
-            or self._bulk.interruption.times > 0
-            or self._tally.failures_in_a_row >= _GIVE_UP_AFTER
-            or self._unread is not None
-        )
+        return self._is_ending or self._bulk.interruption.times > 0 or self._unread is not None
 
     def _stop(self) -> None:
         for ticket in self._schedule.drop_unasked():
-            self._end(
-                failed_row(ticket.row, Interrupted("the run ended before its turn"), RowStatus.NOT_TRIED), ticket.row
-            )
+            self._end(failed_row(ticket.row, Interrupted("the run ended before its turn"), RowStatus.NOT_TRIED))
+
+    def _give_up(self, authority: str) -> None:
+        for ticket in self._schedule.drop_unasked(lambda one: self._authority(one.row) == authority):
+            self._end(self._not_tried(ticket.row, authority))
+
+    def _authority(self, row: Row) -> str | None:
+        profile = self._issuance.environment.profiles.get(row.profile)
+        return None if profile is None else profile.authority
+
+    def _not_tried(self, row: Row, authority: str) -> RowResult:
+        last = self._tally.given_up[authority]
+        message = f"{authority} was given up after {_GIVE_UP_AFTER} failures in a row, the last of them: {last.message}"
+        error = Interrupted(message, hint=last.hint, code="cert.bulk-gave-up")
+        return failed_row(row, error, RowStatus.NOT_TRIED)
 
     def _feed(self) -> None:
         """The thread of the rows: read, prepare, put into the schedule, no further ahead than is good."""
@@ -208,31 +211,24 @@ class _Run:
             with self._changed:
                 self._end(failed_row(row, row.error))
             return
+        authority = self._authority(row)
+        with self._changed:
+            if authority is not None and authority in self._tally.given_up:
+                self._end(self._not_tried(row, authority))
+                return
         try:
-            self._claim(row)
-        except PkiopsError as error:
+            with self._claims.claimed(self._bulk.delivery.files(row)):
+                prepared = self._issuance.prepare(_order(row))
+                self._bulk.delivery.check(row, prepared)
+                entry, step = self._issuance.look(prepared)
+        except Exception as error:  # see _labour
             with self._changed:
-                self._end(failed_row(row, error))
-            return
-        try:
-            prepared = self._issuance.prepare(_order(row))
-            self._bulk.delivery.check(row, prepared)
-            entry, step = self._issuance.look(prepared)
-        except PkiopsError as error:
-            with self._changed:
-                self._end(failed_row(row, error), row)
+                self._end(failed_row(row, error if isinstance(error, PkiopsError) else bug_in(error)), row)
             return
         known = entry if step in {*_SERVED, Step.FETCH} else None
         with self._changed:
             self._schedule.add(Ticket(row=row, prepared=prepared, step=step, entry=known), self._now)
             self._changed.notify_all()
-
-    def _claim(self, row: Row) -> None:
-        """Two rows of one name would write one file: the second is refused while the first is on its way, and by the file later on."""
-        with self._changed:
-            other = self._names.setdefault(row.output, row)
-        if other is not row:
-            raise InputError(f"its output {row.output!r} is that of {other.source}", code="manifest.output-twice")
 
     def _labour(self) -> None:
         """A worker: one call after the other."""
@@ -243,6 +239,12 @@ class _Run:
                 result = work_on[work](ticket)
             except PkiopsError as error:
                 result = failed_row(ticket.row, error)
+            except Exception as error:
+                # A row is what a stranger wrote: what nobody foresaw in one must not end the run for all others, and again every time it is run.
+                # What went wrong in the run's own books (``_settled``) does end it.
+                if self._broken is not None:
+                    raise
+                result = failed_row(ticket.row, bug_in(error))
             if result is not None:
                 there = work is Work.FETCH and result.issued is not None
                 with self._settled():
@@ -258,17 +260,22 @@ class _Run:
         with self._lost_again(Work.ASK, ticket):
             if ticket.entry is None:
                 ticket.entry, ticket.step, ticket.created = self._issuance.begin(ticket.prepared)
+                ticket.begun = True
                 if ticket.step in {*_SERVED, Step.FETCH}:
                     # another run, or another row, was faster
                     with self._settled():
                         self._schedule.go_on(Work.ASK, ticket, self._now)
                     return None
             try:
-                ticket.entry = self._issuance.ask(ticket.prepared, ticket.entry, created=ticket.created)
+                reference = self._issuance.request(ticket.prepared, ticket.entry, created=ticket.created)
             except Throttled:
+                # whether the token still lives is for the ledger to say when its turn comes
+                ticket.entry, ticket.created = None, False
                 with self._settled():
                     self._schedule.throttled(Work.ASK, ticket, self._now)
                 return None
+            # the ledger's own throttle is none of the CA's: it counts as an answer that was lost
+            ticket.entry = self._issuance.ledger.record_reference(ticket.entry.id, reference)
             with self._settled():
                 self._schedule.asked(ticket, self._now)
         return None
@@ -277,9 +284,8 @@ class _Run:
         """Fetch and compare; None: the row goes on."""
         result = None
         with self._lost_again(Work.FETCH, ticket):
-            settling = ticket.asked_at is not None and ticket.age < _SETTLING_S
             try:
-                issued = self._issuance.finish(ticket.prepared, _entry(ticket), settling=settling)
+                proven = self._issuance.fetch(ticket.prepared, _entry(ticket))
             except Throttled:
                 with self._settled():
                     self._schedule.throttled(Work.FETCH, ticket, self._now)
@@ -290,6 +296,7 @@ class _Run:
                 with self._settled():
                     self._schedule.early(ticket, self._now)
                 return None
+            issued = self._issuance.record(proven)
             if ticket.step is Step.FETCH and self._issuance.look(ticket.prepared)[1] is not Step.SERVE:
                 # fetched late: known now, but due already
                 ticket.step, ticket.entry, ticket.asked_at = Step.NEW_ATTEMPT, None, None
@@ -327,18 +334,23 @@ class _Run:
 
     def _end(self, result: RowResult, row: Row | None = None) -> None:
         """A row came to something."""
-        self._tally.add(result)
-        if isinstance(result.error, BackendError):
-            self._last_failure = result.error
-        if row is not None:
-            self._names.pop(row.output, None)
+        authority = None if row is None else self._authority(row)
+        already = authority in self._tally.given_up
+        self._tally.add(result, authority)
         self._bulk.report(result)
+        if authority is not None and authority in self._tally.given_up and not already:
+            self._give_up(authority)
 
     @contextlib.contextmanager
     def _settled(self) -> Iterator[None]:
         with self._changed:
-            yield
-            self._changed.notify_all()
+            try:
+                yield
+            except BaseException as error:
+                self._broken = error
+                raise
+            finally:
+                self._changed.notify_all()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Whatever ends a thread ends the run."""

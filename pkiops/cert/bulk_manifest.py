@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -48,13 +49,18 @@ class Row:
         Raises:
             InputError: it cannot be read.
         """
-        if self.csr.exists() and not self.csr.is_file():
-            raise InputError(f"{self.csr} is not a file", code="usage.input-file")
         try:
-            with self.csr.open("rb") as stream:
-                return stream.read(MAX_CSR_BYTES + 1)
+            # opened so that neither a pipe nor a device can hold it, and asked what it is before it is read
+            descriptor = os.open(self.csr, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            try:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    with open(descriptor, "rb", closefd=False) as stream:
+                        return stream.read(MAX_CSR_BYTES + 1)
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            raise InputError(f"cannot read {self.csr}: {error.strerror}", code="usage.input-file") from error
+            raise InputError(f"cannot read {_shown(self.csr)}: {error.strerror}", code="usage.input-file") from error
+        raise InputError(f"{self.csr} is not a file", code="usage.input-file")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,6 +204,9 @@ def _json_values(text: str) -> Mapping[str, Any]:
 
 def _row(values: Mapping[str, str], number: int, source: str, defaults: Defaults) -> Row | BadRow:
     try:
+        if wrong := [name for name, value in values.items() if not _is_unicode(value)]:
+            # half of a pair that JSON can write ("\\ud800") and nothing else can: no ledger, no file name
+            raise InputError(f"{', '.join(wrong)}: not Unicode text", code="manifest.encoding")
         profile = values.get("profile", defaults.profile)
         if profile is None or "csr" not in values:
             what = "csr" if profile else "profile"
@@ -216,6 +225,19 @@ def _row(values: Mapping[str, str], number: int, source: str, defaults: Defaults
         )
     except PkiopsError as error:
         return BadRow(number=number, source=source, error=error)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 2 * _LONGEST_NAME else f"{text[: 2 * _LONGEST_NAME]}..."
 
 
 def _duration(text: str) -> Duration:
@@ -251,7 +273,7 @@ def output_name(text: str) -> str:
     Raises:
         InputError: it is a path, hidden, too long, or has characters that a file name should not have.
     """
-    if len(text.encode()) <= _LONGEST_NAME and _NAME.fullmatch(text):
+    if _NAME.fullmatch(text) and len(text.encode()) <= _LONGEST_NAME:
         return text
     raise InputError(
         f"output {text[:_LONGEST_NAME]!r} is not a plain name",

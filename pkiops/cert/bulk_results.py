@@ -6,6 +6,7 @@ number of rows.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +15,14 @@ from typing import Any
 
 from pkiops.cert.bulk_manifest import BadRow, Row
 from pkiops.cert.order import Issued
-from pkiops.errors import BackendError, GuardRefused, InputError, PkiopsError, PolicyDenied
+from pkiops.errors import BackendError, GuardRefused, InputError, InternalError, PkiopsError, PolicyDenied
 
 
 class RowStatus(StrEnum):
     """ISSUED: by this run. KEPT: by an earlier one; nothing was asked for. INVALID: the row or its request cannot be read.
 
     REFUSED: by policy or by a guard. UNKNOWN: an earlier run may have led to a certificate (``cert resolve``). FAILED: by the CA, the ledger, or
-    because the result cannot be written. NOT_TRIED: the run ended before its turn.
+    because the result cannot be written. NOT_TRIED: the run ended, or gave up its CA, before its turn.
     """
 
     ISSUED = "issued"
@@ -64,6 +65,19 @@ def failed_row(row: Row | BadRow, error: PkiopsError, status: RowStatus | None =
     return RowResult(row=row.number, source=row.source, status=status or status_of(error), error=error)
 
 
+def bug_in(error: Exception) -> InternalError:
+    """What nobody foresaw in the work on one row, as the error of that row; ``details`` say where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-3:]]
+    bug = InternalError(
+        f"bug in pkiops: {type(error).__name__}: {error}",
+        hint="report it; the other rows are not concerned",
+        details={"at": at},
+    )
+    bug.__cause__ = error
+    return bug
+
+
 def row_json(result: RowResult) -> dict[str, Any]:
     """A result as a line of the report."""
     body: dict[str, Any] = {"row": result.row, "source": result.source, "status": result.status.value}
@@ -85,19 +99,29 @@ def row_json(result: RowResult) -> dict[str, Any]:
 
 
 class Tally:
-    """How many rows came to what, and whether the CA goes on refusing whatever is asked."""
+    """How many rows came to what, and which CAs go on refusing whatever is asked.
 
-    def __init__(self) -> None:
+    Args:
+        give_up_after: so many failures of one CA in a row, without a success between them.
+    """
+
+    def __init__(self, give_up_after: int) -> None:
         self.counts: Counter[RowStatus] = Counter()
-        self.failures_in_a_row = 0
+        self.given_up: dict[str, BackendError] = {}
+        self._give_up_after = give_up_after
+        self._failures: Counter[str] = Counter()
 
-    def add(self, result: RowResult) -> None:
-        """One more result."""
+    def add(self, result: RowResult, authority: str | None = None) -> None:
+        """One more result; ``authority`` is the label of the CA that was, or would have been, asked."""
         self.counts[result.status] += 1
+        if authority is None:
+            return
         if result.status.is_good:
-            self.failures_in_a_row = 0
+            self._failures[authority] = 0
         elif isinstance(result.error, BackendError):
-            self.failures_in_a_row += 1
+            self._failures[authority] += 1
+            if self._failures[authority] >= self._give_up_after:
+                self.given_up.setdefault(authority, result.error)
 
     @property
     def rows(self) -> int:

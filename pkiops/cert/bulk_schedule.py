@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,10 +45,10 @@ class Work(StrEnum):
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Ticket:
-    """A row on its way. ``entry`` is there once its intent is; ``asked_at`` (monotonic) once its reference is known.
+    """A row on its way. ``entry`` is there while it may be asked for or fetched; ``asked_at`` (monotonic) once its reference is known.
 
-    ``sent_at`` is the moment of its last call. ``created`` says that this run wrote the intent and that no call of it was left
-    without an answer; ``fetches`` and ``losses`` count.
+    ``begun`` says that its intent is in the ledger, so that it cannot be forgotten; ``sent_at`` is the moment of its last call.
+    ``created`` says that this run wrote the intent and that no call of it was left without an answer or throttled; ``fetches`` and ``losses`` count.
     """
 
     row: Row
@@ -55,6 +56,7 @@ class Ticket:
     step: Step
     entry: Entry | None = None
     created: bool = False
+    begun: bool = False
     asked_at: float | None = None
     sent_at: float = 0.0
     fetches: int = 0
@@ -155,6 +157,9 @@ class Schedule:
         self._end(Work.FETCH)
         self.fetches.admitted(now)
         self._extra += 1
+        if ticket.asked_at is None:
+            # an earlier run asked: all that is known of its age is how long it is waited for here
+            ticket.asked_at = ticket.sent_at
         age = ticket.age
         if ticket.hurried:
             # the first question is the one that may have been needed; that the second was in vain says that age alone counts
@@ -198,10 +203,10 @@ class Schedule:
         elif looking:
             self.readiness.was_there(ticket.age)
 
-    def drop_unasked(self) -> list[Ticket]:
-        """Forget, and return, the rows for which nothing was asked yet; what waits for another try after a lost answer stays."""
-        dropped = [one for one in self._to_ask if one.entry is None and not one.losses]
-        self._to_ask = deque(one for one in self._to_ask if one.entry is not None or one.losses)
+    def drop_unasked(self, wanted: Callable[[Ticket], bool] = lambda _: True) -> list[Ticket]:
+        """Forget, and return, the rows (that are ``wanted``) for which nothing was asked yet; what was begun, or whose answer was lost, stays."""
+        dropped = [one for one in self._to_ask if not (one.begun or one.losses) and wanted(one)]
+        self._to_ask = deque(one for one in self._to_ask if one.begun or one.losses or not wanted(one))
         self.load -= len(dropped)
         return dropped
 

@@ -7,10 +7,14 @@ moment may each read before the other writes: limits hold for what the ledger kn
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from pkiops.ledger.interface import Entry, EntryState, Ledger, LedgerIntent
@@ -23,59 +27,86 @@ _MAY_EXIST = frozenset({EntryState.PENDING, EntryState.ISSUED, EntryState.UNKNOW
 _T = TypeVar("_T")
 
 
+# Digests stand for what is only compared. All of it is in memory, in SQLite because its pages hold a row in a third of the room that objects take.
+_TABLES = """
+CREATE TABLE requests (request BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE asked (name BLOB, request BLOB, moment INTEGER, PRIMARY KEY (name, request)) WITHOUT ROWID;
+CREATE TABLE certified (key BLOB, request BLOB, names TEXT, PRIMARY KEY (key, request)) WITHOUT ROWID;
+"""
+
+
 class RunTally:
     """What a run has let through, before the ledger may tell of it: so that orders in flight at once are held against each other. Safe for threads.
 
-    It remembers names and keys only under profiles whose rules ask for them.
+    It remembers requests, names and keys only under profiles whose rules ask for them.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: set[str] = set()
-        # name -> request -> when; key -> request -> its names
-        self._asked: dict[str, dict[str, datetime]] = {}
-        self._names: dict[str, dict[str, frozenset[str]]] = {}
+        self._count = 0
+        self._opened: sqlite3.Connection | None = None
 
     def judged(self, record: LedgerIntent, known: History, now: datetime, judge: Callable[[LedgerFacts], _T]) -> _T:
         """Call ``judge`` with what is known, of the ledger and of this run; unless it raises, the request is let through. Again it counts once."""
-        own, names = record.request_key, names_of(record.subject, record.sans)
+        own, names = _digest(record.request_key), names_of(record.subject, record.sans)
         with self._lock:
             answer = judge(self._with_own(record, known, names))
-            self._requests.add(own)
+            if known.counts_run:
+                self._count += self._kept.execute("INSERT OR IGNORE INTO requests VALUES (?)", (own,)).rowcount
             if known.asked is not None:
-                for name in names:
-                    self._asked.setdefault(name, {})[own] = now
+                asked = [(_digest(record.profile, name), own, int(now.timestamp())) for name in names]
+                self._kept.executemany("INSERT OR REPLACE INTO asked VALUES (?, ?, ?)", asked)
             if known.names_of_key is not None:
-                self._names.setdefault(record.spki_sha256, {})[own] = names
+                certified = (_digest(record.spki_sha256), own, json.dumps(sorted(names)))
+                self._kept.execute("INSERT OR REPLACE INTO certified VALUES (?, ?, ?)", certified)
             return answer
 
+    @property
+    def _kept(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._opened.executescript(_TABLES)
+            weakref.finalize(self, self._opened.close)
+        return self._opened
+
     def _with_own(self, record: LedgerIntent, known: History, names: frozenset[str]) -> LedgerFacts:
-        own = record.request_key
+        own = _digest(record.request_key)
         asked_at: dict[str, tuple[datetime, ...]] = {}
         for name in names if known.asked is not None else ():
             told = (known.asked or {}).get(name, ())
-            seen = {request for request, _ in told} | {own}
-            here = self._asked.get(name, {})
+            seen = {_digest(request) for request, _ in told} | {own}
+            query = "SELECT request, moment FROM asked WHERE name = ?"
+            here = self._kept.execute(query, (_digest(record.profile, name),))
             asked_at[name] = (
                 *(moment for _, moment in told),
-                *(m for request, m in here.items() if request not in seen),
+                *(datetime.fromtimestamp(moment, UTC) for request, moment in here if request not in seen),
             )
-        of_run = (some for request, some in self._names.get(record.spki_sha256, {}).items() if request != own)
-        return LedgerFacts(
-            names_of_key=(known.names_of_key or frozenset()).union(*of_run),
-            asked_at=asked_at,
-            living=known.living,
-            others_in_run=len(self._requests) - (own in self._requests),
-        )
+        of_key = known.names_of_key or frozenset()
+        if known.names_of_key is not None:
+            query = "SELECT names FROM certified WHERE key = ? AND request <> ?"
+            found = self._kept.execute(query, (_digest(record.spki_sha256), own))
+            of_key = of_key.union(*(json.loads(some) for (some,) in found))
+        others = self._count
+        if others and self._kept.execute("SELECT 1 FROM requests WHERE request = ?", (own,)).fetchone():
+            others -= 1
+        return LedgerFacts(names_of_key=of_key, asked_at=asked_at, living=known.living, others_in_run=others)
+
+
+def _digest(*texts: str) -> bytes:
+    return hashlib.blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the ledger knows: None where no rule asks. ``asked`` tells for each name which requests were made, and when (aware UTC)."""
+    """What the ledger knows: None where no rule asks. ``asked`` tells for each name which requests were made, and when (aware UTC).
+
+    ``counts_run`` says that a rule asks how many the run lets through.
+    """
 
     names_of_key: frozenset[str] | None = None
     asked: Mapping[str, tuple[tuple[str, datetime], ...]] | None = None
     living: tuple[LivingCertificate, ...] = ()
+    counts_run: bool = False
 
 
 def history_of(ledger: Ledger, profile: Profile, record: LedgerIntent, now: datetime) -> History:
@@ -100,7 +131,7 @@ def history_of(ledger: Ledger, profile: Profile, record: LedgerIntent, now: date
     if profile.renewal_window is not None and names:
         found = ledger.find_by_name(record.environment, min(names), since=_ago(now, profile.validity.max))
         living = tuple(one for entry in found if (one := _living(entry, record, now)) is not None)
-    return History(of_key, asked, living)
+    return History(of_key, asked, living, counts_run=profile.limits.per_run is not None)
 
 
 def _may_exist(entry: Entry) -> bool:

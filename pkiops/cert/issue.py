@@ -21,7 +21,7 @@ from pkiops.cert.lint import lint, require_clean, require_linter
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
 from pkiops.cert.prepare import KeepIssuer, Preparation, ask_each_time, record_rejection
 from pkiops.cert.prove import verify_path
-from pkiops.cert.reuse import Step, next_step, require_young
+from pkiops.cert.reuse import Step, is_settling, next_step, require_young
 from pkiops.clock import Clock
 from pkiops.environment.models import Environment
 from pkiops.errors import (
@@ -142,19 +142,11 @@ class Issuance:
             VerificationFailed: code ``cert.not-as-asked``, or a code of the chain.
         """
         proven = self._prove(prepared, entry, _parsed(entry.chain, entry.id), from_ledger=True)
-        return self._record(proven) if step is Step.PROVE_AGAIN else proven
+        return self.record(proven) if step is Step.PROVE_AGAIN else proven
 
-    def finish(self, prepared: Prepared, entry: Entry, *, settling: bool = False) -> Issued:
-        """Steps 9 and 10 for an open entry whose reference is known, whoever learnt it, and however old it is.
-
-        ``settling``: asked for a moment ago, so that the CA may not know of it yet.
-
-        Raises:
-            InProgress: it is not there yet.
-            VerificationFailed: code ``cert.not-as-asked``, or a code of the chain; the ledger knows it.
-            BackendError: there is no such certificate, which the ledger then knows, or the CA did not answer.
-        """
-        return self._record(self._fetch(prepared, entry, settling=settling))
+    def finish(self, prepared: Prepared, entry: Entry) -> Issued:
+        """Steps 9 and 10 for an open entry whose reference is known, whoever learnt it; raises what ``fetch`` and ``record`` do."""
+        return self.record(self.fetch(prepared, entry))
 
     def look(self, prepared: Prepared) -> tuple[Entry | None, Step]:
         """The latest entry of a request, and how it goes on; nothing is written, unless that it is refused.
@@ -230,7 +222,11 @@ class Issuance:
             raise
 
     def ask(self, prepared: Prepared, entry: Entry, *, created: bool) -> Entry:
-        """Step 8, its second half: ask with a token that follows from the stored intent, so that asking twice is asking once.
+        """Step 8, its second half: ``request``, and its answer goes into the ledger; raises what ``request`` does."""
+        return self.ledger.record_reference(entry.id, self.request(prepared, entry, created=created))
+
+    def request(self, prepared: Prepared, entry: Entry, *, created: bool) -> str:
+        """Ask with a token that follows from the stored intent, so that asking twice is asking once; the certificate's reference.
 
         Args:
             prepared: the order.
@@ -245,7 +241,7 @@ class Issuance:
         self.progress.step(f"asking {entry.authority_reference} for the certificate")
         request = issuance_request(intent_of(entry, prepared.csr), prepared.csr, prepared.issuer, attempt=entry.id)
         try:
-            reference = self._issues.request_certificate(request)
+            return self._issues.request_certificate(request)
         except BackendError as error:
             # only the first to ask knows that a refusal means no certificate: a call before may have led to one
             if created and not error.retryable and error.code not in UNANSWERED and not _asked_before(error):
@@ -255,14 +251,20 @@ class Issuance:
             if isinstance(error, (AccessDenied, NotFound)):
                 self._refuse_stranger()
             raise
-        return self.ledger.record_reference(entry.id, reference)
 
     def _refuse_stranger(self) -> None:
         """Ask who calls, now that the CA refused: a caller of another account is told that (GuardRefused), and not which permission it lacks."""
         with contextlib.suppress(BackendError):
             self.requester()
 
-    def _fetch(self, prepared: Prepared, entry: Entry, *, settling: bool = False) -> Issued:
+    def fetch(self, prepared: Prepared, entry: Entry) -> Issued:
+        """Step 9: the certificate of an open entry, proven to be what was asked for.
+
+        Raises:
+            InProgress: it is not there yet, or its reference is so young that the CA may not know it.
+            VerificationFailed: code ``cert.not-as-asked``, or a code of the chain; the ledger knows it.
+            BackendError: there is no such certificate, which the ledger then knows, or the CA did not answer.
+        """
         reference = entry.certificate_reference
         if reference is None or entry.authority_reference is None:
             raise InternalError(f"ledger entry {entry.id} has nothing to fetch by")
@@ -270,8 +272,11 @@ class Issuance:
         try:
             answer = self._issues.fetch_certificate(entry.authority_reference, reference)
         except BackendError as error:
-            if settling and isinstance(error, NotFound):
-                raise InProgress(error.message, hint=error.hint, details=error.details) from error
+            if isinstance(error, NotFound) and is_settling(entry, self.clock.now()):
+                raise InProgress(
+                    f"{error.message}; it was asked for less than a minute ago",
+                    hint="run the same command again: it fetches what was asked for",
+                ) from error
             if isinstance(error, NotFound) or error.code == REQUEST_FAILED:
                 self.ledger.record_failed(entry.id, error.code, error.message, reference=reference)
             else:
@@ -329,8 +334,12 @@ class Issuance:
             renewal_window=prepared.renewal_window,
         )
 
-    def _record(self, proven: Issued) -> Issued:
-        # 10. record, then write files (which the caller does)
+    def record(self, proven: Issued) -> Issued:
+        """Step 10: the certificate is in the ledger before the caller writes its files.
+
+        Raises:
+            AlreadyExists: another certificate is recorded for this entry.
+        """
         chain = [one.public_bytes(Encoding.DER) for one in (proven.certificate, *proven.chain)]
         return replace(proven, entry=self.ledger.record_issued(proven.entry.id, chain))
 

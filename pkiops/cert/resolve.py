@@ -27,6 +27,7 @@ from pkiops.cert.resolve_rules import (
     settled_at,
     times_of,
 )
+from pkiops.cert.reuse import SETTLED_REFERENCE, is_settling
 from pkiops.errors import (
     AccessDenied,
     AlreadyExists,
@@ -225,6 +226,9 @@ class _Search:
         except BackendError as error:
             if not isinstance(error, NotFound) and error.code != REQUEST_FAILED:
                 raise
+            if isinstance(error, NotFound) and is_settling(entry, self._issuance.clock.now()):
+                self._done(Resolution(entry, Outcome.WAITING, again=entry.updated_at + SETTLED_REFERENCE))
+                return None
             self._after(self._issuance.ledger.record_failed(entry.id, error.code, error.message, reference=reference))
             return None
 

@@ -13,13 +13,15 @@ from pkiops.ledger.interface import Entry, EntryState, LedgerIntent
 from pkiops.policy.renewal import due_at
 from pkiops.x509.duration import Duration
 
-__all__ = ["ASK_AGAIN_WITHIN", "Step", "due_at", "next_step"]
+__all__ = ["ASK_AGAIN_WITHIN", "SETTLED_REFERENCE", "Step", "due_at", "is_settling", "next_step"]
 
 # The service remembers a token for five minutes from the first call, which comes after the entry's creation. One minute is kept back: a
 # call that is retried late would outlive the token and make a second certificate.
 ASK_AGAIN_WITHIN = timedelta(minutes=4)
 # what two clocks may differ by, as in resolve_rules.py
 _CLOCKS_DIFFER = timedelta(minutes=5)
+# A reference may not be known everywhere in the service as soon as it is given: that there is no such certificate means something only later.
+SETTLED_REFERENCE = timedelta(seconds=60)
 
 
 class Step(StrEnum):
@@ -79,6 +81,14 @@ def require_young(entry: Entry, now: datetime) -> None:
 
 def _is_young(entry: Entry, now: datetime) -> bool:
     return abs(now - entry.created_at) < ASK_AGAIN_WITHIN
+
+
+def is_settling(entry: Entry, now: datetime) -> bool:
+    """Whether the reference of an open entry was recorded so lately that the service may not know it yet; ``now`` is aware UTC.
+
+    Recording it was the last change of the entry, by whichever run.
+    """
+    return abs(now - entry.updated_at) < SETTLED_REFERENCE
 
 
 def _serves(entry: Entry, now: datetime, window: Duration | None) -> bool:

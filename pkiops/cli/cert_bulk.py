@@ -13,7 +13,8 @@ import typer
 
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert import AllowEndpoint, app, duration_of
-from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, check_places, open_manifest, report_file
+from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, check_places, open_manifest
+from pkiops.cli.cert_bulk_report import check_report, report_file
 from pkiops.cli.issuance import issuance_of_many
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
 from pkiops.cli.output import emit, emit_json, note
@@ -70,6 +71,7 @@ def bulk_command(
 
     formats, life = _formats(output_format), duration_of(validity)
     check_places(manifest, output_dir)
+    check_report(report, manifest, output_dir, formats, overwrite=overwrite)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     if warning := factory.ledger_warning():
         note(warning)
@@ -183,10 +185,11 @@ def _say_ended(factory: Factory, ended: Ended, told: _Told, format_: Format) -> 
     again = "run the same command again: it goes on where it was"
     if ended.interrupted:
         raise Interrupted(f"interrupted: {tally}", hint=again, details=counts)
-    if ended.gave_up is not None:
+    if ended.gave_up:
+        authorities, last = ", ".join(sorted(ended.gave_up)), next(iter(ended.gave_up.values()))
         if not tally.good:
-            raise ended.gave_up
-        raise PartialApply(f"gave up ({tally}): {ended.gave_up.message}", hint=ended.gave_up.hint, details=counts)
+            raise last
+        raise PartialApply(f"gave up {authorities} ({tally}): {last.message}", hint=last.hint, details=counts)
     if tally.good < tally.rows:
         hint = "pkiops cert resolve finds what is unknown; " if counts["unknown"] else ""
         raise PartialApply(

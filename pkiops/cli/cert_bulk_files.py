@@ -1,6 +1,6 @@
-"""The files of ``pkiops cert bulk``: the manifest that it reads, the results and the report that it writes.
+"""The files of ``pkiops cert bulk``: the manifest that it reads and the results that it writes; the report is ``cert_bulk_report``'s.
 
-What this module decides: under which name a row's certificate is written, one file for each format; that a report appears whole or not at all.
+What this module decides: under which name a row's certificate is written, one file for each format.
 Whether a file may be replaced is decided as for ``cert issue``.
 """
 
@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import select
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import STDIN
 from pkiops.cli.cert_outputs import CertificateOutputs, OutputTarget
-from pkiops.cli.output import iso, json_text
+from pkiops.cli.output import json_text
 from pkiops.errors import InputError
 
 if TYPE_CHECKING:
     from pkiops.cert.bulk_manifest import BadRow, Row
-    from pkiops.cert.bulk_results import RowResult
     from pkiops.cert.order import Issued, Prepared
     from pkiops.ledger.interface import Ledger
     from pkiops.x509.duration import Duration
@@ -149,6 +146,10 @@ class RowFiles:
     ledger: Ledger
     overwrite: bool
 
+    def files(self, row: Row) -> Sequence[str]:
+        """One for each format."""
+        return [f"{row.output}{ENDINGS[one]}" for one in self.formats]
+
     def check(self, row: Row, prepared: Prepared) -> None:
         """See ``CertificateOutputs.check``."""
         self._outputs(row).check(self.ledger, prepared, overwrite=self.overwrite)
@@ -159,54 +160,11 @@ class RowFiles:
         return self._outputs(row).write(issued, self.ledger, document=document, overwrite=self.overwrite)
 
     def _outputs(self, row: Row) -> CertificateOutputs:
-        places = [OutputTarget(one, str(self.folder / f"{row.output}{ENDINGS[one]}")) for one in self.formats]
-        return CertificateOutputs(tuple(places))
+        names = zip(self.formats, self.files(row), strict=True)
+        return CertificateOutputs(tuple(OutputTarget(one, str(self.folder / name)) for one, name in names))
 
     def _document(self, issued: Issued) -> str:
         from pkiops.cert.report import certificate_document
 
         # what ``cert issue --output json=FILE`` writes, so that either may replace the other's
         return json_text("cert-issue", self.environment, issued.entry.created_at, certificate_document(issued)) + "\n"
-
-
-@contextlib.contextmanager
-def report_file(path: Path | None) -> Iterator[Callable[[RowResult], None]]:
-    """Takes results and writes each as a line of JSON; the file is there when all are, and when the run was interrupted once.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    if path is None:
-        yield lambda _: None
-        return
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", code="usage.output") from error
-    with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
-        stack.callback(lambda: Path(name).unlink(missing_ok=True))
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            yield lambda result: _write_line(stream, path, result)
-            os.fchmod(stream.fileno(), 0o644 & ~_umask())
-        os.replace(name, path)
-
-
-def _write_line(stream: IO[str], path: Path, result: RowResult) -> None:
-    from pkiops.cert.bulk_results import row_json
-
-    try:
-        stream.write(json.dumps(row_json(result), default=_jsonable) + "\n")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", code="usage.output") from error
-
-
-def _jsonable(value: object) -> Any:
-    from datetime import datetime
-
-    return iso(value) if isinstance(value, datetime) else str(value)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -15,7 +15,10 @@ import pytest
 from cryptography import x509
 from typer.testing import CliRunner, Result
 
+from pkiops.cert.bulk_results import RowResult, RowStatus
 from pkiops.cli.app import app
+from pkiops.cli.cert_bulk_report import report_file
+from pkiops.errors import InputError
 from pkiops.sandbox.engine.state import Pace
 from pkiops.sandbox.faults import fault
 from pkiops.sandbox.traffic import Hindrances
@@ -142,6 +145,17 @@ class TestManifests:
             "b.pem": NAME.format("b"),
         }
 
+    def test_a_folder_with_names_that_are_no_text_and_a_very_long_one(self, shop: Shop) -> None:
+        longest = "x" * 200
+        shop.requests("a", folder="inbox")
+        request = (shop.folder / "inbox" / "a.csr").read_bytes()
+        (shop.folder / "inbox" / f"{longest}.csr").write_bytes(request)
+        Path(os.fsdecode(os.fsencode(shop.folder / "inbox") + b"/\xff.csr")).write_bytes(request)
+        result = shop.bulk("inbox")
+        assert result.exit_code == 7, result.output
+        assert shop.outputs() == ["a.pem", f"{longest}.pem"]
+        assert sorted(row["status"] for row in shop.report().values()) == ["invalid", "issued", "issued"]
+
     def test_again_gives_the_same_without_a_call(self, shop: Shop) -> None:
         shop.requests("a", "b")
         assert shop.bulk("csr").exit_code == 0
@@ -158,6 +172,15 @@ class TestManifests:
         shop.requests("a")
         shop.run("cert", "issue", "dev", "--profile", "service", "--csr", "csr/a.csr", "--output", "out/a.pem")
         assert shop.bulk("csr").stdout.startswith("1 kept")
+
+    def test_two_rows_never_write_one_file(self, shop: Shop) -> None:
+        shop.requests("a", "b", "c")
+        shop.write("rows.csv", "csr,output\ncsr/a.csr,a\ncsr/b.csr,a.cert\ncsr/c.csr,A\n")
+        formats = ("--output-format", "fullchain", "--output-format", "certificate")
+        assert shop.bulk("rows.csv", *formats).exit_code == 7
+        assert shop.outputs() == ["a.cert.pem", "a.pem"]
+        assert common_name(shop.folder / "out" / "a.cert.pem") == NAME.format("a")
+        assert [row.get("code") for row in shop.report().values()].count("manifest.output-twice") == 2
 
     def test_the_same_row_twice_is_one_certificate(self, shop: Shop) -> None:
         shop.requests("a")
@@ -246,6 +269,8 @@ class TestBadRows:
             (b'{"csr": "a.csr\\u0000"}', "manifest.path"),
             (b'{"csr": "\xff"}', "manifest.encoding"),
             (b'{"profile": "service"}', "manifest.missing"),
+            (b'{"csr": "csr/a.csr", "output": "\\ud800"}', "manifest.encoding"),
+            (b'{"csr": "' + b"x" * 300 + b'", "output": "b"}', "usage.input-file"),
         ],
     )
     def test_json(self, shop: Shop, line: bytes, code: str) -> None:
@@ -278,8 +303,56 @@ class TestBadRows:
         assert shop.bulk("csr", *extra).exit_code == 2
         assert shop.outputs() == []
 
+    @pytest.mark.parametrize(
+        ("name", "code"), [("rows.csv", 2), ("./csr/../rows.csv", 2), ("csr", 2), ("out/x.pem", 2), ("mine.txt", 9)]
+    )
+    def test_a_report_replaces_nothing_of_others(self, shop: Shop, name: str, code: int) -> None:
+        shop.requests("a")
+        shop.write("rows.csv", "csr\ncsr/a.csr\n")
+        shop.write("mine.txt", "mine")
+        asked = shop.calls("IssueCertificate")
+        assert shop.bulk("rows.csv", "--report", name).exit_code == code
+        if code == 2:
+            assert shop.bulk("rows.csv", "--report", name, "--overwrite").exit_code == code
+        assert shop.calls("IssueCertificate") == asked
+        assert (shop.folder / "rows.csv").read_text() == "csr\ncsr/a.csr\n"
+        assert (shop.folder / "mine.txt").read_text() == "mine"
+
+    def test_a_report_replaces_an_earlier_one_and_what_it_is_told_to(self, shop: Shop) -> None:
+        shop.requests("a")
+        for earlier in ("", None):  # a run without rows, and the one that this makes
+            if earlier is not None:
+                shop.write("report.jsonl", earlier)
+            assert shop.bulk("csr").exit_code == 0
+            assert len(shop.report()) == 1
+        shop.write("report.jsonl", "[1]\n")
+        assert shop.bulk("csr").exit_code == 9
+        assert shop.bulk("csr", "--overwrite").exit_code == 0
+        assert len(shop.report()) == 1
+
     def test_nothing_to_do(self, shop: Shop) -> None:
         assert shop.bulk("-", stdin=b"").stdout.startswith("no rows")
+
+
+def test_a_report_that_cannot_take_its_place_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+
+    def run() -> None:
+        with report_file(path) as report:
+            report(RowResult(row=1, source="rows:1", status=RowStatus.FAILED))
+            path.mkdir()
+
+    with pytest.raises(InputError, match=r"cannot write .*report.jsonl") as caught:
+        run()
+    [kept] = tmp_path.glob(".report.jsonl.*")
+    assert str(kept) in str(caught.value.hint)
+    assert json.loads(kept.read_text())["source"] == "rows:1"
+
+
+def test_what_goes_wrong_in_a_run_is_not_swallowed_by_its_report(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), report_file(tmp_path / "report.jsonl"):
+        (tmp_path / "none").read_bytes()
+    assert list(tmp_path.iterdir()) == []
 
 
 class TestTrouble:

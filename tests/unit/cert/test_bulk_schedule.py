@@ -157,7 +157,7 @@ class TestOrder:
         fresh, begun, lost = ticket(), ticket(), ticket()
         for one in (begun, lost, fresh):
             schedule.add(one, 0.0)
-        begun.entry, lost.losses = object(), 1  # type: ignore[assignment]
+        begun.begun, lost.losses = True, 1
         assert schedule.drop_unasked() == [fresh]
         assert schedule.load == 2
 

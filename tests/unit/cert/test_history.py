@@ -230,6 +230,17 @@ def test_orders_in_flight_are_held_against_each_other(local: World) -> None:
     assert prepared(limited, A, key=builders.key()) == "let through"
 
 
+def test_a_limit_per_name_counts_its_profile_only(local: World) -> None:
+    limited = rules(limits=LimitRule(per_name=1))
+    issuance = replace(
+        local.setting.issuance(environment=environment(profiles={"service": limited, "dual": limited})), run=local.run
+    )
+    for name in ("service", "dual"):
+        issuance.prepare(order(builders.csr({}, sans=[f"dns:{A}"]), profile=name))
+        with pytest.raises(PolicyDenied, match="1 certificates for"):
+            issuance.prepare(order(builders.csr({}, sans=[f"dns:{A}"]), profile=name, request_id="another"))
+
+
 def test_many_threads_keep_a_limit_together(local: World) -> None:
     limited = rules(limits=LimitRule(per_run=5))
     changed = environment(profiles={"service": limited, "dual": profile()})

@@ -345,12 +345,29 @@ def test_what_may_have_arrived_stays_pending(setting: Setting, error: BackendErr
 
 @pytest.mark.parametrize("error", [BackendError("failed", code=REQUEST_FAILED), NotFound("no such certificate")])
 def test_a_certificate_that_will_never_exist_is_a_failure(setting: Setting, error: BackendError) -> None:
+    issuance = setting.issuance()
+    prepared = issuance.prepare(order())
+    entry, _, _ = issuance.begin(prepared)
+    issuance.ask(prepared, entry, created=True)
+    setting.clock.advance(timedelta(seconds=60))
     _interrupt(setting.backend, "before fetch_certificate", error)
-    with pytest.raises(BackendError):
+    with pytest.raises(type(error)):
         setting.issuance().issue(order())
     assert [entry.state for entry in setting.entries()] == [EntryState.FAILED]
     setting.backend.interrupt = lambda point: None
     assert setting.issuance().issue(order(request_id=None)).entry.attempt == 2
+
+
+def test_a_reference_that_is_too_young_to_be_known_everywhere_is_not_given_up(setting: Setting) -> None:
+    _interrupt(setting.backend, "before fetch_certificate", NotFound("no such certificate"))
+    for _ in range(2):  # the run that asked, and another one right behind it
+        with pytest.raises(InProgress, match="no such certificate"):
+            setting.issuance().issue(order())
+        setting.clock.advance(timedelta(seconds=29))
+    assert [entry.state for entry in setting.entries()] == [EntryState.PENDING]
+    setting.backend.interrupt = lambda point: None
+    assert setting.issuance().issue(order()).entry.attempt == 1
+    assert len(setting.backend.made) == 1
 
 
 def test_a_wrong_certificate_is_refused_recorded_and_not_paid_for_twice(setting: Setting) -> None:

@@ -244,8 +244,17 @@ def test_what_has_a_reference_is_fetched_without_a_report(setting: AuditedSettin
 def test_a_reference_that_leads_to_nothing_is_a_failure(setting: AuditedSetting, error: BackendError) -> None:
     lost = setting.lose("before fetch_certificate")
     setting.backend.interrupt = raising("before fetch_certificate", error)
+    setting.clock.advance(timedelta(minutes=1))
     assert outcomes(setting.resolve()) == [Outcome.FAILED]
     assert setting.entry(lost.id).code == error.code
+
+
+def test_a_reference_that_is_too_young_to_be_known_everywhere_is_waited_for(setting: AuditedSetting) -> None:
+    lost = setting.lose("before fetch_certificate")
+    setting.backend.interrupt = raising("before fetch_certificate", NotFound("gone"))
+    [waiting] = setting.resolve().resolutions
+    assert (waiting.outcome, waiting.again) == (Outcome.WAITING, lost.updated_at + timedelta(minutes=1))
+    assert setting.entry(lost.id).state is EntryState.PENDING
 
 
 def test_a_reference_to_another_key_is_no_answer(setting: AuditedSetting) -> None:
