@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -147,18 +148,11 @@ def test_no_flipped_bytes_are_more_than_a_refusal(place: int, offset: int, flip:
     try:
         with quiet():
             loaded = [x509.load_der_x509_certificate(one) for one in chain]
-            verify_ca_chain(loaded, at=NOW)
-    except (VerificationFailed, *PARSE_ERRORS) as error:
-        # reading may fail as the library likes, judging what was read may not
-        assert isinstance(error, VerificationFailed) or not loaded_all(chain)
-
-
-def loaded_all(chain: list[bytes]) -> bool:
-    try:
-        with quiet():
-            return bool([x509.load_der_x509_certificate(one) for one in chain])
     except PARSE_ERRORS:
-        return False
+        return
+    # read without a look at what the library reads late; again nothing but VerificationFailed
+    with quiet(), suppress(VerificationFailed):
+        verify_ca_chain(loaded, at=NOW)
 
 
 def test_garbage_for_a_certificate_is_refused() -> None:
