@@ -6,13 +6,13 @@ at its length, or after so many entries looked at that did not fit. What is not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import dropwhile
 
-from pkiops.errors import InputError
+from pkiops.errors import BackendError, InputError
 from pkiops.ledger.interface import Entry, Ledger, Position
 from pkiops.ledger.transitions import is_open
 from pkiops.x509.certificate import parse_serial, serial_hex
@@ -22,6 +22,9 @@ from pkiops.x509.san import SanKind
 # a page that finds little ends after so many, and says where to go on
 MOST_LOOKED_AT = 10_000
 MOST_LISTED = 1_000
+
+# more than that are no accident, and a page would have no end
+_MOST_UNREADABLE = 100
 
 
 class ListedState(StrEnum):
@@ -55,11 +58,15 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries in the order of their query; ``next`` is the entry after which the next page begins, None at the end."""
+    """Entries in the order of their query; ``next`` is the entry after which the next page begins, None at the end.
+
+    ``unreadable`` are the errors of entries that were left out, because what is stored is none.
+    """
 
     entries: tuple[Entry, ...]
     next: str | None
     looked_at: int
+    unreadable: tuple[BackendError, ...] = ()
 
 
 def find_entries(
@@ -83,21 +90,33 @@ def find_entries(
 
     Raises:
         InputError: there is no entry ``after``, or ``serial`` is none.
-        BackendError: the ledger cannot be read.
+        BackendError: the ledger cannot be read, or much of it is no entry.
     """
     by_expiry = search.expiring is not None and search.serial is None and search.name is None
     position = None if after is None else _position(ledger, environment, after, by_expiry=by_expiry)
+    unreadable: list[BackendError] = []
+
+    def report(error: BackendError) -> None:
+        unreadable.append(error)
+        if len(unreadable) > _MOST_UNREADABLE:
+            raise error
+
+    ledger = ledger.leaving_out(report)
     found: list[Entry] = []
     last: Entry | None = None
     looked_at = 0
     fits = _test_of(search)
     for entry in _source(ledger, environment, search, position):
         if last is not None and (len(found) == limit or looked_at == most):
-            return Page(tuple(found), last.id, looked_at)
+            return Page(tuple(found), last.id, looked_at, _each_once(unreadable))
         looked_at, last = looked_at + 1, entry
         if fits(entry):
             found.append(entry)
-    return Page(tuple(found), None, looked_at)
+    return Page(tuple(found), None, looked_at, _each_once(unreadable))
+
+
+def _each_once(errors: Sequence[BackendError]) -> tuple[BackendError, ...]:
+    return tuple({one.details["entry"]: one for one in errors}.values())
 
 
 def _position(ledger: Ledger, environment: str, entry_id: str, *, by_expiry: bool) -> Position:

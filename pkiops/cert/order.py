@@ -17,6 +17,7 @@ from pkiops.backends.interface import IssuanceRequest
 from pkiops.cert.issuer import Issuer
 from pkiops.errors import InternalError, NotSupported
 from pkiops.ledger.interface import Entry, LedgerIntent, request_key
+from pkiops.ledger.values import read_from
 from pkiops.policy.findings import Intent
 from pkiops.policy.rules import Profile, Usage
 from pkiops.x509.algorithms import SigningAlgorithm
@@ -79,10 +80,12 @@ def intent_of(entry: Entry, csr: CertificationRequest) -> Intent:
     """The intent as the ledger froze it."""
     if entry.not_before is None or entry.not_after is None:
         raise InternalError(f"ledger entry {entry.id} has no intent")
+    with read_from(entry.id):
+        usage = tuple(Usage(name) for name in entry.usages)
     return Intent(
         subject=entry.subject,
         sans=entry.sans,
-        usage=tuple(Usage(name) for name in entry.usages),
+        usage=usage,
         not_before=entry.not_before,
         not_after=entry.not_after,
         public_key_spki=spki_der(csr.public_key),

@@ -83,11 +83,14 @@ def list_command(
         expiring=_expiring(factory, expiring_before, expiring_within, moment),
     )
     page = find_entries(factory.ledger, environment, search, limit=limit, after=after)
+    for one in page.unreadable:
+        note(f"left out: {one.message}")
     if format_ is Format.JSON:
         body = {
             "entries": [entry_json(one, _window(factory, one)) for one in page.entries],
             "next": page.next,
             "looked_at": page.looked_at,
+            "unreadable": [{"entry": one.details["entry"], "message": one.message} for one in page.unreadable],
         }
         emit_json("cert-list", environment, factory.clock.now(), body)
         return

@@ -14,20 +14,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pkiops.aws import AwsClients
 from pkiops.aws_errors import translated
 from pkiops.clock import Clock, Randomness
-from pkiops.errors import AlreadyExists, InputError, InternalError, NotFound, Unreachable
+from pkiops.errors import AlreadyExists, BackendError, InputError, InternalError, NotFound, Unreachable
 from pkiops.ledger import dynamodb_items as items
 from pkiops.ledger import transitions
 from pkiops.ledger.dynamodb_items import Index, Item, Key
-from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Position, Rejection, RevocationRecord
+from pkiops.ledger.interface import (
+    Entry,
+    EntryState,
+    LedgerIntent,
+    Output,
+    Position,
+    Rejection,
+    Report,
+    RevocationRecord,
+)
 from pkiops.ledger.values import moment_text, utf8
 
+_T = TypeVar("_T")
 _NEW = "attribute_not_exists(pk)"
 _PAGE = 100  # what BatchGetItem takes
 _BATCH = 25  # what BatchWriteItem takes
@@ -50,6 +62,13 @@ class DynamoDbLedger:
         self._table = table
         self._clock = clock
         self._randomness = randomness
+        self._report: Report | None = None
+
+    def leaving_out(self, report: Report) -> DynamoDbLedger:
+        """See ``Ledger.leaving_out``."""
+        other = copy(self)
+        other._report = report
+        return other
 
     def begin(self, intent: LedgerIntent, attempt: int) -> tuple[Entry, bool]:
         """See ``Ledger.begin``."""
@@ -249,12 +268,25 @@ class DynamoDbLedger:
         for start in range(0, len(keys), _PAGE):
             page = keys[start : start + _PAGE]
             found = self._items(page)
-            where = {key: items.revocation_key_of(item) for key, item in found.items()}
+            where = {key: self._told(partial(items.revocation_key_of, item)) for key, item in found.items()}
             revoked = self._items([one for one in where.values() if one is not None])
             for key in page:
                 if key in found:
                     revocation = where[key]
-                    yield items.entry_of(found[key], None if revocation is None else revoked.get(revocation))
+                    revoking = None if revocation is None else revoked.get(revocation)
+                    entry = self._told(partial(items.entry_of, found[key], revoking))
+                    if entry is not None:
+                        yield entry
+
+    def _told(self, read: Callable[[], _T | None]) -> _T | None:
+        """What is read; None where it cannot be, and somebody is told of that."""
+        try:
+            return read()
+        except BackendError as error:
+            if self._report is None or error.code != "ledger.unreadable-entry":
+                raise
+            self._report(error)
+            return None
 
     def _indexed(self, index: Index, value: str, between: tuple[str, str] | None = None) -> Iterator[Entry]:
         for page in self._pages(index, value, between):

@@ -23,7 +23,7 @@ from typing import Any
 from pkiops.errors import BackendError
 from pkiops.ledger.interface import Entry, EntryState, RevocationRecord
 from pkiops.ledger.transitions import is_open
-from pkiops.ledger.values import moment_of, moment_text, searched_names, utf8
+from pkiops.ledger.values import moment_of, moment_text, read_from, require_sound, searched_names, utf8
 from pkiops.x509.san import SanKind, SubjectAltName
 
 Key = tuple[str, str]
@@ -175,7 +175,22 @@ def document_of(entry: Entry) -> str:
 
 
 def entry_of(item: Item, revocation: Item | None) -> Entry:
-    """The entry that an item holds."""
+    """The entry that an item holds.
+
+    Raises:
+        BackendError: code ``ledger.unreadable-entry``.
+    """
+    with read_from(id_at(key_of(item))):
+        return require_sound(_entry_of(item, revocation))
+
+
+def id_at(key: Key) -> str:
+    """The id of the entry at a key."""
+    partition, attempt = key[0].partition("#")[2], key[1].partition("#")[2]
+    return f"{partition}-{int(attempt)}" if attempt.isdecimal() and len(attempt) <= len("000000001") else partition
+
+
+def _entry_of(item: Item, revocation: Item | None) -> Entry:
     values: dict[str, Any] = json.loads(item["document"]["S"])
     for name in _MOMENTS:
         if name in values:
@@ -183,7 +198,7 @@ def entry_of(item: Item, revocation: Item | None) -> Entry:
     values["state"] = EntryState(values["state"])
     values["subject"] = tuple((field, value) for field, value in values.get("subject", ()))
     values["sans"] = tuple(SubjectAltName(SanKind(kind), value) for kind, value in values.get("sans", ()))
-    values["chain"] = tuple(base64.b64decode(text) for text in values.get("chain", ()))
+    values["chain"] = tuple(base64.b64decode(text, validate=True) for text in values.get("chain", ()))
     for name in ("usages", "findings", "doubts"):
         values[name] = tuple(values.get(name, ()))
     return Entry(**values, revocation=None if revocation is None else revocation_of(revocation))
@@ -205,4 +220,5 @@ def revocation_key_of(item: Item) -> Key | None:
     """Where the revocation of an entry's certificate is or would be; None of an entry without a certificate."""
     if "revocation_sk" not in item:
         return None
-    return f"revocations#{item['environment']['S']}", item["revocation_sk"]["S"]
+    with read_from(id_at(key_of(item))):
+        return f"revocations#{item['environment']['S']}", item["revocation_sk"]["S"]

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from pkiops.errors import BackendError
 from pkiops.x509.san import SubjectAltName
 
 
@@ -173,8 +174,17 @@ def request_key(
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
+Report = Callable[[BackendError], None]
+
+
 class Ledger(Protocol):
-    """Every request, issued or not. Every call may raise InputError or a BackendError when the ledger cannot be read or written."""
+    """Every request, issued or not. Every call may raise InputError or a BackendError when the ledger cannot be read or written.
+
+    An entry that somebody else wrote and that is none is a BackendError, code ``ledger.unreadable-entry``, with its id in the details.
+    """
+
+    def leaving_out(self, report: Report) -> Ledger:
+        """The same ledger, whose searches for several entries leave out those that cannot be read, and tell ``report`` of each."""
 
     def begin(self, intent: LedgerIntent, attempt: int) -> tuple[Entry, bool]:
         """Record that ``attempt`` (from 1) of a request is about to be made; the entry, and whether this call created it."""

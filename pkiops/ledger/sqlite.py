@@ -9,19 +9,29 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pkiops.clock import Clock, Randomness
-from pkiops.errors import InternalError
+from pkiops.errors import BackendError, InternalError
 from pkiops.ledger import transitions
-from pkiops.ledger.interface import Entry, EntryState, LedgerIntent, Output, Position, Rejection, RevocationRecord
+from pkiops.ledger.interface import (
+    Entry,
+    EntryState,
+    LedgerIntent,
+    Output,
+    Position,
+    Rejection,
+    Report,
+    RevocationRecord,
+)
 from pkiops.ledger.sqlite_file import OPEN, kept_open, transaction
-from pkiops.ledger.values import moment_of, moment_text, searched_names, utf8
+from pkiops.ledger.values import moment_of, moment_text, read_from, require_sound, searched_names, utf8
 from pkiops.x509.san import SanKind, SubjectAltName
 
 _PAGE = 500
@@ -44,6 +54,13 @@ class SqliteLedger:
         self._path = path
         self._clock = clock
         self._randomness = randomness
+        self._report: Report | None = None
+
+    def leaving_out(self, report: Report) -> SqliteLedger:
+        """See ``Ledger.leaving_out``."""
+        other = copy(self)
+        other._report = report
+        return other
 
     def kept_open(self) -> AbstractContextManager[None]:
         """See ``KeepsOpen``."""
@@ -123,7 +140,7 @@ class SqliteLedger:
         """See ``Ledger.find_by_serial``."""
         with transaction(self._path, write=False) as db:
             where = "WHERE entries.environment = ? AND entries.serial = ? ORDER BY created_at, id"
-            return tuple(_entry(row) for row in db.execute(_SELECT + where, (environment, serial)))
+            return tuple(self._read(db.execute(_SELECT + where, (environment, serial))))
 
     def find_by_fingerprint(self, certificate_sha256: str) -> Entry | None:
         """See ``Ledger.find_by_fingerprint``."""
@@ -157,7 +174,7 @@ class SqliteLedger:
         )
         values = (environment, utf8(name).lower(), "" if since is None else moment_text(since))
         with transaction(self._path, write=False) as db:
-            return tuple(_entry(row) for row in db.execute(_SELECT + where, values))
+            return tuple(self._read(db.execute(_SELECT + where, values)))
 
     def find_by_key(self, environment: str, spki_sha256: str) -> Iterator[Entry]:
         """See ``Ledger.find_by_key``."""
@@ -182,11 +199,22 @@ class SqliteLedger:
         while True:
             # Page by page, so that no transaction is open while the caller works.
             with transaction(self._path, write=False) as db:
-                page = [_entry(row) for row in db.execute(_SELECT + where, (*values, *last))]
-            yield from page
+                page = db.execute(_SELECT + where, (*values, *last)).fetchall()
+            yield from self._read(page)
             if len(page) < _PAGE:
                 return
-            last = (moment_text(getattr(page[-1], by)), page[-1].id)
+            last = page[-1][by], page[-1]["id"]
+
+    def _read(self, rows: Iterable[sqlite3.Row]) -> Iterator[Entry]:
+        for row in rows:
+            try:
+                entry = _entry(row)
+            except BackendError as error:
+                if self._report is None:
+                    raise
+                self._report(error)
+            else:
+                yield entry
 
     def _one(self, where: str, value: str) -> Entry | None:
         with transaction(self._path, write=False) as db:
@@ -244,13 +272,18 @@ def _stored(name: str, value: Any) -> Any:
 
 
 def _entry(row: sqlite3.Row) -> Entry:
+    with read_from(str(row["id"])):
+        return require_sound(_parsed(row))
+
+
+def _parsed(row: sqlite3.Row) -> Entry:
     values: dict[str, Any] = {one.name: row[one.name] for one in fields(Entry) if one.name != "revocation"}
     for name in ("created_at", "updated_at", "not_before", "not_after"):
         values[name] = moment_of(values[name]) if values[name] else None
     values["state"] = EntryState(values["state"])
     values["subject"] = tuple((field, value) for field, value in json.loads(row["subject"]))
     values["sans"] = tuple(SubjectAltName(SanKind(kind), value) for kind, value in json.loads(row["sans"]))
-    values["chain"] = tuple(base64.b64decode(text) for text in json.loads(row["chain"]))
+    values["chain"] = tuple(base64.b64decode(text, validate=True) for text in json.loads(row["chain"]))
     for name in ("usages", "findings", "doubts"):
         values[name] = tuple(json.loads(row[name]))
     if row["reason"] is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -162,3 +164,23 @@ def test_what_cannot_be_looked_for_is_wrong_usage(runner: Runner, words: tuple[s
 def test_the_words_of_the_command_line_are_those_of_the_library() -> None:
     assert [one.value for one in StateChoice] == [one.value for one in ListedState]
     assert _MOST == MOST_LISTED
+
+
+def test_a_broken_entry_is_named_by_a_list_and_by_an_issue(runner: Runner) -> None:
+    if runner.here is None:
+        return  # a table's items are broken in tests/contract
+    with closing(sqlite3.connect(runner.here / "a.db", isolation_level=None)) as db:
+        where = "WHERE serial IS NOT NULL AND subject LIKE '%orders%'"
+        [(entry, sound)] = db.execute(f"SELECT id, sans FROM entries {where}")  # noqa: S608
+        db.execute(f"UPDATE entries SET sans = 'x' {where}")  # noqa: S608
+        body = listed(runner)
+        shown = runner.done("cert", "list", "dev")
+        again = runner.run("cert", "issue", "dev", "--profile", "service", "--csr", "@orders.csr", "--validity", "30d")
+        db.execute(f"UPDATE entries SET sans = ? {where}", (sound,))  # noqa: S608
+    assert [one["entry"] for one in body["unreadable"]] == [entry]
+    assert entry not in {one["entry"] for one in body["entries"]}
+    assert f"left out: ledger entry {entry} cannot be read" in shown.stderr
+    assert "billing" in shown.stdout
+    assert again.exit_code == 6
+    assert f"ledger entry {entry} cannot be read" in again.output
+    assert listed(runner)["unreadable"] == []
