@@ -15,6 +15,7 @@ from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert import AllowEndpoint, app, duration_of
 from pkiops.cli.cert_bulk_files import ENDINGS, RowFiles, check_places, open_manifest
 from pkiops.cli.cert_bulk_report import check_report, report_file
+from pkiops.cli.cert_files import STDIN
 from pkiops.cli.issuance import issuance_of_many
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
 from pkiops.cli.output import emit, emit_json, note
@@ -75,6 +76,7 @@ def bulk_command(
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     if warning := factory.ledger_warning():
         note(warning)
+    _check_run(factory, manifest, profile)
     told = _Told(interruption := Interruption())
     with (
         open_manifest(manifest, profile, life, lambda: interruption.times > 0) as rows,
@@ -96,6 +98,23 @@ def bulk_command(
         )
         ended = bulk.run(rows.rows)
     _say_ended(factory, ended, told, format_)
+
+
+def _check_run(factory: Factory, manifest: str, profile: str | None) -> None:
+    """What every row would fail by is said once, before the first.
+
+    Raises:
+        InputError: there is no such profile, the rows of a folder have none, or the ledger has no table.
+    """
+    from pkiops.cert.prepare import profile_of
+
+    if profile is not None:
+        profile_of(factory.environment, profile)
+    elif manifest != STDIN and Path(manifest).is_dir():
+        raise InputError(
+            "the requests of a folder say nothing of a profile", hint="add --profile PROFILE", code="usage.arguments"
+        )
+    factory.ledger.latest("0" * 64)
 
 
 def _kept_open(ledger: Ledger) -> contextlib.AbstractContextManager[None]:
@@ -134,13 +153,14 @@ class _Told:
         return take
 
     def _say(self, result: RowResult) -> None:
-        from pkiops.cert.bulk_results import row_json
+        from pkiops.cert.bulk_results import RowStatus, row_json
 
         if result.status.is_good or result.error is None:
             return
         if len(self.problems) < _MOST_TOLD:
             self.problems.append(row_json(result))
-            note(f"{result.source}: {result.status}: {result.error.message}")
+            if result.status is not RowStatus.NOT_TRIED:  # the counts say how many, and the report which
+                note(f"{result.source}: {result.status}: {result.error.message}")
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -190,11 +210,18 @@ def _say_ended(factory: Factory, ended: Ended, told: _Told, format_: Format) -> 
         if not tally.good:
             raise last
         raise PartialApply(f"gave up {authorities} ({tally}): {last.message}", hint=last.hint, details=counts)
+    if not tally.rows:
+        raise InputError(
+            "the manifest has no rows", hint="an empty one is taken for a mistake", code="manifest.no-rows"
+        )
     if tally.good < tally.rows:
-        hint = "pkiops cert resolve finds what is unknown; " if counts["unknown"] else ""
+        wrong = counts["invalid"] + counts["refused"]
+        hints = ["pkiops cert resolve finds what is unknown"] if counts["unknown"] else []
+        hints += ["correct the rows that are invalid or refused: --report FILE says what would pass"] if wrong else []
+        hints += [again] if tally.rows - tally.good > wrong else []
         raise PartialApply(
             f"not every row has its certificate: {tally}",
-            hint=f"{hint}{again}",
+            hint="; ".join(hints),
             code="cert.bulk-partial",
             details=counts,
         )

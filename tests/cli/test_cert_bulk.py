@@ -331,7 +331,19 @@ class TestBadRows:
         assert len(shop.report()) == 1
 
     def test_nothing_to_do(self, shop: Shop) -> None:
-        assert shop.bulk("-", stdin=b"").stdout.startswith("no rows")
+        empty = shop.bulk("-", stdin=b"")
+        assert (empty.exit_code, empty.stdout.startswith("no rows")) == (2, True)
+        assert "the manifest has no rows" in empty.stderr
+
+    def test_what_every_row_would_fail_by_is_said_once(self, shop: Shop) -> None:
+        shop.requests("h1", "h2")
+        for words, said in (
+            (("--profile", "servce"), "has no profile 'servce'"),
+            (("--profile", ""), "has no profile"),
+        ):
+            result = shop.bulk("csr", *words)
+            assert (result.exit_code, result.stdout) == (2, ""), result.output
+            assert result.stderr.count(said) == 1
 
 
 def test_a_report_that_cannot_take_its_place_is_kept(tmp_path: Path) -> None:
