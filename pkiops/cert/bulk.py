@@ -219,7 +219,8 @@ class _Run:
         try:
             with self._claims.claimed(self._bulk.delivery.files(row)):
                 prepared = self._issuance.prepare(_order(row))
-                self._bulk.delivery.check(row, prepared)
+                with self._issuance.recorded(prepared):
+                    self._bulk.delivery.check(row, prepared)
                 entry, step = self._issuance.look(prepared)
         except Exception as error:  # see _labour
             with self._changed:

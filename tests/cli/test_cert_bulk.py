@@ -335,6 +335,15 @@ class TestBadRows:
         assert (empty.exit_code, empty.stdout.startswith("no rows")) == (2, True)
         assert "the manifest has no rows" in empty.stderr
 
+    def test_a_file_that_is_not_ours_stays_and_the_ledger_knows_that_it_was_in_the_way(self, shop: Shop) -> None:
+        shop.requests("taken")
+        (shop.folder / "out" / "taken.pem").write_text("somebody's")
+        assert shop.bulk("csr").exit_code == 7
+        assert (shop.folder / "out" / "taken.pem").read_text() == "somebody's"
+        listed = shop.run("cert", "list", "dev", "--name", NAME.format("taken"), "--format", "json")
+        (entry,) = json.loads(listed.stdout)["entries"]
+        assert (entry["state"], entry["code"]) == ("refused", "guard.overwrite")
+
     def test_what_every_row_would_fail_by_is_said_once(self, shop: Shop) -> None:
         shop.requests("h1", "h2")
         for words, said in (
