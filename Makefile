@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 T ?= tests
 K ?=
-WORKERS ?= auto
+# the tests wait for servers a third of their time: one process more than there are processors
+WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 AWSCLI := .venv-awscli
 ENVOY := .venv-envoy
 GO_CLIENTS := tests/live/go_sdk tests/live/cert_manager
