@@ -19,7 +19,11 @@ from pkiops.cli.options import (
     EnvironmentArgument,
     Format,
     FormatOption,
+    KeyPassphraseNameOption,
     OverwriteOption,
+    PassphraseNameOption,
+    ReissueOption,
+    SecretNameOption,
     moment_of,
     option,
 )
@@ -149,20 +153,11 @@ def issue_command(
     key: Annotated[
         str | None, option("--key", help="The request's private key, for outputs that hold it.", metavar="FILE")
     ] = None,
-    key_passphrase_name: Annotated[
-        str | None, option("--key-passphrase-name", help="Secret that decrypts --key.", metavar="NAME")
-    ] = None,
-    passphrase_name: Annotated[
-        str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 outputs.", metavar="NAME")
-    ] = None,
-    secret_name: Annotated[
-        str | None,
-        option("--secret-name", help="Of a Kubernetes Secret; else its file's.", metavar="[NAMESPACE/]NAME"),
-    ] = None,
+    key_passphrase_name: KeyPassphraseNameOption = None,
+    passphrase_name: PassphraseNameOption = None,
+    secret_name: SecretNameOption = None,
     overwrite: OverwriteOption = False,
-    reissue: Annotated[
-        bool, option("--reissue", guard=True, help="Accept a second certificate where a lost answer may hide a first.")
-    ] = False,
+    reissue: ReissueOption = False,
     preview: Annotated[
         bool, option("--preview", help="Show what would come back and what it costs; sends and records nothing.")
     ] = False,

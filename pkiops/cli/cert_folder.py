@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkiops.cli.files import reported
 from pkiops.cli.kept_access import access_of, keep_access
 from pkiops.errors import GuardRefused, InputError
 
@@ -102,7 +103,7 @@ def stage_version(folder: Path, files: Sequence[FolderFile]) -> Path:
     from pkiops.cert.server_folder import version_name
 
     version = folder / version_name(files)
-    try:
+    with reported(folder):
         folder.mkdir(exist_ok=True)
         if _read_version(version) is not None:
             return version
@@ -119,8 +120,6 @@ def stage_version(folder: Path, files: Sequence[FolderFile]) -> Path:
             ):  # a version that somebody changed: moved out of the way, and away with the rest
                 os.rename(version, Path(temporary) / "damaged")
             os.rename(made, version)
-    except OSError as error:
-        raise InputError(f"cannot write {error.filename}: {error.strerror}", code="usage.output") from error
     return version
 
 
@@ -136,13 +135,10 @@ def switch(version: Path) -> bool:
     before = os.readlink(current) if current.is_symlink() else None
     if before == version.name:
         return False
-    try:
-        with tempfile.TemporaryDirectory(prefix=".link-", dir=folder) as temporary:
-            link = Path(temporary) / CURRENT
-            link.symlink_to(version.name)
-            os.replace(link, current)
-    except OSError as error:
-        raise InputError(f"cannot write {error.filename}: {error.strerror}", code="usage.output") from error
+    with reported(current), tempfile.TemporaryDirectory(prefix=".link-", dir=folder) as temporary:
+        link = Path(temporary) / CURRENT
+        link.symlink_to(version.name)
+        os.replace(link, current)
     for old in folder.iterdir():
         ours = _VERSION.fullmatch(old.name) and old.name not in {version.name, before}
         if ours and _read_version(old) is not None:

@@ -12,7 +12,17 @@ import typer
 from pkiops.cli.cert import AllowEndpoint, OutputOption, app, duration_of
 from pkiops.cli.cert_outputs import KeyOptions
 from pkiops.cli.issuance import issuance_of
-from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
+from pkiops.cli.options import (
+    EnvironmentArgument,
+    Format,
+    FormatOption,
+    KeyPassphraseNameOption,
+    OverwriteOption,
+    PassphraseNameOption,
+    ReissueOption,
+    SecretNameOption,
+    option,
+)
 from pkiops.cli.output import emit, emit_json, note
 from pkiops.cli.wiring import factory_of
 from pkiops.errors import InputError
@@ -54,16 +64,9 @@ def renew_command(
     key: Annotated[
         str | None, option("--key", metavar="FILE", help="The private key, where it is not with it.")
     ] = None,
-    key_passphrase_name: Annotated[
-        str | None, option("--key-passphrase-name", help="Secret that decrypts --key.", metavar="NAME")
-    ] = None,
-    passphrase_name: Annotated[
-        str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 outputs.", metavar="NAME")
-    ] = None,
-    secret_name: Annotated[
-        str | None,
-        option("--secret-name", help="Of a Kubernetes Secret; else its file's.", metavar="[NAMESPACE/]NAME"),
-    ] = None,
+    key_passphrase_name: KeyPassphraseNameOption = None,
+    passphrase_name: PassphraseNameOption = None,
+    secret_name: SecretNameOption = None,
     profile: Annotated[
         str | None, option("--profile", metavar="PROFILE", help="Unless given, the one it was issued under.")
     ] = None,
@@ -78,9 +81,7 @@ def renew_command(
     exec_shell: Annotated[bool, option("--exec-shell", help="Give --exec-after to /bin/sh.")] = False,
     detailed_exitcode: Annotated[bool, option("--detailed-exitcode", help="Exit code 5 if something changed.")] = False,
     overwrite: OverwriteOption = False,
-    reissue: Annotated[
-        bool, option("--reissue", guard=True, help="Accept a second certificate where a lost answer may hide a first.")
-    ] = False,
+    reissue: ReissueOption = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,17 +72,30 @@ def write_files(files: Sequence[FileToWrite], *, overwrite: bool) -> None:
     temporary: list[tuple[str, FileToWrite]] = []
     try:
         for file in files:
-            temporary.append((_write_beside(file), file))  # noqa: PERF401 - what is there when one fails is removed
+            with reported(file.path):
+                temporary.append((_write_beside(file), file))
         while temporary:
             name, file = temporary[0]
-            os.replace(name, file.path)
+            with reported(file.path):
+                os.replace(name, file.path)
             temporary.pop(0)
-    except OSError as error:
-        raise InputError(f"cannot write {error.filename}: {error.strerror}", code="usage.output") from error
     finally:
         for name, _ in temporary:
             with contextlib.suppress(OSError):
                 os.unlink(name)
+
+
+@contextlib.contextmanager
+def reported(target: Path) -> Iterator[None]:
+    """Say of what the file system refuses which target it was for: a full disk names no file, and a temporary name says nothing to anybody.
+
+    Raises:
+        InputError: code ``usage.output``, it refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}", code="usage.output") from error
 
 
 def _write_beside(file: FileToWrite) -> str:

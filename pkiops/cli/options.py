@@ -39,6 +39,18 @@ YesOption = Annotated[bool, option("--yes", "-y", guard=True, help="Do not ask."
 OverwriteOption = Annotated[
     bool, option("--overwrite", guard=True, help="Replace files that exist and were not written by pkiops.")
 ]
+KeyPassphraseNameOption = Annotated[
+    str | None, option("--key-passphrase-name", help="Secret that decrypts --key.", metavar="NAME")
+]
+PassphraseNameOption = Annotated[
+    str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 outputs.", metavar="NAME")
+]
+SecretNameOption = Annotated[
+    str | None, option("--secret-name", help="Of a Kubernetes Secret; else its file's.", metavar="[NAMESPACE/]NAME")
+]
+ReissueOption = Annotated[
+    bool, option("--reissue", guard=True, help="Accept a second certificate where a lost answer may hide a first.")
+]
 AtOption = Annotated[
     str | None, option("--at", metavar="TIME", help="The moment, as 2026-12-31T00:00:00Z; now unless given.")
 ]

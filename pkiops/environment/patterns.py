@@ -33,7 +33,7 @@ def _dns(text: str) -> str | None:
         return "write a DNS pattern in lower case"
     labels = text.split(".")
     if labels[-1] in _WILD:
-        return "the last label must be a word, else names of any domain are allowed; write *.svc.example.com"
+        return "the last label must be a word, so that the pattern stays within a domain; write *.svc.example.com"
     for label in labels:
         if label in _WILD:
             continue
@@ -52,7 +52,7 @@ def _uri(text: str) -> str | None:
         return "write a URI with its scheme in lower case: spiffe://example.com/ns/*/sa/*"
     host, segments = match["host"], (match["path"] or "").split("/")[1:]
     if "*" in host:
-        return "the host of a URI must be a word, else names of any domain are allowed; use wildcards in the path only"
+        return "the host of a URI must be a word, so that the pattern stays within a domain; use wildcards in the path only"
     if any("*" in segment and segment not in _WILD for segment in segments):
         return "a wildcard stands for a whole path segment; write /ns/*, not /ns/team-*"
     if match["scheme"] == "spiffe":

@@ -49,13 +49,15 @@ def write_folders(folders: Sequence[FolderToWrite], *, overwrite: bool) -> tuple
     changes = [_change(folder, overwrite=overwrite) for folder in folders]
     work = [folder for folder, change in zip(folders, changes, strict=True) if change != "unchanged"]
     prepared: list[tuple[Path, Path]] = []
+    writing: Path | None = None  # a full disk names no file
     try:
         for folder in work:
+            writing = folder.path
             folder.path.parent.mkdir(parents=True, exist_ok=True)
             prepared.append((_write_beside(folder), folder.path))
         _swap(prepared)
     except OSError as error:
-        raise InputError(f"cannot write {error.filename}: {error.strerror}", code="usage.output") from error
+        raise InputError(f"cannot write {error.filename or writing}: {error.strerror}", code="usage.output") from error
     finally:
         for temporary, _ in prepared:
             shutil.rmtree(temporary, ignore_errors=True)
