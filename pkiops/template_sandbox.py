@@ -51,7 +51,8 @@ class UntrustedTemplate:
         except jinja2.TemplateError as error:
             line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
             raise _refused(name, f"is no template{line}: {error.message}") from error
-        except RecursionError as error:
+        except (RecursionError, SyntaxError, MemoryError) as error:
+            # a template becomes a program of Python, whose parser has limits of its own: a hundred levels of indentation, two hundred parentheses
             raise _refused(name, "is nested too deeply") from error
 
     def render(self, values: Mapping[str, Any]) -> str:

@@ -94,6 +94,23 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if a %}" * 120 + "x" + "{% endif %}" * 120,
+        "{{ " + "not " * 300 + "a }}",
+        "{{ a" + "[0]" * 3000 + " }}",
+        "{{ " + " and ".join(["a"] * 5000) + " }}",
+        "{{ a" + "|lower" * 800 + " }}",
+        "{% if a %}x" + "{% elif a %}y" * 3000 + "{% endif %}",
+    ],
+    ids=["if", "not", "getitem", "and", "filter", "elif"],
+)
+def test_what_is_nested_deeper_than_python_can_read_is_refused(source: str) -> None:
+    with pytest.raises(InputError, match="nested too deeply"):
+        UntrustedTemplate(source, "t", lists=frozenset())
+
+
 @pytest.mark.parametrize("source", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_template_is_refused(source: str) -> None:
     with pytest.raises(InputError) as caught:
