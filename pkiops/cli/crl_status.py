@@ -18,7 +18,8 @@ from pkiops.errors import ChangesPending, InputError, VerificationFailed
 
 if TYPE_CHECKING:
     from pkiops.crl.fetch import CrlBackend
-    from pkiops.crl.status import AuthorityStatus, CrlStatus, Thresholds
+    from pkiops.crl.status import Thresholds
+    from pkiops.crl.status_facts import AuthorityStatus, CrlStatus
     from pkiops.factory import Factory
 
 
@@ -42,6 +43,7 @@ class FailOn(StrEnum):
 def status_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
+    *,
     output: Annotated[
         Path | None,
         option(
@@ -62,6 +64,12 @@ def status_command(
             help="Exit with 5 if anything so bad is found; never: with 0 even if a CRL is expired or invalid.",
         ),
     ] = None,
+    ledger: Annotated[
+        bool, option("--ledger/--no-ledger", help="Compare with what the ledger knows as revoked.")
+    ] = True,
+    grace: Annotated[
+        str, option("--grace", metavar="DURATION", help="How long a revocation may take to be on a published CRL.")
+    ] = "1h",
     overwrite: OverwriteOption = False,
     format_: Annotated[
         StatusFormat,
@@ -73,12 +81,20 @@ def status_command(
     from pkiops.crl.status import judge
     from pkiops.crl.status_read import StatusReader
 
-    thresholds = _thresholds(warn, critical)
+    thresholds, patience = _thresholds(warn, critical), _duration(grace, "--grace") or timedelta(0)
     if output is not None:
         _check_target(output, format_, overwrite=overwrite)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
+    entries = factory.known_entries() if ledger else None
     reader = StatusReader(
-        factory.environment, factory.trust_store, lambda: _service(factory), factory.clock.now, progress_of(ctx)
+        factory.environment,
+        factory.trust_store,
+        lambda: _service(factory),
+        factory.clock.now,
+        entries=entries,
+        no_entries="no ledger was begun here" if ledger and entries is None else None,
+        grace=patience,
+        progress=progress_of(ctx),
     )
     status = judge(reader.read(), factory.clock.now(), thresholds)
     _show(status, format_, output)
@@ -154,7 +170,7 @@ def _exit(status: CrlStatus, fail_on: FailOn | None) -> None:
         VerificationFailed: a CRL must not be used.
         ChangesPending: something of the severity that was asked for, or worse.
     """
-    from pkiops.crl.status import Severity
+    from pkiops.crl.status_facts import Severity
 
     if fail_on is FailOn.NEVER:
         return
@@ -225,6 +241,7 @@ def _crl_json(one: AuthorityStatus) -> dict[str, Any]:
         "state": one.state,
         "published": published is not None,
         "own_number": facts.own.number if facts.own else None,
+        "ledger": asdict(facts.ledger) if facts.ledger else None,
     }
     if published is None or one.age is None or one.remaining is None or one.remaining_ratio is None:
         return body

@@ -10,52 +10,28 @@ that a publisher or the service has failed for a while; less than an eighth, or 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
 
 from pkiops.crl.check import MIN_REMAINING
 from pkiops.crl.manifest import CrlRecord
+from pkiops.crl.status_facts import (
+    AuthorityFacts,
+    AuthorityStatus,
+    CrlStatus,
+    Finding,
+    LedgerFacts,
+    OwnCrl,
+    SerialSample,
+    Severity,
+    StatusFacts,
+)
 
 # AWS Private CA dates a CRL an hour before it writes it; a publisher that runs every hour is behind for no longer than the other one
 PUBLISHER_GRACE = timedelta(hours=2)
 _WARN_SHARE = 3
 _CRITICAL_SHARE = 8
 _NAMED = 10
-
-
-class Severity(IntEnum):
-    """INFO: good to know. WARNING: look at it in working hours. CRITICAL: relying parties refuse clients or take revoked ones, or soon will."""
-
-    INFO = 1
-    WARNING = 2
-    CRITICAL = 3
-
-    @property
-    def word(self) -> str:
-        """``info``, ``warning``, ``critical``."""
-        return self.name.lower()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """Something that is wrong; ``authority`` is ``clients-g1``, None where it is about the set. ``unusable``: a CRL is expired or invalid."""
-
-    code: str
-    severity: Severity
-    authority: str | None
-    message: str
-    hint: str
-    unusable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedCheck:
-    """A check that was not made, and why; ``authority`` is None where it was made for none."""
-
-    check: str
-    authority: str | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,99 +48,6 @@ class Thresholds:
         if self.warn is not None:
             return warn, min(warn, critical)
         return max(warn, critical), critical
-
-
-@dataclass(frozen=True, slots=True)
-class CrlProblem:
-    """Why a published CRL cannot be used; not ``proven`` where it could not be read at all."""
-
-    code: str
-    message: str
-    proven: bool = True
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PublishedFacts:
-    """A CRL of the set: what the manifest says, what was read, and what is wrong with it.
-
-    ``size`` is that of the DER in bytes, None where it was not read; ``verified`` is whether its signature was checked under its CA.
-    """
-
-    record: CrlRecord
-    size: int | None = None
-    verified: bool = False
-    problem: CrlProblem | None = None
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether it was verified, or is known to be of no use."""
-        return self.verified or self.problem is not None
-
-
-@dataclass(frozen=True, slots=True)
-class OwnCrl:
-    """The CRL that the CA itself wrote last; ``problem`` is why it is none of this CA's, and then the rest is None."""
-
-    number: int | None
-    this_update: datetime | None
-    problem: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuthorityFacts:
-    """What is known of one CA's CRL. ``own`` is None where nobody may look or there is none; ``silent``: it has issued nothing yet."""
-
-    name: str
-    label: str
-    generation: int
-    published: PublishedFacts | None
-    own: OwnCrl | None = None
-    silent: bool = False
-    kept_elsewhere: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StatusFacts:
-    """Everything that was read of an environment; ``set_problem`` is why the published set as a whole cannot be read."""
-
-    environment: str
-    manifest_sha256: str | None
-    authorities: tuple[AuthorityFacts, ...]
-    set_problem: CrlProblem | None = None
-    index_problem: CrlProblem | None = None
-    skipped: tuple[SkippedCheck, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuthorityStatus:
-    """One CA's CRL as of ``at``: ``state`` is ``ok``, ``warning`` or ``critical``; times are None where nothing is published."""
-
-    facts: AuthorityFacts
-    state: str
-    age: timedelta | None = None
-    remaining: timedelta | None = None
-    remaining_ratio: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CrlStatus:
-    """The CRLs of an environment as of ``at`` (aware), and every finding, the worst first."""
-
-    environment: str
-    at: datetime
-    manifest_sha256: str | None
-    authorities: tuple[AuthorityStatus, ...]
-    findings: tuple[Finding, ...]
-    skipped: tuple[SkippedCheck, ...] = field(default=())
-
-    @property
-    def unusable(self) -> tuple[Finding, ...]:
-        """What makes a CRL one that must not be used."""
-        return tuple(one for one in self.findings if one.unusable)
-
-    def count(self, severity: Severity) -> int:
-        """How many findings are of that severity."""
-        return sum(one.severity is severity for one in self.findings)
 
 
 def judge(facts: StatusFacts, at: datetime, thresholds: Thresholds) -> CrlStatus:
@@ -257,6 +140,8 @@ def _authority_findings(
     yield from _time_findings(one.name, where, published.record, at, thresholds)
     if one.own is not None:
         yield from _own_findings(facts.environment, one, published.record, one.own, at)
+    if one.ledger is not None:
+        yield from _ledger_findings(facts.environment, one.name, one.ledger)
 
 
 def _missing(environment: str, one: AuthorityFacts) -> Finding:
@@ -349,6 +234,34 @@ def _own_findings(
         )
 
 
+def _ledger_findings(environment: str, name: str, ledger: LedgerFacts) -> Iterator[Finding]:
+    address = f"{environment}/ca/{name}"
+    if ledger.unlisted.count:
+        yield Finding(
+            code="crl.revoked-not-listed",
+            severity=Severity.CRITICAL,
+            authority=name,
+            message=f"the published CRL of {address} lacks {_counted(ledger.unlisted)} that the ledger knows as revoked: relying parties take them",
+            hint=f"is there a newer CRL of the CA (pkiops ca doctor)? pkiops crl publish {environment} publishes it",
+        )
+    if ledger.unrecorded.count:
+        yield Finding(
+            code="crl.listed-not-recorded",
+            severity=Severity.WARNING,
+            authority=name,
+            message=f"the published CRL of {address} lists {_counted(ledger.unrecorded)} that the ledger takes for valid",
+            hint=f"somebody revoked without pkiops: pkiops cert revoke {environment} SERIAL records it, and changes nothing else",
+        )
+    if ledger.unknown.count:
+        yield Finding(
+            code="crl.listed-unknown",
+            severity=Severity.INFO,
+            authority=name,
+            message=f"the published CRL of {address} lists {_counted(ledger.unknown)} that the ledger does not know",
+            hint="they were issued without pkiops, or recorded in another ledger",
+        )
+
+
 def span(time: timedelta) -> str:
     """A length of time for people, in its two largest units: ``3d 4h``, ``12m``; negative ones with a minus."""
     seconds = int(abs(time.total_seconds()))
@@ -364,6 +277,12 @@ def span(time: timedelta) -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _counted(sample: SerialSample) -> str:
+    noun = "certificate" if sample.count == 1 else "certificates"
+    more = ", ..." if sample.count > len(sample.first) else ""
+    return f"{sample.count} {noun} ({', '.join(sample.first)}{more})"
 
 
 def _moment(moment: datetime) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pkiops.backends.interface import ReadsAuthorities
 from pkiops.crl.authorities import Authorities, KnownAuthority, SkippedAuthority, authority_name, observe_authorities
 from pkiops.crl.declared import as_declared
-from pkiops.crl.status import CrlProblem, SkippedCheck
+from pkiops.crl.status_facts import CrlProblem, SkippedCheck
 from pkiops.environment.index import MAX_BYTES, AuthorityIndex, decode_index, index_key, trusted_entry
 from pkiops.environment.models import Environment
 from pkiops.errors import AccessDenied, BackendError, GuardRefused, NotFound, VerificationFailed

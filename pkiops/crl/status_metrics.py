@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pkiops.crl.status import AuthorityStatus, CrlStatus, Severity
+from pkiops.crl.status_facts import AuthorityStatus, CrlStatus, Severity
 
 # what every file of ours begins with
 FIRST = "# HELP pkiops_crl_status_timestamp_seconds "
@@ -101,6 +101,22 @@ def _authority_metrics(status: CrlStatus) -> Iterator[tuple[str, str, list[_Samp
         "pkiops_crl_own_number",
         "The number of the CRL that the CA wrote last.",
         [of(one.facts.own.number, one) for one in rows if one.facts.own and one.facts.own.number is not None],
+    )
+    compared = [(one, one.facts.ledger) for one in rows if one.facts.ledger is not None]
+    yield (
+        "pkiops_crl_revoked_not_listed",
+        "Certificates that the ledger knows as revoked and the published CRL lacks.",
+        [of(ledger.unlisted.count, one) for one, ledger in compared],
+    )
+    yield (
+        "pkiops_crl_listed_not_recorded",
+        "Certificates on the published CRL that the ledger takes for valid.",
+        [of(ledger.unrecorded.count, one) for one, ledger in compared],
+    )
+    yield (
+        "pkiops_crl_listed_unknown",
+        "Certificates on the published CRL that the ledger does not know.",
+        [of(ledger.unknown.count, one) for one, ledger in compared],
     )
 
 

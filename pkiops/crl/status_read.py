@@ -1,14 +1,15 @@
 """Reads what ``status.py`` judges: the published set, and the CRLs that the CAs wrote themselves. Only reads.
 
 What this module decides: that nothing of the published set is believed before it verifies under its CA, what of it cannot be read is a problem of
-that one CRL and not of the command, and that whatever else cannot be read (the CAs, the CRL bucket) is a check that was skipped, with why. One CRL
-at a time is held in memory.
+that one CRL and not of the command, and that whatever else cannot be read (CAs, CRL bucket, ledger) is a check that was skipped, with why. One CRL
+at a time is held in memory, and of those before it their serial numbers where there is a ledger to compare with.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pkiops.backends.interface import PublishesOwnCrls
@@ -19,14 +20,18 @@ from pkiops.crl.manifest import CrlRecord, record_of
 from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
 from pkiops.crl.read import read_crl, read_pointer, read_records
 from pkiops.crl.silent import may_be_silent
-from pkiops.crl.status import AuthorityFacts, CrlProblem, OwnCrl, PublishedFacts, SkippedCheck, StatusFacts
 from pkiops.crl.status_authorities import FoundCas, find_cas
+from pkiops.crl.status_facts import AuthorityFacts, CrlProblem, OwnCrl, PublishedFacts, SkippedCheck, StatusFacts
+from pkiops.crl.status_ledger import compare_with_ledger, listed_serials
 from pkiops.environment.models import Environment
-from pkiops.errors import AccessDenied, BackendError, GuardRefused, VerificationFailed
+from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, VerificationFailed
+from pkiops.ledger.interface import Entry
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import Store
 from pkiops.x509.crl import view_crl
 
+# AWS Private CA writes a CRL up to half an hour after a revocation (RevokeCertificate); then somebody has to publish it
+LEDGER_GRACE = timedelta(hours=1)
 _NO_MARGIN = timedelta(0)
 
 
@@ -38,6 +43,9 @@ class StatusReader:
         store: the trust bucket.
         service: gives the backend where the CAs are; may raise GuardRefused or a BackendError.
         at: the moment (aware) that counts as now.
+        entries: every entry of the ledger; None where nothing is to be compared with it.
+        no_entries: why there is none, if that is to be said.
+        grace: how long a revocation in the ledger may take to be on a published CRL.
         progress: is told of each CRL.
     """
 
@@ -47,14 +55,21 @@ class StatusReader:
         store: Store,
         service: Callable[[], CrlBackend],
         at: Callable[[], datetime],
+        *,
+        entries: Callable[[], Iterable[Entry]] | None = None,
+        no_entries: str | None = None,
+        grace: timedelta = LEDGER_GRACE,
         progress: Progress | None = None,
     ) -> None:
         self._environment = environment
         self._store = store
         self._service = service
         self._at = at
+        self._entries = entries
+        self._grace = grace
         self._progress = progress or NoProgress()
-        self._skipped: list[SkippedCheck] = []
+        self._listed: dict[str, set[int]] = {}
+        self._skipped = [] if no_entries is None else [SkippedCheck("ledger", None, no_entries)]
         self._may_look = True
 
     def read(self) -> StatusFacts:
@@ -67,10 +82,11 @@ class StatusReader:
         found = find_cas(self._environment, self._store, self._service, self._at)
         self._skipped.extend(found.skipped)
         self._skipped.extend(SkippedCheck("crl", one.name, one.reason) for one in found.authorities.skipped)
+        authorities = self._with_ledger(self._authorities(digest, records, found), found.authorities.known)
         return StatusFacts(
             environment=self._environment.environment,
             manifest_sha256=digest,
-            authorities=self._authorities(digest, records, found),
+            authorities=authorities,
             set_problem=set_problem,
             index_problem=found.problem,
             skipped=tuple(self._skipped),
@@ -177,8 +193,26 @@ class StatusReader:
             except VerificationFailed as error:
                 failure = error
                 continue
-            return None if record_of(ca.label, ca.generation, checked) == record else differs
+            if record_of(ca.label, ca.generation, checked) != record:
+                return differs
+            if self._entries is not None and isinstance(ca, KnownAuthority):
+                self._listed[ca.observed.reference] = listed_serials(crl, name)
+            return None
         raise failure or VerificationFailed(f"{name} verifies under no CA", code="crl.issuer")
+
+    def _with_ledger(
+        self, facts: tuple[AuthorityFacts, ...], known: Sequence[KnownAuthority]
+    ) -> tuple[AuthorityFacts, ...]:
+        if self._entries is None or not self._listed:
+            return facts
+        self._progress.step("compare with the ledger")
+        try:
+            found = compare_with_ledger(self._listed, self._entries(), at=self._at(), grace=self._grace)
+        except (BackendError, GuardRefused, InputError) as error:
+            self._skipped.append(SkippedCheck("ledger", None, error.message))
+            return facts
+        references = {one.name: one.observed.reference for one in known}
+        return tuple(replace(one, ledger=found.get(references.get(one.name, ""))) for one in facts)
 
     def _own(self, authority: KnownAuthority, record: CrlRecord | None) -> tuple[OwnCrl | None, bool]:
         """The CRL that the CA wrote itself, if it can be looked at; and whether it is known that there is none."""

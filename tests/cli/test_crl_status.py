@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from pkiops.clock import ManualClock
 from tests.cli.estate import Estate, running_estate
@@ -87,6 +88,43 @@ def test_an_expired_crl_is_an_outage(fresh: Estate) -> None:
     found = metrics(silenced.stdout)
     labels = (("environment", "dev"), ("authority", "clients-g1"), ("code", "crl.expired"), ("severity", "critical"))
     assert found["pkiops_crl_finding", labels] == 1
+
+
+def test_revocations_that_do_not_arrive_or_that_nobody_recorded(fresh: Estate) -> None:
+    clock = fresh.sandbox.clock
+    assert isinstance(clock, ManualClock)
+    fresh.issue("recorded")
+    fresh.issue("behind-our-back")
+    fresh.done("crl", "publish", "dev")
+    fresh.revoke("recorded")
+    clock.advance(timedelta(hours=1, seconds=1))
+    serial = f"{load_pem_x509_certificate((fresh.folder / 'recorded.pem').read_bytes()).serial_number:x}"
+    late = fresh.run("crl", "status", "dev", "--fail-on", "critical")
+    assert late.exit_code == 5
+    assert (
+        f"critical crl.revoked-not-listed: the published CRL of dev/ca/clients-g1 lacks 1 certificate ({serial})"
+        in (late.stdout)
+    )
+    for option in (("--grace", "2h"), ("--no-ledger",)):
+        assert fresh.run("crl", "status", "dev", "--fail-on", "critical", *option).exit_code == 0
+    other = load_pem_x509_certificate((fresh.folder / "behind-our-back.pem").read_bytes())
+    private_ca = fresh.sandbox.client("acm-pca")
+    cas = private_ca.list_certificate_authorities()["CertificateAuthorities"]
+    arn = next(one["Arn"] for one in cas if one["Type"] == "SUBORDINATE")
+    private_ca.revoke_certificate(
+        CertificateAuthorityArn=arn, CertificateSerial=f"{other.serial_number:x}", RevocationReason="SUPERSEDED"
+    )
+    clock.advance(timedelta(hours=1))
+    fresh.done("crl", "publish", "dev")
+    body = json.loads(fresh.done("crl", "status", "dev", "--format", "json").stdout)
+    assert [(one["code"], one["severity"]) for one in body["findings"]] == [("crl.listed-not-recorded", "warning")]
+    assert body["crls"][1]["ledger"]["unrecorded"] == {"count": 1, "first": [f"{other.serial_number:x}"]}
+    (fresh.folder / ".pkiops" / "dev.db").write_bytes(b"no database" * 1000)
+    broken = json.loads(fresh.done("crl", "status", "dev", "--format", "json").stdout)
+    assert [one["check"] for one in broken["skipped"]] == ["ledger"]
+    (fresh.folder / ".pkiops" / "dev.db").unlink()
+    none = json.loads(fresh.done("crl", "status", "dev", "--format", "json").stdout)
+    assert [one["reason"] for one in none["skipped"]] == ["no ledger was begun here"]
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"x" * 9000])

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pkiops.ca.index import IndexPublisher
 from pkiops.crl.fetch import CrlBackend
 from pkiops.crl.read import file_key, pointer_key, read_pointer
-from pkiops.crl.status import CrlStatus, Severity, Thresholds, judge, span
+from pkiops.crl.status import Thresholds, judge, span
+from pkiops.crl.status_facts import CrlStatus, Severity
 from pkiops.crl.status_read import StatusReader
 from pkiops.environment.index import index_key
 from pkiops.errors import AccessDenied, GuardRefused
