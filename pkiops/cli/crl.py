@@ -79,6 +79,7 @@ def publish_command(
         "previous_manifest_sha256": outcome.previous_sha256,
         "crls": [describe_record(one.record, one.change) for one in outcome.records],
         "skipped": [{"authority": one.name, "reason": one.reason} for one in outcome.skipped],
+        "unrecorded": list(outcome.unrecorded),
     }
     emit_json("crl-publish", environment, factory.clock.now(), body)
 
@@ -191,6 +192,8 @@ def _published_text(outcome: PublishOutcome, store: str) -> str:
     ]
     for one in outcome.skipped:
         note(f"not in the set: {one.name}: {one.reason}")
+    for name in outcome.unrecorded:
+        note(f"not in the history: {name}: no right to write {outcome.environment}/crl/history/ (pkiops env iam-policy)")
     folder = f"{store}/{outcome.environment}/crl/{outcome.manifest_sha256}/"
     if outcome.moved:
         end = f"published: {folder}"

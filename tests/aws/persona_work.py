@@ -137,6 +137,7 @@ def _auditor(world: World, credentials: Credentials) -> Iterator[Refusal]:
         ("--expiring-before", "2027-01-31T00:00:00Z"),
     ):
         yield _said(world, credentials, "cert", "list", "dev", *search)
+    yield _said(world, credentials, "crl", "status", "dev", "--fail-on", "warning")
     entry = _entry_of_the_leaf(world)
     yield _said(world, credentials, "cert", "show", entry, "--env", "dev")
     doctor = world.run(credentials, "ca", "doctor", "dev", "--no-probe", "--format", "json")
