@@ -13,7 +13,9 @@ from pkiops.cli.trust import AllowEndpoint, BundleOption, TargetOption, app
 from pkiops.cli.wiring import factory_of, progress_of
 
 if TYPE_CHECKING:
-    from pkiops.trust.render import RenderedTarget
+    from datetime import datetime
+
+    from pkiops.trust.render import RenderedTarget, RenderOutcome
 
 
 @app.command("render")
@@ -36,7 +38,6 @@ def render_command(
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Write the files that relying parties need to verify clients."""
-    from pkiops.trust.removal import as_data
     from pkiops.trust.render import Choice, Destination, render_trust
 
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
@@ -53,6 +54,12 @@ def render_command(
         at=factory.clock.now(),
         live_entries=factory.live_entries(),
     )
+    _show(environment, outcome, format_, factory.clock.now())
+
+
+def _show(environment: str, outcome: RenderOutcome, format_: Format, now: datetime) -> None:
+    from pkiops.trust.removal import as_data
+
     for one in outcome.skipped:
         note(f"in no bundle: {one.name}: {one.reason}")
     for name in outcome.unpinned:
@@ -69,7 +76,7 @@ def render_command(
         "unpinned_anchors": list(outcome.unpinned),
         "removals": [as_data(one) for one in outcome.removals],
     }
-    emit_json("trust-render", environment, factory.clock.now(), body)
+    emit_json("trust-render", environment, now, body)
 
 
 def _counts(one: RenderedTarget) -> tuple[str, str, str]:

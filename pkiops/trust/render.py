@@ -23,6 +23,7 @@ from pkiops.errors import InputError, VerificationFailed
 from pkiops.ledger.interface import Entry
 from pkiops.stores.interface import Store
 from pkiops.trust.bundle import TrustBundle, build_bundle, declared_bundle
+from pkiops.trust.exclusive import exclusive
 from pkiops.trust.file_rules import require_sound_files
 from pkiops.trust.folder import FolderToWrite, write_folders
 from pkiops.trust.manifest import content_digest, manifest_file
@@ -135,7 +136,7 @@ def render_trust(
         VerificationFailed: no CRLs are published, a bundle would fail open or lock everyone out, or a CRL is older than the one that is there.
         GuardRefused: a folder exists that pkiops did not write, or wrote for something else; a CA leaves a bundle below which certificates live; two
             CAs carry one identity.
-        BackendError: the backend or the store failed.
+        BackendError: the backend or the store failed, or somebody else is writing there (InProgress).
     """
     if not destination.location.isprintable() or "`" in destination.location:
         raise InputError(f"the path {destination.location!r} cannot be written into files", code="trust.path")
@@ -149,14 +150,16 @@ def render_trust(
         bundle = build_bundle(environment, name, speaking(environment, name, authorities.known, silent), crls, at=at)
         files = render_target(bundle, target_name, target, f"{destination.location}/{name}/{target_name}")
         rendered.append((bundle, target_name, FolderToWrite(destination.folder / name / target_name, files)))
-    removals = require_consent(
-        _removals(rendered, at, overwrite=destination.overwrite),
-        [bundle for bundle, _, _ in rendered],
-        live_entries,
-        at=at,
-        allow_removal=destination.allow_removal,
-    )
-    written = write_folders([folder for _, _, folder in rendered], overwrite=destination.overwrite)
+    # from the comparison to the last rename nobody else writes there
+    with exclusive([folder.path for _, _, folder in rendered]):
+        removals = require_consent(
+            _removals(rendered, at, overwrite=destination.overwrite),
+            [bundle for bundle, _, _ in rendered],
+            live_entries,
+            at=at,
+            allow_removal=destination.allow_removal,
+        )
+        written = write_folders([folder for _, _, folder in rendered], overwrite=destination.overwrite)
     return RenderOutcome(
         tuple(
             RenderedTarget(

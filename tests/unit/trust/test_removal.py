@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkiops.clock import ManualClock, SeededRandomness
-from pkiops.environment.models import Environment, Revocation
+from pkiops.environment.models import Environment, Revocation, Trust
 from pkiops.errors import AccessDenied, GuardRefused, VerificationFailed
 from pkiops.ledger.interface import Entry, LedgerIntent, RevocationRecord
 from pkiops.ledger.sqlite import SqliteLedger
@@ -182,6 +182,25 @@ def test_a_folder_of_somebody_else_is_compared_with_nothing(estate: Estate) -> N
     with pytest.raises(GuardRefused, match="did not write"):
         estate.render(estate.new)
     assert estate.render(estate.new, overwrite=True).removals == ()
+
+
+def test_every_bundle_goes_to_a_folder_of_its_own_and_keeps_its_own_anchors(estate: Estate) -> None:
+    world = estate.old
+    (bundle,) = world.environment.trust.bundles.values()
+    both = {"edge": replace(bundle, revocation=Revocation.NONE), "services": bundle}
+    world.environment = replace(world.environment, trust=Trust(bundles=both))
+    done = estate.render(world)
+    assert [(one.bundle.name, one.target, one.change) for one in done.targets] == [
+        ("edge", "pem", "created"),
+        ("edge", "nginx", "created"),
+        ("services", "pem", "unchanged"),
+        ("services", "nginx", "unchanged"),
+    ]
+    assert sorted(path.name for path in estate.to.iterdir()) == ["edge", "services"]
+    estate.new.environment = world.environment
+    with pytest.raises(GuardRefused) as caught:
+        estate.render(estate.new)
+    assert {one["bundle"] for one in caught.value.details["removals"]} == {"edge", "services"}
 
 
 def test_a_bundle_of_another_environment_is_not_replaced(estate: Estate, tmp_path: Path) -> None:
