@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from pkiops.crl.publish import PublishOutcome
+    from pkiops.x509.crl_bytes import LoadedCrl
 
 app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify.", no_args_is_help=True)
 
@@ -95,14 +96,15 @@ def show_command(
     """Summarise every CRL of a file or behind a URL. Checks no signature: that is verify's business."""
     from pkiops.clock import SystemClock
     from pkiops.crl.look import describe_crl, describe_entries
+    from pkiops.x509.crl import view_crl
 
     del ctx
     now = SystemClock().now()
     shown: list[dict[str, Any]] = []
-    for crl in _load(source, connect_to, timeout):
-        shown.append(describe_crl(crl, now))
+    for one in _load(source, connect_to, timeout):
+        shown.append(describe_crl(view_crl(one.crl, one.der), now))
         if entries:
-            shown[-1]["revoked"] = describe_entries(crl)
+            shown[-1]["revoked"] = describe_entries(one.crl)
     if format_ is Format.JSON:
         emit_json("crl-show", None, now, {"source": source, "crls": shown})
     else:
@@ -132,26 +134,26 @@ def verify_command(
     loaded = _load(source, connect_to, timeout)
     issuers, now = _issuers(ctx, issuer, env, allow_endpoint=allow_endpoint)
     moment = asked or now
-    verified = [(*verify_under(crl, issuers, at=moment), crl) for crl in loaded]
+    verified = [verify_under(one, issuers, at=moment) for one in loaded]
     if format_ is Format.JSON:
-        body = [{"authority": name, **describe_crl(crl, moment)} for name, _, crl in verified]
+        body = [{"authority": name, **describe_crl(one.view, moment)} for name, one in verified]
         emit_json("crl-verify", env, now, {"source": source, "at": moment, "verified": True, "crls": body})
         return
-    rows = [(name, str(one.number), iso(one.next_update), str(one.view.entries)) for name, one, _ in verified]
+    rows = [(name, str(one.number), iso(one.next_update), str(one.view.entries)) for name, one in verified]
     emit(table(("CA", "NUMBER", "NEXT UPDATE", "REVOKED"), rows) + f"\nverified as of {iso(moment)}")
 
 
-def _load(source: str, connect_to: str | None, timeout: float) -> tuple[x509.CertificateRevocationList, ...]:
+def _load(source: str, connect_to: str | None, timeout: float) -> tuple[LoadedCrl, ...]:
     from pkiops.clock import SystemClock
     from pkiops.crl.download import ConnectTo, download, is_url
     from pkiops.trust.handshake import Address
-    from pkiops.x509.crl import load_crls
+    from pkiops.x509.crl import read_crls
 
     if is_url(source):
         where = Address.parse(connect_to) if connect_to else None
         target = ConnectTo(where.host, where.port) if where else None
-        return load_crls(download(source, SystemClock(), connect_to=target, timeout=timeout), source)
-    return load_crls(_read(source), "standard input" if source == "-" else source)
+        return read_crls(download(source, SystemClock(), connect_to=target, timeout=timeout), source)
+    return read_crls(_read(source), "standard input" if source == "-" else source)
 
 
 def _read(source: str) -> bytes:

@@ -14,15 +14,15 @@ from pkiops.crl.manifest import CrlRecord
 from pkiops.errors import VerificationFailed
 from pkiops.x509.armor import PARSE_ERRORS
 from pkiops.x509.certificate import serial_hex
-from pkiops.x509.crl import view_crl
+from pkiops.x509.crl import CrlView
+from pkiops.x509.crl_bytes import LoadedCrl
 from pkiops.x509.names import rfc4514
 
 _NO_MARGIN = timedelta(0)
 
 
-def describe_crl(crl: x509.CertificateRevocationList, at: datetime) -> dict[str, Any]:
+def describe_crl(view: CrlView, at: datetime) -> dict[str, Any]:
     """JSON-ready data about a CRL; ``expired`` is as of ``at`` (aware)."""
-    view = view_crl(crl)
     return {
         "issuer": view.issuer,
         "authority_key_identifier": view.authority_key_identifier,
@@ -72,7 +72,7 @@ def describe_record(record: CrlRecord, change: str) -> dict[str, Any]:
 
 
 def verify_under(
-    crl: x509.CertificateRevocationList, issuers: Sequence[tuple[str, x509.Certificate]], *, at: datetime
+    loaded: LoadedCrl, issuers: Sequence[tuple[str, x509.Certificate]], *, at: datetime
 ) -> tuple[str, CheckedCrl]:
     """The name of the CA among ``issuers`` whose CRL this is, and the checked CRL.
 
@@ -81,16 +81,20 @@ def verify_under(
     """
     failure: VerificationFailed | None = None
     for name, issuer in issuers:
-        if issuer.subject != crl.issuer:
+        if issuer.subject != loaded.crl.issuer:
             continue
         try:
-            return name, check_crl(crl, issuer, f"the CRL of {name}", at=at, margin=_NO_MARGIN)
+            return name, _checked(loaded, issuer, name, at)
         except VerificationFailed as error:
             failure = error
     if failure is not None:
         raise failure
     names = ", ".join(name for name, _ in issuers) or "no CA"
-    raise VerificationFailed(f"the CRL of {rfc4514(crl.issuer)} is not of {names}", code="crl.issuer")
+    raise VerificationFailed(f"the CRL of {rfc4514(loaded.crl.issuer)} is not of {names}", code="crl.issuer")
+
+
+def _checked(loaded: LoadedCrl, issuer: x509.Certificate, name: str, at: datetime) -> CheckedCrl:
+    return check_crl(loaded.crl, issuer, f"the CRL of {name}", at=at, margin=_NO_MARGIN, der=loaded.der)
 
 
 def issuers_of(environment: str, authorities: Sequence[KnownAuthority]) -> list[tuple[str, x509.Certificate]]:
