@@ -30,9 +30,10 @@ def reason(code: int) -> RawExtension:
 
 def entry(serial: int | bytes, *extensions: RawExtension, at: bytes | None = None) -> bytes:
     """A revoked certificate; ``serial`` as bytes is the content of the INTEGER as it stands, ``at`` an encoded time."""
-    number = integer(serial) if isinstance(serial, int) else tlv(0x02, serial)
+    if isinstance(serial, int):
+        serial = serial.to_bytes((serial if serial >= 0 else ~serial).bit_length() // 8 + 1, "big", signed=True)
     more = (tlv(SEQUENCE, *(one.der() for one in extensions)),) if extensions else ()
-    return tlv(SEQUENCE, number, at or time_of(REVOKED_AT), *more)
+    return tlv(SEQUENCE, tlv(0x02, serial), at or time_of(REVOKED_AT), *more)
 
 
 def random_entries(count: int, seed: int) -> tuple[bytes, list[int]]:

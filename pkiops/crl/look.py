@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -12,11 +13,11 @@ from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import CheckedCrl, check_crl
 from pkiops.crl.manifest import CrlRecord
 from pkiops.errors import VerificationFailed
-from pkiops.x509.armor import PARSE_ERRORS
 from pkiops.x509.certificate import serial_hex
 from pkiops.x509.crl import CrlView
 from pkiops.x509.crl_bytes import LoadedCrl
 from pkiops.x509.names import rfc4514
+from pkiops.x509.revoked import revoked_entries
 
 _NO_MARGIN = timedelta(0)
 
@@ -38,21 +39,38 @@ def describe_crl(view: CrlView, at: datetime) -> dict[str, Any]:
     }
 
 
-def describe_entries(crl: x509.CertificateRevocationList) -> list[dict[str, Any]]:
-    """JSON-ready data about every revoked certificate, in the order of the CRL."""
-    return [
-        {"serial": serial_hex(entry.serial_number), "revoked_at": entry.revocation_date_utc, "reason": _reason(entry)}
-        for entry in crl
-    ]
+def shown_json(empty: str, shown: Iterable[tuple[dict[str, Any], LoadedCrl]], *, entries: bool) -> Iterator[str]:
+    """The lines of a JSON document with every CRL, and every revoked certificate where ``entries`` says so, written as they are read.
+
+    ``empty`` is the document with ``"crls": []`` at its end.
+    """
+    start, _, end = empty.rpartition("[]")
+    yield f"{start}["
+    comma = ""
+    for description, loaded in shown:
+        text = json.dumps(description, default=_moment)
+        if not entries:
+            yield f"    {comma}{text}"
+        else:
+            yield f'    {comma}{text[:-1]}, "revoked": ['
+            yield from _entries_json(loaded)
+            yield "    ]}"
+        comma = ", "
+    yield f"  ]{end}"
 
 
-def _reason(entry: x509.RevokedCertificate) -> str | None:
-    try:
-        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except x509.ExtensionNotFound:
-        return None
-    except PARSE_ERRORS:
-        return "unreadable"
+def _entries_json(loaded: LoadedCrl) -> Iterator[str]:
+    comma = ""
+    for serial, entry in revoked_entries(loaded):
+        told = {"serial": serial_hex(serial), "revoked_at": _moment(entry.date), "reason": entry.reason}
+        yield f"      {comma}{json.dumps(told)}"
+        comma = ", "
+
+
+def _moment(moment: object) -> str:
+    if not isinstance(moment, datetime):
+        raise TypeError(f"not JSON: {type(moment).__name__}")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def describe_record(record: CrlRecord, change: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from pkiops.environment.hierarchy import declaration, is_external, issuers
 from pkiops.environment.models import Bundle, Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.x509.certificate import extension_of, fingerprint, key_usage_of
-from pkiops.x509.crl import revoked_entry
 from pkiops.x509.names import rfc4514
+from pkiops.x509.revoked import revoked_entry
 
 
 class Role(StrEnum):

@@ -53,14 +53,6 @@ class CrlView:
     delta: bool
 
 
-@dataclass(frozen=True)
-class RevokedEntry:
-    """When a certificate was revoked (aware UTC), and why: a CRLReason of section 5.3.1 (``keyCompromise``), ``unreadable``, or None."""
-
-    date: datetime
-    reason: str | None
-
-
 def load_crls(data: bytes, source: str) -> tuple[x509.CertificateRevocationList, ...]:
     """Every CRL of PEM text, or the one in DER; raises as ``read_crls`` does."""
     return tuple(one.crl for one in read_crls(data, source))
@@ -161,22 +153,6 @@ def covers(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -
         return True
     names = {name.value for name in point.full_name if isinstance(name, x509.UniformResourceIdentifier)}
     return not names.isdisjoint(crl_urls_of(certificate))
-
-
-def revoked_entry(crl: x509.CertificateRevocationList, serial: int) -> RevokedEntry | None:
-    """What the CRL says about a serial number; None if it is not on it."""
-    entry = crl.get_revoked_certificate_by_serial_number(serial)
-    if entry is None:
-        return None
-    reason: str | None = None
-    try:
-        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except x509.ExtensionNotFound:
-        pass
-    except PARSE_ERRORS:
-        # Revoked it is, whatever stands beside it.
-        reason = "unreadable"
-    return RevokedEntry(entry.revocation_date_utc, reason)
 
 
 def crl_pem(crl: x509.CertificateRevocationList) -> bytes:
