@@ -38,9 +38,10 @@ def _crl_lines(shown: dict[str, Any]) -> Iterator[str]:
 
 
 def _entry_lines(loaded: LoadedCrl) -> Iterator[str]:
+    from pkiops.crl.look import moment_text
     from pkiops.x509.certificate import serial_hex
     from pkiops.x509.revoked import revoked_entries
 
     yield f"{'SERIAL':{_SERIAL}}  REVOKED AT            REASON"
     for serial, entry in revoked_entries(loaded):
-        yield f"{serial_hex(serial):{_SERIAL}}  {iso(entry.date)}  {entry.reason or ''}".rstrip()
+        yield f"{serial_hex(serial):{_SERIAL}}  {moment_text(entry.date)}  {entry.reason or ''}".rstrip()
