@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pkiops.crl.publish import PublishOutcome
 
-app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify.", no_args_is_help=True)
+app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify, status.", no_args_is_help=True)
 
 SourceArgument = Annotated[str, typer.Argument(metavar="FILE|URL", help="A CRL in DER or PEM; - is standard input.")]
 ConnectTo = Annotated[

@@ -1,4 +1,4 @@
-"""``pkiops trust``: render, verify and try trust bundles."""
+"""``pkiops trust``: verify and try trust bundles; ``trust_render.py`` adds the verb that writes them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
+from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json, iso, note, table
-from pkiops.cli.wiring import factory_of, progress_of
+from pkiops.cli.wiring import factory_of
 from pkiops.errors import InputError, Unreachable, VerificationFailed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pkiops.factory import Factory
     from pkiops.trust.handshake import Attempt, Identity, Outcome
     from pkiops.trust.probe import Probe, ProbeResult
-    from pkiops.trust.render import Choice, RenderedTarget
+    from pkiops.trust.render import Choice
     from pkiops.trust.targets.interface import Target
     from pkiops.trust.verify import VerifiedFolder
 
@@ -43,53 +43,6 @@ class Expect(StrEnum):
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-
-
-@app.command("render")
-def render_command(
-    ctx: typer.Context,
-    environment: EnvironmentArgument,
-    to: Annotated[Path, option("--to", metavar="DIR", help="Folder for DIR/BUNDLE/TARGET/.")],
-    bundle: BundleOption = None,
-    target: TargetOption = None,
-    path: Annotated[
-        str | None,
-        option("--path", metavar="DIR", help="Where DIR will be on the relying party's machine; here unless given."),
-    ] = None,
-    overwrite: OverwriteOption = False,
-    format_: FormatOption = Format.TEXT,
-    allow_endpoint: AllowEndpoint = False,
-) -> None:
-    """Write the files that relying parties need to verify clients."""
-    from pkiops.trust.render import Choice, Destination, render_trust
-
-    factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
-    factory.check_account()
-    location = path.rstrip("/") if path is not None else str(to.resolve())
-    destination = Destination(folder=to, location=location, overwrite=overwrite)
-    progress_of(ctx).step(f"render the trust bundles of {environment}")
-    outcome = render_trust(
-        factory.environment,
-        factory.backend,
-        factory.trust_store,
-        destination,
-        Choice(bundle=bundle, target=target, environments=ctx.obj.environments),
-        at=factory.clock.now(),
-    )
-    for one in outcome.skipped:
-        note(f"in no bundle: {one.name}: {one.reason}")
-    for name in outcome.unpinned:
-        note(f"not pinned: anchor {name} is taken as the CA backend has it (sha256 of the authority pins it)")
-    if format_ is Format.TEXT:
-        rows = [(f"{t.bundle.name}/{t.target}", t.change, *_counts(t), str(t.path)) for t in outcome.targets]
-        emit(table(("TARGET", "FOLDER", "ANCHORS", "INTERMEDIATES", "CRLS", "PATH"), rows))
-        return
-    body = {
-        "targets": [_target_json(one) for one in outcome.targets],
-        "skipped": [{"authority": one.name, "reason": one.reason} for one in outcome.skipped],
-        "unpinned_anchors": list(outcome.unpinned),
-    }
-    emit_json("trust-render", environment, factory.clock.now(), body)
 
 
 @app.command("verify")
@@ -307,21 +260,6 @@ def _identity_hints(attempt: Attempt, outcome: Outcome) -> tuple[str, ...]:
     if attempt.identity is None or outcome.result is not Result.REFUSED:
         return ()
     return hints_about(attempt.identity, SystemClock().now())
-
-
-def _counts(one: RenderedTarget) -> tuple[str, str, str]:
-    return str(len(one.bundle.anchors)), str(len(one.bundle.intermediates)), str(len(one.bundle.crls))
-
-
-def _target_json(one: RenderedTarget) -> dict[str, Any]:
-    return {
-        "bundle": one.bundle.name,
-        "target": one.target,
-        "path": str(one.path),
-        "change": one.change,
-        "content_sha256": one.content_sha256,
-        "files": list(one.files),
-    }
 
 
 def _verified_json(one: VerifiedFolder, knocks: tuple[ProbeResult, ...]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from pkiops.errors import InputError, VerificationFailed
+from pkiops.x509.certificate import extension_of
 from pkiops.x509.crl import CrlView, crl_der, load_crls, verify_crl, view_crl
 
 # A CRL that expires while it is on its way is an outage. AWS Private CA writes the next one at half of the validity, of which the
@@ -69,7 +70,8 @@ def check_crl(
         margin: how long it must stay so.
 
     Raises:
-        VerificationFailed: code ``crl.expired``, ``crl.expires-soon``, ``crl.signature``, ``crl.partitioned`` and others of ``verify_crl``.
+        VerificationFailed: code ``crl.expired``, ``crl.expires-soon``, ``crl.signature``, ``crl.partitioned``,
+            ``crl.key-identifier`` and others of ``verify_crl``.
     """
     verify_crl(crl, issuer, at=at, name=name)
     view = view_crl(crl)
@@ -82,6 +84,12 @@ def check_crl(
     if view.number is None or view.authority_key_identifier is None:
         lacking = "number" if view.number is None else "authority key identifier"
         raise VerificationFailed(f"{name}: it has no {lacking} (RFC 5280 section 5.2)", code="crl.incomplete")
+    subject_key = extension_of(issuer, x509.SubjectKeyIdentifier)
+    if subject_key is not None and view.authority_key_identifier != subject_key.digest.hex():
+        raise VerificationFailed(
+            f"{name}: its authority key identifier is not that of the CA; OpenSSL would not find it, and refuse every client",
+            code="crl.key-identifier",
+        )
     if view.next_update is None or view.next_update - at < margin:
         minutes = int(margin.total_seconds() // 60)
         raise VerificationFailed(

@@ -22,6 +22,7 @@ from pkiops.environment.models import Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.stores.interface import Store
 from pkiops.trust.bundle import TrustBundle, build_bundle, declared_bundle
+from pkiops.trust.file_rules import require_sound_files
 from pkiops.trust.folder import FolderToWrite, write_folders
 from pkiops.trust.manifest import content_digest, manifest_file
 from pkiops.trust.targets.interface import RenderedFile, Target
@@ -165,8 +166,13 @@ def speaking(
 
 
 def render_target(bundle: TrustBundle, name: str, target: Target, location: str) -> tuple[RenderedFile, ...]:
-    """Every file of one target's folder, its manifest last."""
+    """Every file of one target's folder, its manifest last.
+
+    Raises:
+        VerificationFailed: the target cannot hold the bundle, or a file of it would fail open (``file_rules.py``).
+    """
     files = target.render(bundle, location)
+    require_sound_files(files, f"bundle {bundle.environment}/{bundle.name}, target {name}")
     return (*files, manifest_file(bundle, name, location, files))
 
 
