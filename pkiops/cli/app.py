@@ -37,7 +37,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "env": ("env", "env_access"),
     "ca": ("ca", "ca_external", "ca_retire", "ca_health"),
     "cert": ("cert", "cert_bulk", "cert_revoke", "cert_resolve", "cert_list", "cert_renew"),
-    "crl": ("crl", "crl_status"),
+    "crl": ("crl", "crl_status", "crl_host"),
     "trust": ("trust", "trust_render", "trust_verify"),
     "inventory": ("inventory",),
     "policy": ("policy",),

@@ -297,3 +297,36 @@ def test_every_target_that_fits_and_one_of_the_users_own(estate: Estate) -> None
     probes = ("--probe", "@good.pem,@good.key", "--expect-refused", "@bad.pem,@bad.key")
     verified = estate.done(*at, "verify", "dev", "@all", *probes)
     assert verified.stdout.count(": ok (1 anchor, 2 CRLs)") == len(kinds) + 3
+
+
+def leaving_anchor(folder: Path) -> None:
+    """As if the folder had held one more root when it was written."""
+    path = folder / "services" / "nginx" / "MANIFEST.json"
+    document = json.loads(path.read_text())
+    gone = {**document["certificates"][0], "authority": "old-root-g1", "sha256": "0" * 64, "ski": "00" * 20}
+    path.write_text(json.dumps({**document, "certificates": [*document["certificates"], gone]}))
+
+
+def test_render_lets_no_anchor_go_that_somebody_may_need(estate: Estate) -> None:
+    folder = estate.folder / "removal"
+    render = ("trust", "render", "dev", "--to", "@removal", "--target", "nginx")
+    estate.done(*render)
+    leaving_anchor(folder)
+    done = estate.done(*render)
+    assert "anchor old-root-g1" in done.stderr
+    assert "no live certificate is below it" in done.stderr
+    leaving_anchor(folder)
+    ledger = Path(".pkiops/dev.db")
+    ledger.rename("kept.db")
+    try:
+        refused = estate.run(*render, "--format", "json")
+        allowed = estate.done(*render, "--format", "json", "--allow-removal")
+    finally:
+        Path("kept.db").rename(ledger)
+    assert refused.exit_code == 9
+    error = json.loads(refused.stderr[refused.stderr.index("{") :])["error"]
+    assert error["code"] == "guard.removal"
+    assert "there is no ledger here" in error["message"]
+    (removal,) = json.loads(allowed.stdout)["removals"]
+    assert (removal["authority"], removal["live_certificates"]) == ("old-root-g1", None)
+    assert json.loads(estate.done(*render, "--format", "json").stdout)["removals"] == []
