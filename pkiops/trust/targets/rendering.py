@@ -25,7 +25,7 @@ from pkiops.trust.targets.contents import (
     content_kind,
     write_content,
 )
-from pkiops.trust.targets.description import TargetDescription
+from pkiops.trust.targets.description import FILE, TargetDescription
 from pkiops.trust.targets.interface import RenderedFile, Target
 from pkiops.trust.targets.limits import depth_setting, require_file_sizes, require_fit
 from pkiops.x509.certificate import fingerprint, pem
@@ -47,7 +47,12 @@ def make_target(kind: str, description: TargetDescription, templates: Mapping[st
         if content_kind(word) is not None:
             continue
         if word not in templates:
-            raise InputError(f"target {kind}: there is no template {word}", code="trust.template")
+            raise InputError(
+                f"target {kind}: there is no template {word}",
+                hint="files of its target.yaml names it",
+                code="trust.template",
+                details={"file": f"{kind}/{FILE}"},
+            )
         parsed[path] = UntrustedTemplate(templates[word], f"{kind}/{word}", lists=LISTS)
 
     def render(bundle: TrustBundle, location: str) -> tuple[RenderedFile, ...]:
@@ -78,6 +83,7 @@ def make_target(kind: str, description: TargetDescription, templates: Mapping[st
         trusted_files=description.trusted_files,
         crl_file=crl_files[0] if crl_files else None,
         revocations=description.revocations,
+        check_command=description.check_command,
     )
 
 
