@@ -212,6 +212,7 @@ def _table_rights(environment: Environment, persona: Persona) -> TableRights | N
         keep=persona is Persona.PROVISIONER and ledger.manage,
         look=persona in {Persona.PROVISIONER, Persona.AUDITOR},
         lists=persona in {Persona.PROVISIONER, Persona.PUBLISHER, Persona.AUDITOR},
+        counts=persona is Persona.PUBLISHER,
         searches=persona is Persona.AUDITOR,
         issues=persona is Persona.ISSUER,
         revokes=persona is Persona.REVOKER,

@@ -14,6 +14,7 @@ from pkiops.errors import AlreadyExists, InputError, VerificationFailed
 from pkiops.stores.interface import IF_ABSENT, Condition, Store
 from pkiops.stores.local import LocalStore
 from pkiops.stores.s3 import S3Store
+from tests.fakes.store import MemoryStore
 from tests.sandbox_server import ACCOUNT, REGION, running_sandbox
 
 
@@ -32,6 +33,7 @@ def s3_store() -> Iterator[Store]:
 # name -> (folder of this test) -> an empty store, for as long as the context lasts
 STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
     "local": lambda folder: nullcontext(LocalStore(folder / "store")),
+    "memory": lambda _: nullcontext(MemoryStore()),
     "s3": lambda _: s3_store(),
 }
 
