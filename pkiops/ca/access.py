@@ -184,8 +184,7 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
         read = (provisioner_keys(name)[0], *publisher_keys(name))
         return (BucketRights(bucket=trust.bucket, read=read, write=(own_acknowledgements(name),)),)
     if persona is Persona.AUDITOR:
-        # what is kept elsewhere has its CRL in the published set alone
-        published = publisher_keys(name)[:1] if environment.external_authorities else ()
+        published = publisher_keys(name)[:1]
         return (
             BucketRights(bucket=crl.bucket, look=True, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, look=True, find=True, read=(*provisioner_keys(name)[:1], *published)),

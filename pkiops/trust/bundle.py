@@ -32,8 +32,8 @@ from pkiops.trust.rules import (
     require_whole_chains,
 )
 from pkiops.x509.certificate import fingerprint
-from pkiops.x509.crl import revoked_entry
 from pkiops.x509.names import rfc4514
+from pkiops.x509.revoked import revoked_entry
 
 
 class Role(StrEnum):
