@@ -261,6 +261,7 @@ def _crl_json(one: AuthorityStatus) -> dict[str, Any]:
         "state": one.state,
         "published": published is not None,
         "own_number": facts.own.number if facts.own else None,
+        "history": {**asdict(facts.history), "gap": facts.history.gap} if facts.history else None,
         "ledger": asdict(facts.ledger) if facts.ledger else None,
     }
     if published is None or one.age is None or one.remaining is None or one.remaining_ratio is None:

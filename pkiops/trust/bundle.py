@@ -32,8 +32,8 @@ from pkiops.trust.rules import (
     require_whole_chains,
 )
 from pkiops.x509.certificate import fingerprint
-from pkiops.x509.crl import revoked_entry
 from pkiops.x509.names import rfc4514
+from pkiops.x509.revoked import revoked_entry
 
 
 class Role(StrEnum):
@@ -67,7 +67,8 @@ class TrustBundle:
 
     ``intermediates`` is empty unless the environment file wants them included. ``intermediate_depth`` is the number of CAs between an anchor and an
     end entity in the longest chain, as declared or as it exists; each target counts in its own way from there. ``shared_root``: an anchor is kept
-    elsewhere, and others may have CAs below it too; ``issuers`` are those whose clients are meant.
+    elsewhere, and others may have CAs below it too; ``issuers`` are those whose clients are meant. ``members`` are the anchors and all CAs
+    below them, ``left_out`` those that are no intermediates of it because they are revoked or are not for clients.
     """
 
     environment: str
@@ -79,6 +80,8 @@ class TrustBundle:
     intermediate_depth: int
     issuers: tuple[BundleCertificate, ...] = ()
     shared_root: bool = False
+    members: tuple[BundleCertificate, ...] = ()
+    left_out: tuple[BundleCertificate, ...] = ()
 
     @property
     def certificates(self) -> tuple[BundleCertificate, ...]:
@@ -140,20 +143,26 @@ def build_bundle(
     require_key_identifiers(everyone, where)
     if declared.revocation is Revocation.CHAIN or declared.include_intermediates:
         require_whole_chains(everyone, where)
+    included = _included(below, everyone, crls) if declared.include_intermediates else []
     return TrustBundle(
         environment=environment.environment,
         name=name,
         revocation=declared.revocation,
         anchors=_certificates(environment, anchors, Role.ANCHOR),
-        intermediates=_certificates(environment, _included(below, everyone, crls), Role.INTERMEDIATE)
-        if declared.include_intermediates
-        else (),
+        intermediates=_certificates(environment, included, Role.INTERMEDIATE),
         crls=_crls(revocation_authorities(environment, declared.revocation, anchors, below), crls, where, at, margin),
         intermediate_depth=_depth(environment, declared, below),
         issuers=_certificates(
             environment, revocation_authorities(environment, Revocation.LEAF, anchors, below), Role.INTERMEDIATE
         ),
         shared_root=any(is_external(environment, anchor.label) for anchor in anchors),
+        members=(
+            *_certificates(environment, anchors, Role.ANCHOR),
+            *_certificates(environment, below, Role.INTERMEDIATE),
+        ),
+        left_out=_certificates(environment, [one for one in below if one not in included], Role.INTERMEDIATE)
+        if declared.include_intermediates
+        else (),
     )
 
 

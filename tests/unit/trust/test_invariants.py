@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,7 @@ def revoked_path(case: Case, node: Node) -> bool:
     return any(one in case.revoked for one in (node, *node.above))
 
 
-@seeded(16)
+@seeded(9)
 @given(cases())
 def test_1_only_current_cas_are_trusted_and_a_root_among_them(case: Case) -> None:
     relevant = case.relevant()
@@ -192,7 +193,7 @@ def test_1_only_current_cas_are_trusted_and_a_root_among_them(case: Case) -> Non
             assert b"PRIVATE KEY" not in data
 
 
-@seeded(16)
+@seeded(9)
 @given(cases())
 def test_2_a_file_of_crls_holds_one_current_signed_crl_for_each_ca(case: Case) -> None:
     keys = {
@@ -245,7 +246,7 @@ def test_3_every_ca_of_a_chain_has_its_crl_or_nothing_is_rendered(case: Case, da
     assert caught.value.code == "trust.crl-missing"
 
 
-@seeded(12)
+@seeded(7)
 @given(cases(), st.data())
 def test_4_the_same_input_gives_the_same_bytes_in_whatever_order_it_comes(case: Case, data: st.DataObject) -> None:
     anchors = data.draw(st.permutations(case.bundle.anchors))
@@ -262,7 +263,7 @@ def test_4_the_same_input_gives_the_same_bytes_in_whatever_order_it_comes(case: 
     assert once == again
 
 
-@seeded(16)
+@seeded(9)
 @given(cases())
 def test_5_the_depth_is_that_of_the_longest_chain_as_each_counts(case: Case) -> None:
     assert set(DEPTHS) == {kind.value for kind in KINDS if "depth" in described(kind)} - {"pem"}, "each is looked at"
@@ -274,7 +275,7 @@ def test_5_the_depth_is_that_of_the_longest_chain_as_each_counts(case: Case) -> 
                 assert [int(found) for found in re.findall(pattern, files[file].decode())] == [case.depth() + more]
 
 
-@seeded(12)
+@seeded(7)
 @given(cases())
 def test_no_rendering_holds_a_word_that_lets_anybody_in(case: Case) -> None:
     for kind, bundle, files in fitting(case):
@@ -290,7 +291,7 @@ def test_no_rendering_holds_a_word_that_lets_anybody_in(case: Case) -> None:
             assert '\nSSLCARevocationFile "/x/crl.pem"\n' in conf
 
 
-@seeded(12)
+@seeded(7)
 @given(cases())
 def test_other_forms_hold_the_same_certificates(case: Case) -> None:
     for kind, bundle, files in fitting(case):
@@ -316,6 +317,51 @@ def test_other_forms_hold_the_same_certificates(case: Case) -> None:
             (one.certificate.fingerprint(hashes.SHA256()).hex(), one.role.value) for one in bundle.certificates
         }
         assert [one["authority"] for one in manifest["crls"]] == [one.name for one in bundle.crls]
+
+
+def moment(of: datetime) -> str:
+    return of.isoformat().replace("+00:00", "Z")
+
+
+@seeded(7)
+@given(cases())
+def test_the_manifest_tells_all_that_is_in_the_folder(case: Case) -> None:
+    for kind, bundle, files in fitting(case):
+        told = json.loads(files["MANIFEST.json"])
+        assert (told["environment"], told["bundle"], told["target"]) == ("test", "services", kind.value)
+        assert told["files"] == {
+            name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "MANIFEST.json"
+        }
+        assert told["certificates"] == [
+            {
+                "authority": one.name,
+                "role": "intermediate" if one.certificate.issuer != one.certificate.subject else "anchor",
+                "pinned": False,
+                "subject": one.certificate.subject.rfc4514_string(),
+                "sha256": one.certificate.fingerprint(hashes.SHA256()).hex(),
+                "ski": key_identifier(one.certificate.extensions).hex(),
+                "not_after": moment(one.certificate.not_valid_after_utc),
+            }
+            for one in bundle.certificates
+        ]
+        crls = [] if bundle.revocation is Revocation.NONE else crls_of(kind, files)
+        assert [{name: value for name, value in one.items() if name != "authority"} for one in told["crls"]] == [
+            {
+                "issuer": crl.issuer.rfc4514_string(),
+                "aki": key_identifier(crl.extensions).hex(),
+                "number": 1,
+                "this_update": moment(crl.last_update_utc),
+                "next_update": moment(crl.next_update_utc or AT),
+                "entries": len(crl),
+                "sha256": hashlib.sha256(crl.public_bytes(Encoding.DER)).hexdigest(),
+            }
+            for crl in crls
+        ]
+        for line in described(kind).get("check", []):
+            assert line in files["VERIFY.md"].decode()
+        assert b"trust verify test DIR --bundle services" in files["VERIFY.md"]
+    digests = {json.loads(files["MANIFEST.json"])["content_sha256"] for _, _, files in fitting(case)}
+    assert len(digests) == 1, "the same content, whatever it is rendered to"
 
 
 @seeded(60)
