@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pkiops.cli.output import iso, table
-from pkiops.errors import InputError
+from pkiops.cli.output import iso, note, table
+from pkiops.errors import AccessDenied, InputError
 
 if TYPE_CHECKING:
     from pkiops.crl.connect import ConnectRule
@@ -59,9 +59,24 @@ def probe_points(
     points, skipped = distribution_points(found.authorities.known, factory.backend.crl_url, published)
     silent = {one.facts.name for one in status.authorities if one.facts.published is None}
     probed = probe(points, factory.clock, rules=rules or sandbox_rules(factory), silent=silent)
+    _remember(factory, probed)
     findings = (*status.findings, *(finding for one in probed for finding in one.findings))
     worst_first = tuple(sorted(findings, key=lambda one: -one.severity))
     return replace(status, findings=worst_first, skipped=(*status.skipped, *skipped)), probed
+
+
+def _remember(factory: Factory, probed: Sequence[ProbedPoint]) -> None:
+    """Record which hosts have answered, where the file has issuers ask for that; whoever may not write there is told."""
+    if not factory.environment.publication.crl.require_reachable:
+        return
+    from pkiops.crl.reached import reached_key, record_reached
+
+    name = factory.environment.environment
+    try:
+        for host in record_reached(factory.trust_store, name, probed, factory.clock.now()):
+            note(f"{host} answers: recorded, so that issuers need not ask")
+    except AccessDenied as error:
+        note(f"not recorded in {reached_key(name)}, which is the publisher's to write: {error.message}")
 
 
 def points_text(probed: Sequence[ProbedPoint] | None) -> str:

@@ -90,7 +90,10 @@ def status_command(
     ] = StatusFormat.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Look at the published CRLs: age, time left, size, and what is wrong. Reads only; needs no more than the trust bucket."""
+    """Look at the published CRLs: age, time left, size, and what is wrong. Reads only; needs no more than the trust bucket.
+
+    With --probe, and require_reachable in the file, the publisher also records which hosts have answered.
+    """
     from pkiops.crl.status import judge
     from pkiops.crl.status_read import StatusReader
 
