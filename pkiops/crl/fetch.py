@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.check import check_crl, parse_one
+from pkiops.crl.check import check_data
 from pkiops.crl.manifest import CrlSet, record_of
 from pkiops.errors import VerificationFailed
 from pkiops.progress import Progress
@@ -56,7 +56,7 @@ def fetch_set(
     crls = []
     for authority, data in fetched:
         name = f"the CRL of {environment}/ca/{authority.name}"
-        checked = check_crl(parse_one(data, name), authority.certificate, name, at=at)
+        checked = check_data(data, authority.certificate, name, at=at)
         records.append(record_of(authority.label, authority.generation, checked))
         crls.append(checked)
     return CrlSet(environment, tuple(records), tuple(crls)), tuple(lacking)

@@ -19,7 +19,6 @@ from typing import Any
 from pkiops.crl.authorities import authority_name
 from pkiops.crl.check import CheckedCrl
 from pkiops.errors import VerificationFailed
-from pkiops.x509.crl import crl_pem
 
 FORMAT_VERSION = "1.0"
 MANIFEST = "manifest.json"
@@ -106,7 +105,7 @@ class CrlSet:
     def files(self) -> tuple[SetFile, ...]:
         """Every file of the folder, the manifest last."""
         files: list[SetFile] = []
-        pems = [crl_pem(one.crl) for one in self.crls]
+        pems = [one.pem() for one in self.crls]
         for record, one, pem in zip(self.records, self.crls, pems, strict=True):
             files.append(SetFile(record.der_file, one.der, "application/pkix-crl"))
             files.append(SetFile(record.pem_file, pem, "application/x-pem-file"))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl, parse_one
+from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_data
 from pkiops.crl.manifest import MANIFEST, MAX_MANIFEST_BYTES, CrlRecord, decode_manifest, parse_json
 from pkiops.crl.outside import CertifiedCa
 from pkiops.errors import VerificationFailed
@@ -119,7 +119,7 @@ def read_current(
         if authority is not None:
             data = read_crl(store, environment, pointer.manifest_sha256, record)
             name = f"the published CRL of {environment}/ca/{authority.name}"
-            checked = check_crl(parse_one(data, name), authority.certificate, name, at=at, margin=margin)
+            checked = check_data(data, authority.certificate, name, at=at, margin=margin)
             crls[authority.name] = PublishedCrl(record, checked)
     return PublishedSet(pointer.manifest_sha256, crls)
 

@@ -21,7 +21,17 @@ from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
 from pkiops.crl.read import read_crl, read_pointer, read_records
 from pkiops.crl.silent import may_be_silent
 from pkiops.crl.status_authorities import FoundCas, find_cas
-from pkiops.crl.status_facts import AuthorityFacts, CrlProblem, OwnCrl, PublishedFacts, SkippedCheck, StatusFacts
+from pkiops.crl.status_facts import (
+    AuthorityFacts,
+    CrlProblem,
+    HistoryFacts,
+    LaterCrl,
+    OwnCrl,
+    PublishedFacts,
+    SkippedCheck,
+    StatusFacts,
+)
+from pkiops.crl.status_history import look_ahead, look_back
 from pkiops.crl.status_ledger import compare_with_ledger, listed_serials
 from pkiops.environment.models import Environment
 from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, VerificationFailed
@@ -71,6 +81,7 @@ class StatusReader:
         self._listed: dict[str, set[int]] = {}
         self._skipped = [] if no_entries is None else [SkippedCheck("ledger", None, no_entries)]
         self._may_look = True
+        self._may_list = True
 
     def read(self) -> StatusFacts:
         """Everything.
@@ -114,16 +125,7 @@ class StatusReader:
         outside: dict[str, list[OutsideCa]] = {}
         for ca in outside_cas(self._environment, known):
             outside.setdefault(ca.name, []).append(ca)
-        facts = [
-            AuthorityFacts(
-                name=name,
-                label=cas[0].label,
-                generation=cas[0].generation,
-                published=self._published(digest, records.get(name), cas),
-                kept_elsewhere=True,
-            )
-            for name, cas in outside.items()
-        ]
+        facts = [self._outside_authority(name, cas, digest, records) for name, cas in outside.items()]
         facts += [self._own_authority(one, known, digest, records) for one in known]
         named = {one.name for one in facts} | found.authorities.expired
         for name, record in records.items():
@@ -135,6 +137,19 @@ class StatusReader:
                 )
         return tuple(facts)
 
+    def _outside_authority(
+        self, name: str, cas: Sequence[OutsideCa], digest: str | None, records: dict[str, CrlRecord]
+    ) -> AuthorityFacts:
+        published = self._published(digest, records.get(name), cas)
+        return AuthorityFacts(
+            name=name,
+            label=cas[0].label,
+            generation=cas[0].generation,
+            published=published,
+            history=self._history(published),
+            kept_elsewhere=True,
+        )
+
     def _own_authority(
         self,
         authority: KnownAuthority,
@@ -145,12 +160,14 @@ class StatusReader:
         self._progress.step(f"look at the CRL of {self._environment.environment}/ca/{authority.name}")
         record = records.get(authority.name)
         own, is_absent = self._own(authority, record)
+        published = self._published(digest, record, (authority,))
         return AuthorityFacts(
             name=authority.name,
             label=authority.label,
             generation=authority.generation,
-            published=self._published(digest, record, (authority,)),
+            published=published,
             own=own,
+            history=self._history(published),
             silent=record is None and is_absent and may_be_silent(authority, known, published=records),
         )
 
@@ -199,6 +216,24 @@ class StatusReader:
                 self._listed[ca.observed.reference] = listed_serials(crl, name)
             return None
         raise failure or VerificationFailed(f"{name} verifies under no CA", code="crl.issuer")
+
+    def _history(self, published: PublishedFacts | None) -> HistoryFacts | None:
+        """What the history says of a CRL that verified; who may read entries but not list them hears of those before it alone."""
+        if published is None or not published.verified:
+            return None
+        name, record = self._environment.environment, published.record
+        later: LaterCrl | None = None
+        if self._may_list:
+            try:
+                later = look_ahead(self._store, name, record)
+            except BackendError as error:
+                self._may_list = False
+                self._skipped.append(SkippedCheck("later-crls", None, error.message))
+        try:
+            return replace(look_back(self._store, name, record), later=later)
+        except BackendError as error:
+            self._skipped.append(SkippedCheck("history", record.name, error.message))
+            return None if later is None else HistoryFacts(recorded=True, later=later)
 
     def _with_ledger(
         self, facts: tuple[AuthorityFacts, ...], known: Sequence[KnownAuthority]

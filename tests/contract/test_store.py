@@ -124,6 +124,17 @@ def test_keys_are_listed_by_prefix_and_sorted(store: Store) -> None:
     assert store.list_keys("none") == ()
 
 
+def test_a_list_can_begin_and_end_within(store: Store) -> None:
+    for key in ("b/3", "b/1", "a/1", "b/2", "c/1"):
+        store.put(key, b"x")
+    assert store.list_keys("b/", after="b/1") == ("b/2", "b/3")
+    assert store.list_keys("b/", after="b/1", limit=1) == ("b/2",)
+    assert store.list_keys("b/", after="b/15", limit=9) == ("b/2", "b/3")
+    assert store.list_keys("b/", limit=2) == ("b/1", "b/2")
+    assert store.list_keys("b/", after="b/3") == ()
+    assert store.list_keys("", after="b/3") == ("c/1",)
+
+
 @pytest.mark.parametrize(
     "key", ["", "/a", "a/", "a//b", "..", "../a", "a/../b", "./a", ".lock", "a\\b", "a\0b", "a b", "a\n", "x" * 513]
 )
