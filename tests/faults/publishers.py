@@ -121,8 +121,8 @@ class _Bucket:
         headers: dict[str, Any] = {"content_type": content_type, "cache_control": cache_control}
         return self._turn.call(lambda: self._inner.put(key, data, condition=condition, **headers))
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
-        return self._turn.call(lambda: self._inner.list_keys(prefix))
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        return self._turn.call(lambda: self._inner.list_keys(prefix, after=after, limit=limit))
 
     def describe(self) -> str:
         return self._inner.describe()
