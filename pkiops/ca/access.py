@@ -184,8 +184,7 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
         read = (provisioner_keys(name)[0], *publisher_keys(name))
         return (BucketRights(bucket=trust.bucket, read=read, write=(own_acknowledgements(name),)),)
     if persona is Persona.AUDITOR:
-        # what is kept elsewhere has its CRL in the published set alone
-        published = publisher_keys(name)[:1] if environment.external_authorities else ()
+        published = publisher_keys(name)[:1]
         return (
             BucketRights(bucket=crl.bucket, look=True, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, look=True, find=True, read=(*provisioner_keys(name)[:1], *published)),
@@ -213,6 +212,7 @@ def _table_rights(environment: Environment, persona: Persona) -> TableRights | N
         keep=persona is Persona.PROVISIONER and ledger.manage,
         look=persona in {Persona.PROVISIONER, Persona.AUDITOR},
         lists=persona in {Persona.PROVISIONER, Persona.PUBLISHER, Persona.AUDITOR},
+        counts=persona is Persona.PUBLISHER,
         searches=persona is Persona.AUDITOR,
         issues=persona is Persona.ISSUER,
         revokes=persona is Persona.REVOKER,

@@ -16,19 +16,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptography import x509
-
-from pkiops.backends.interface import AuthorityStatus, AuthorityType, ObservedAuthority
 from pkiops.cert.issuer import Issuer, check_pins
 from pkiops.clock import Clock
-from pkiops.crl.declared import crl_settings
+from pkiops.crl.declared import as_declared
 from pkiops.environment.hierarchy import declaration, root_of
 from pkiops.environment.index import MAX_BYTES, decode_index, index_key, trusted_entry
 from pkiops.environment.models import Environment
-from pkiops.environment.subjects import subject_fields
 from pkiops.errors import AccessDenied, NotFound, VerificationFailed
 from pkiops.stores.interface import Store
-from pkiops.x509.algorithms import default_signing_algorithm
 from pkiops.x509.certificate import load_certificate
 
 _PASSED_BY = "index.stale"
@@ -80,7 +75,7 @@ def indexed_issuer(environment: Environment, store: Store, label: str, clock: Cl
             return PassedBy(error.message)
         raise _suspect(error, environment, where) from error
     return Issuer(
-        label, entry.generation, _as_declared(environment, label, entry.reference, chain[0]), chain, indexed=True
+        label, entry.generation, as_declared(environment, label, entry.reference, chain[0]), chain, indexed=True
     )
 
 
@@ -102,27 +97,4 @@ def _suspect(error: VerificationFailed, environment: Environment, where: str) ->
         hint=hint,
         code=error.code,
         details=error.details,
-    )
-
-
-def _as_declared(environment: Environment, label: str, reference: str, own: x509.Certificate) -> ObservedAuthority:
-    """What is known of a CA without asking it: its certificate, and the file.
-
-    An OCSP responder that the file does not speak of is left as it is by ``ca apply``, so it is no surprise in a certificate either.
-    """
-    declared = environment.authorities[label]
-    return ObservedAuthority(
-        reference=reference,
-        type=AuthorityType.ROOT if declared.issuer is None else AuthorityType.SUBORDINATE,
-        status=AuthorityStatus.ACTIVE,
-        subject=subject_fields(declared.subject),
-        key_algorithm=declared.key_algorithm.value,
-        signing_algorithm=(declared.signing_algorithm or default_signing_algorithm(declared.key_algorithm)).value,
-        usage_mode=declared.usage_mode.value,
-        created_at=own.not_valid_before_utc,
-        not_before=own.not_valid_before_utc,
-        not_after=own.not_valid_after_utc,
-        crl=crl_settings(environment, declared),
-        ocsp=declared.ocsp is None or declared.ocsp.enabled,
-        ocsp_host=declared.ocsp.host if declared.ocsp else None,
     )

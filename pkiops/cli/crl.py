@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pkiops.crl.publish import PublishOutcome
     from pkiops.x509.crl_bytes import LoadedCrl
 
-app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify.", no_args_is_help=True)
+app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify, status.", no_args_is_help=True)
 
 SourceArgument = Annotated[str, typer.Argument(metavar="FILE|URL", help="A CRL in DER or PEM; - is standard input.")]
 ConnectTo = Annotated[
@@ -80,6 +80,7 @@ def publish_command(
         "previous_manifest_sha256": outcome.previous_sha256,
         "crls": [describe_record(one.record, one.change) for one in outcome.records],
         "skipped": [{"authority": one.name, "reason": one.reason} for one in outcome.skipped],
+        "unrecorded": list(outcome.unrecorded),
     }
     emit_json("crl-publish", environment, factory.clock.now(), body)
 
@@ -191,6 +192,8 @@ def _published_text(outcome: PublishOutcome, store: str) -> str:
     ]
     for one in outcome.skipped:
         note(f"not in the set: {one.name}: {one.reason}")
+    for name in outcome.unrecorded:
+        note(f"not in the history: {name}: no right to write {outcome.environment}/crl/history/ (pkiops env iam-policy)")
     folder = f"{store}/{outcome.environment}/crl/{outcome.manifest_sha256}/"
     if outcome.moved:
         end = f"published: {folder}"

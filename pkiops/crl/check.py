@@ -14,6 +14,7 @@ from cryptography import x509
 
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.x509 import pem
+from pkiops.x509.certificate import extension_of
 from pkiops.x509.crl import CrlView, crl_der, read_crls, verify_crl, view_crl
 from pkiops.x509.crl_bytes import LoadedCrl
 
@@ -78,7 +79,8 @@ def check_crl(
         der: the bytes that ``crl`` was parsed from; without them, the library writes it out anew.
 
     Raises:
-        VerificationFailed: code ``crl.expired``, ``crl.expires-soon``, ``crl.signature``, ``crl.partitioned`` and others of ``verify_crl``.
+        VerificationFailed: code ``crl.expired``, ``crl.expires-soon``, ``crl.signature``, ``crl.partitioned``,
+            ``crl.key-identifier`` and others of ``verify_crl``.
     """
     encoded = crl_der(crl) if der is None else der
     verify_crl(crl, issuer, at=at, name=name, der=encoded)
@@ -92,6 +94,12 @@ def check_crl(
     if view.number is None or view.authority_key_identifier is None:
         lacking = "number" if view.number is None else "authority key identifier"
         raise VerificationFailed(f"{name}: it has no {lacking} (RFC 5280 section 5.2)", code="crl.incomplete")
+    subject_key = extension_of(issuer, x509.SubjectKeyIdentifier)
+    if subject_key is not None and view.authority_key_identifier != subject_key.digest.hex():
+        raise VerificationFailed(
+            f"{name}: its authority key identifier is not that of the CA; OpenSSL would not find it, and refuse every client",
+            code="crl.key-identifier",
+        )
     if view.next_update is None or view.next_update - at < margin:
         minutes = int(margin.total_seconds() // 60)
         raise VerificationFailed(

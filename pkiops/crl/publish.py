@@ -5,15 +5,15 @@ killed, and that the pointer never goes back.
 
 1. Read the pointer and what it points to. 2. Only then fetch from the CAs: what is fetched is at least as new as what
 was published before, unless a CA went back. 3. Refuse a set that is older anywhere. 4. Write the folder, the manifest
-last, and read it back. 5. Move the pointer under the condition that it is still the one of step 1 (RFC 9110
-If-Match); who loses that race starts again at step 1. 6. Read the pointer back.
+last, and read it back. 5. Write what is new into the history. 6. Move the pointer under the condition that it is still
+the one of step 1 (RFC 9110 If-Match); who loses that race starts again at step 1. 7. Read the pointer back.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -21,6 +21,7 @@ from cryptography import x509
 from pkiops.clock import Clock
 from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
+from pkiops.crl.history import HistoryEntry, Previous, write_history
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
 from pkiops.crl.outside import outside_cas
 from pkiops.crl.outside_crls import Published, with_outside
@@ -48,7 +49,11 @@ class PublishedRecord:
 
 @dataclass(frozen=True, slots=True)
 class PublishOutcome:
-    """What publishing led to; ``moved`` is whether the pointer moved, ``repaired`` how many files of the folder had to be written again."""
+    """What publishing led to.
+
+    ``moved`` is whether the pointer moved, ``repaired`` how many files of the folder had to be written again, ``unrecorded`` of which CAs
+    (``clients-g1``) the caller may write no history.
+    """
 
     environment: str
     moved: bool
@@ -57,6 +62,7 @@ class PublishOutcome:
     previous_sha256: str | None
     records: tuple[PublishedRecord, ...]
     skipped: tuple[SkippedAuthority, ...]
+    unrecorded: tuple[str, ...] = ()
 
 
 def publish_crls(
@@ -152,10 +158,24 @@ def _try(
     progress.step(f"write {file_key(name, candidate.digest(), '')}")
     written = _write_folder(store, candidate)
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
+    unrecorded = write_history(store, name, _history(candidate.digest(), records, before)) if moved else ()
     if moved and not _move(store, candidate, pointer, at):
         return None
     skipped = (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent), *without)
-    return _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
+    outcome = _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
+    return replace(outcome, unrecorded=unrecorded)
+
+
+def _history(
+    digest: str, records: Sequence[PublishedRecord], before: Mapping[str, CrlRecord]
+) -> Iterable[HistoryEntry]:
+    """What is new in the set; what stays the same was written down when it was new."""
+    for one in records:
+        old = before.get(one.record.name)
+        if one.change == "new" or old is None:
+            yield HistoryEntry(one.record, digest, None)
+        elif one.change == "updated":
+            yield HistoryEntry(one.record, digest, Previous(old.number, old.sha256))
 
 
 def _outcome(

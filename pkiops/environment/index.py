@@ -20,7 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pkiops.environment.hierarchy import declaration, root_of
-from pkiops.environment.homes import home_of
+from pkiops.environment.homes import is_at_home
 from pkiops.environment.models import Environment
 from pkiops.environment.subjects import subject_oids
 from pkiops.errors import InputError, VerificationFailed
@@ -119,14 +119,17 @@ def decode_index(data: bytes) -> AuthorityIndex:
         raise VerificationFailed(f"the index cannot be read: {error}", code="index.unreadable") from error
 
 
-def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *, at: datetime) -> IndexedAuthority:
-    """The entry of an authority's current generation, if the index may be relied on for it.
+def trusted_entry(
+    index: AuthorityIndex, environment: Environment, label: str, *, at: datetime, generation: int | None = None
+) -> IndexedAuthority:
+    """The entry of an authority's generation, if the index may be relied on for it.
 
     Args:
         index: what was read.
         environment: the environment file.
         label: the authority.
         at: the moment (aware) as of which the chain must be valid.
+        generation: the one in the file unless given; of an older one the file tells neither certificate nor subject.
 
     Raises:
         VerificationFailed: codes ``index.no-pin`` (the file pins no root), ``index.foreign`` (account, region or environment), ``index.stale``
@@ -144,12 +147,13 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
         raise _refused("index.foreign", "the index is of another environment, account or region")
     if index.digest != index_digest(environment):
         raise _refused("index.stale", "the index was made for another version of the environment file")
-    generation = environment.authorities[label].generation
+    declared = environment.authorities[label]
+    generation = declared.generation if generation is None else generation
     found = [one for one in index.authorities if (one.label, one.generation) == (label, generation)]
     if len(found) != 1:
         raise _refused("index.stale", f"the index names {len(found)} CAs for {label} generation {generation}")
     entry = found[0]
-    if home_of_reference(entry.reference) != home_of(environment, label):
+    if home_of_reference(entry.reference) is None or not is_at_home(environment, label, generation, entry.reference):
         raise _refused("index.foreign", "the index names a CA of another account or region than the file")
     chain = _certificates(entry.chain, label)
     verify_ca_chain(chain, at=at)
@@ -158,7 +162,8 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
             "index.pin",
             f"the index's chain of {label} ends in {_digest(entry.chain[-1])}, not in the root that the file pins ({pin})",
         )
-    declared = environment.authorities[label]
+    if generation != declared.generation:
+        return entry
     if declared.sha256 is not None and _digest(entry.chain[0]) != declared.sha256:
         raise _refused("index.pin", f"the index's certificate of {label} is not the one that the file pins")
     if sorted(_attributes(chain[0])) != sorted(subject_oids(declared.subject)):

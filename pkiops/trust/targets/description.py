@@ -70,6 +70,7 @@ class TargetDescription:
 
     ``files`` is what is written by path: a word of ``contents.py`` or the name of a template; those in ``with_crls`` only if the bundle has CRLs,
     those in ``with_shared_root`` (lists of allowed issuers) only if others may have CAs below its root.
+    ``issuer_list``: a template of it names the allowed issuers by itself, without a file of their own.
     ``check`` and ``notes`` are lines of VERIFY.md; ``handshake`` is whether ``trust handshake`` can knock at it.
     """
 
@@ -82,6 +83,7 @@ class TargetDescription:
     forbidden_in_path: str = "\"'\\$"
     with_crls: frozenset[str] = frozenset()
     with_shared_root: frozenset[str] = frozenset()
+    issuer_list: bool = False
     handshake: bool = True
     check: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -89,6 +91,11 @@ class TargetDescription:
     def paths_of(self, kind: ContentKind) -> tuple[str, ...]:
         """The files whose content is of this kind, in the order of the description."""
         return tuple(path for path, word in self.files.items() if content_kind(word) is kind)
+
+    @property
+    def lists_issuers(self) -> bool:
+        """Whether its files say which issuers are meant where others may have CAs below a root."""
+        return self.issuer_list or bool(self.with_shared_root)
 
     @property
     def trusted_files(self) -> tuple[str, ...]:
@@ -132,6 +139,7 @@ class _Reader:
             forbidden_in_path=self._text("forbidden_in_path", "\"'\\$"),
             with_crls=frozenset(self._lines("with_crls")),
             with_shared_root=frozenset(self._lines("with_shared_root")),
+            issuer_list=self._switch("issuer_list", default=False),
             handshake=self._switch("handshake", default=True),
             check=self._lines("check"),
             notes=self._lines("notes"),

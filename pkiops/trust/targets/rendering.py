@@ -109,11 +109,20 @@ def _values(bundle: TrustBundle, description: TargetDescription, location: str) 
         "intermediates": _certificates(bundle.intermediates),
         "crls": [_crl(one) for one in bundle.crls],
         "ca_pem": bare_ca_pem(bundle.certificates).decode(),
-        "issuers": [{"name": one.name, "openssl_name": openssl_name(one.certificate.subject)} for one in bundle.issuers]
-        if description.with_shared_root and bundle.shared_root
-        else [],
+        "issuers": _issuers(bundle) if description.lists_issuers and bundle.shared_root else [],
         "java_password": JAVA_PASSWORD,
     }
+
+
+def _issuers(bundle: TrustBundle) -> list[dict[str, str]]:
+    return [
+        {
+            "name": one.name,
+            "openssl_name": openssl_name(one.certificate.subject),
+            "utf8_name_base64": base64.b64encode(openssl_name(one.certificate.subject, utf8=True).encode()).decode(),
+        }
+        for one in bundle.issuers
+    ]
 
 
 def _certificates(certificates: Sequence[BundleCertificate]) -> list[dict[str, Any]]:

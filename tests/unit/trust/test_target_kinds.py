@@ -349,8 +349,13 @@ def test_where_the_root_is_shared_the_issuers_that_are_meant_are_told(make: Make
         assert set(shared) - set(alone) == {lists[kind]}
         assert b"CN=Example Test Clients CA G1,O=Example Ltd" in shared[lists[kind]]
         assert b"Root CA" not in shared[lists[kind]]
+    elif kind is TargetKind.APACHE:
+        name = base64.b64encode(b"CN=Example Test Clients CA G1,O=Example Ltd")
+        assert b"in { '" + name + b"' })" in shared["mtls.conf"]
+        assert b"Rewrite" not in alone["mtls.conf"]
     elif kind is not TargetKind.PEM:
         assert b"Those that are meant: clients-g1." in shared["VERIFY.md"]
+        assert b"pkiops writes no list of allowed issuers for" in shared["VERIFY.md"]
         assert b"Those that are meant" not in alone["VERIFY.md"]
 
 
