@@ -4,7 +4,8 @@ Every case is a fresh process; the cases take turns, so that whatever slows the 
 P-256, its serial numbers are random and have 20 octets, each entry has a reason. Shown are the time on the clock, the processor time of the process
 and its peak memory. ``crl publish`` asks a sandbox in a process of its own (``benchmarks.crl_server``): each round has a new CRL, so it fetches
 53 MB, writes three files with 200 MB and reads them back; the sandbox takes the other processor for as long as pkiops waits for it, so the bar of
-publishing is on processor time, and the time on the clock is shown beside it. Exits with 1 if a bar is missed.
+publishing is on processor time, and the time on the clock is shown beside it. So is that of ``crl status``, which fetches what was published and what
+the CA wrote, and compares the serial numbers with the ledger. Exits with 1 if a bar is missed.
 
     python -m benchmarks.crl [--rounds N] [--entries N]
 """
@@ -29,9 +30,9 @@ from benchmarks.startup import ROOT, SCRIPT, clean_environment
 BAR = 1.5
 PARSE = "openssl crl (issuer, number, next update)"
 FULL = "openssl crl -text"
-SHOW, VERIFY, PUBLISH = "pkiops crl show", "pkiops crl verify", "pkiops crl publish"
+SHOW, VERIFY, PUBLISH, STATUS = "pkiops crl show", "pkiops crl verify", "pkiops crl publish", "pkiops crl status"
 # which of the two ratios the bar is on: 0 the clock, 1 the processor
-BARRED = {SHOW: 0, VERIFY: 0, PUBLISH: 1}
+BARRED = {SHOW: 0, VERIFY: 0, PUBLISH: 1, STATUS: 1}
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def cases(openssl: str, folder: Path) -> dict[str, Sequence[str]]:
         SHOW: (*ours, "show", "big.crl"),
         VERIFY: (*ours, "verify", "big.crl", "--issuer", "ca.pem"),
         PUBLISH: (*ours, "publish", "dev"),
+        STATUS: (*ours, "status", "dev", "--fail-on", "never"),
         FULL: (*der, "-text"),
         "pkiops crl show --entries": (*ours, "show", "big.crl", "--entries"),
     }

@@ -193,7 +193,9 @@ def _published_text(outcome: PublishOutcome, store: str) -> str:
     for one in outcome.skipped:
         note(f"not in the set: {one.name}: {one.reason}")
     for name in outcome.unrecorded:
-        note(f"not in the history: {name}: no right to write {outcome.environment}/crl/history/ (pkiops env iam-policy)")
+        note(
+            f"not in the history: {name}: no right to write {outcome.environment}/crl/history/ (pkiops env iam-policy)"
+        )
     folder = f"{store}/{outcome.environment}/crl/{outcome.manifest_sha256}/"
     if outcome.moved:
         end = f"published: {folder}"

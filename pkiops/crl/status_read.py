@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from pkiops.backends.interface import PublishesOwnCrls
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.check import CheckedCrl, check_crl, parse_one
+from pkiops.crl.check import CheckedCrl, check_crl, read_one
 from pkiops.crl.fetch import CrlBackend
 from pkiops.crl.manifest import CrlRecord, record_of
 from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
@@ -196,17 +196,19 @@ class StatusReader:
         Raises:
             VerificationFailed: it does not verify.
         """
-        crl = parse_one(data, name)
+        loaded = read_one(data, name)
+        crl = loaded.crl
         differs = CrlProblem("crl.manifest", f"{name} is not what the manifest says of it")
         if not cas:
-            view = view_crl(crl)
+            view = view_crl(crl, loaded.der)
             said = (view.number, view.this_update, view.next_update, view.entries)
             return None if said == (record.number, record.this_update, record.next_update, record.entries) else differs
         failure: VerificationFailed | None = None
         for ca in cas:
             try:
                 # as of its own beginning: whether it has expired since is a finding of its own
-                checked = check_crl(crl, ca.certificate, name, at=crl.last_update_utc, margin=_NO_MARGIN)
+                at = crl.last_update_utc
+                checked = check_crl(crl, ca.certificate, name, at=at, margin=_NO_MARGIN, der=loaded.der)
             except VerificationFailed as error:
                 failure = error
                 continue
@@ -276,8 +278,11 @@ class StatusReader:
 
 def _own_crl(data: bytes, authority: KnownAuthority, name: str) -> OwnCrl:
     try:
-        crl = parse_one(data, name)
-        checked: CheckedCrl = check_crl(crl, authority.certificate, name, at=crl.last_update_utc, margin=_NO_MARGIN)
+        loaded = read_one(data, name)
+        at = loaded.crl.last_update_utc
+        checked: CheckedCrl = check_crl(
+            loaded.crl, authority.certificate, name, at=at, margin=_NO_MARGIN, der=loaded.der
+        )
     except VerificationFailed as error:
         return OwnCrl(None, None, error.message)
     return OwnCrl(checked.number, checked.view.this_update)

@@ -19,8 +19,8 @@ from pkiops.ledger.interface import Entry, EntryState
 from pkiops.trust.bundle import BundleCertificate, TrustBundle
 from pkiops.trust.standing import Standing
 from pkiops.x509.certificate import CertificateView, load_certificate, view
-from pkiops.x509.crl import revoked_entry
 from pkiops.x509.names import printable, rfc4514
+from pkiops.x509.revoked import revoked_entry
 
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _CRL_ONLY = "intermediate"
