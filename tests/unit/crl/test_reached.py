@@ -57,8 +57,8 @@ class TroubledStore:
             self.store.put(*self.before_puts.pop(0))
         return self.store.put(key, data, condition=condition, content_type=content_type, cache_control=cache_control)
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
-        return self.store.list_keys(prefix)
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        return self.store.list_keys(prefix, after=after, limit=limit)
 
     def describe(self) -> str:
         return self.store.describe()
