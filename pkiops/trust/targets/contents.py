@@ -20,7 +20,6 @@ from pkiops.trust.targets.key_value_store import revoked_serials
 from pkiops.trust.targets.spiffe import spiffe_bundle
 from pkiops.x509.certificate import fingerprint
 from pkiops.x509.certificate import pem as certificate_pem
-from pkiops.x509.crl import crl_pem
 
 CRLS = "crls"
 # the password under which Java's own store is kept: it protects nothing, and every program asks for one
@@ -63,7 +62,7 @@ def bare_ca_pem(certificates: Sequence[BundleCertificate]) -> bytes:
 
 def bare_crl_pem(crls: Sequence[BundleCrl]) -> bytes:
     """The CRLs one after another, without comments."""
-    return b"".join(crl_pem(one.checked.crl) for one in crls)
+    return b"".join(one.checked.pem() for one in crls)
 
 
 _Write = Callable[[str, TrustBundle], tuple[RenderedFile, ...]]
@@ -106,7 +105,7 @@ def _each_crl(path: str, bundle: TrustBundle) -> tuple[RenderedFile, ...]:
     files: list[RenderedFile] = []
     for one in bundle.crls:
         files.append(RenderedFile(f"{path}{one.name}.crl", one.checked.der))
-        files.append(RenderedFile(f"{path}{one.name}.crl.pem", crl_pem(one.checked.crl)))
+        files.append(RenderedFile(f"{path}{one.name}.crl.pem", one.checked.pem()))
     return tuple(files)
 
 
