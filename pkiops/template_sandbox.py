@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -31,7 +31,9 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
 
 
 class UntrustedTemplate:
-    """A template that was looked through. ``lists`` are the names over which it may loop, ``names`` those that it uses."""
+    """A template that was looked through. ``lists`` are the names over which it may loop, ``names`` those that it uses, ``undeclared`` those of
+    them that it expects to be given.
+    """
 
     def __init__(self, source: str, name: str, *, lists: frozenset[str]) -> None:
         """Look through ``source``; ``name`` is for messages.
@@ -48,6 +50,7 @@ class UntrustedTemplate:
             _look_through(tree, name, lists, loops=0)
             self._template = self._engine.from_string(source)
             self.names = frozenset(one.name for one in tree.find_all(nodes.Name))
+            self.undeclared = frozenset(meta.find_undeclared_variables(tree))
         except jinja2.TemplateError as error:
             at = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else None
             said = f"is no template{'' if at is None else f', line {at}'}: {error.message}"

@@ -167,6 +167,7 @@ def test_a_yaml_bomb_is_one_error(pkiops: Any, folder: Path) -> None:
         ("gate.conf.j2", None, 1, "there is no template gate.conf.j2"),
         ("gate.conf.j2", "a\nb\n{% if x %}\n", 3, "is no template, line 3"),
         ("gate.conf.j2", "a\n{% include 'x' %}\n", 2, "line 2: Include is not allowed"),
+        ("gate.conf.j2", "{{ locaton }}\n", 1, "there is no value locaton"),
         ("gate.conf.j2", "\udcff", 1, "is not UTF-8"),
     ],
 )

@@ -33,6 +33,9 @@ from pkiops.x509.names import rfc4514
 
 VERIFY = "VERIFY.md"
 LISTS = frozenset({"certificates", "anchors", "intermediates", "crls", "issuers"})
+VALUES = LISTS | {
+    "environment", "bundle", "location", "parent", "paths", "revocation", "depth", "ca_pem", "crl_pem", "java_password",
+}  # fmt: skip
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -54,6 +57,14 @@ def make_target(kind: str, description: TargetDescription, templates: Mapping[st
                 details={"file": f"{kind}/{FILE}"},
             )
         parsed[path] = UntrustedTemplate(templates[word], f"{kind}/{word}", lists=LISTS)
+        unknown = sorted(parsed[path].undeclared - VALUES)
+        if unknown:
+            raise InputError(
+                f"{kind}/{word}: there is no value {unknown[0]}",
+                hint=f"values: {', '.join(sorted(VALUES))}",
+                code="trust.template",
+                details={"file": f"{kind}/{word}"},
+            )
 
     def render(bundle: TrustBundle, location: str) -> tuple[RenderedFile, ...]:
         _require_path(kind, description, location)
