@@ -75,6 +75,7 @@ bench: $(VENV)/ready  ## benchmarks, side by side
 	@$(BIN)/python -m benchmarks.plan
 	@$(BIN)/python -m benchmarks.policy
 	@$(BIN)/python -m benchmarks.bulk
+	@$(BIN)/python -m benchmarks.crl
 
 canary: $(VENV)/ready  ## ask a real AWS account what the sandbox claims: ACCOUNT=111122223333 LIMIT=10 (USD); see docs/guides/canary.md
 	@$(BIN)/python -m tests.canary --account '$(ACCOUNT)' $(if $(LIMIT),--limit '$(LIMIT)') $(if $(REGION),--region '$(REGION)') \

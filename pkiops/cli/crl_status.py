@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkiops.cli.crl import AllowEndpoint, app
+from pkiops.cli.crl import AllowEndpoint, ConnectRules, app
 from pkiops.cli.crl_probe import points_json, points_text, probe_points, probe_rules
 from pkiops.cli.options import EnvironmentArgument, OverwriteOption, option
 from pkiops.cli.output import emit, iso, json_text, note, printable, table
@@ -75,14 +75,7 @@ def status_command(
     probe: Annotated[
         bool, option("--probe", help="Fetch every distribution point too, as a relying party would.")
     ] = False,
-    connect_to: Annotated[
-        list[str],
-        option(
-            "--connect-to",
-            metavar="HOST1:PORT1:HOST2:PORT2",
-            help="With --probe, connect there for what is for HOST1:PORT1, as curl does (::HOST2:PORT2 for all); repeat for others.",
-        ),
-    ] = [],  # noqa: B006 - typer copies it
+    connect_to: ConnectRules = [],  # noqa: B006 - typer copies it
     overwrite: OverwriteOption = False,
     format_: Annotated[
         StatusFormat,
