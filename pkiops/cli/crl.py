@@ -31,6 +31,14 @@ ConnectTo = Annotated[
         help="Connect there instead of to the URL's host (a sandbox: 127.0.0.1:4599).",
     ),
 ]
+ConnectRules = Annotated[
+    list[str],
+    option(
+        "--connect-to",
+        metavar="HOST1:PORT1:HOST2:PORT2",
+        help="With --probe, connect there for what is for HOST1:PORT1, as curl does (::HOST2:PORT2 for all); repeat for others.",
+    ),
+]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
 ]
@@ -48,15 +56,24 @@ def publish_command(
         list[str],
         option("--external-crl", metavar="FILE", help="The CRL of a CA that is kept elsewhere; repeat for others."),
     ] = [],  # noqa: B006 - typer copies it
+    probe: Annotated[
+        bool,
+        option(
+            "--probe/--no-probe", help="Ask the distribution points afterwards, and say if one serves an older CRL."
+        ),
+    ] = True,
+    connect_to: ConnectRules = [],  # noqa: B006 - typer copies it
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Fetch the CRL of every CA, check them, and publish them as one set. Run it on a schedule."""
     from pkiops.cli.cert_files import MAX_CRL_BYTES, read_bounded
+    from pkiops.cli.crl_probe import note_points, points_json, probe_published, probe_rules
     from pkiops.crl.look import describe_record
     from pkiops.crl.outside_crls import read_given
     from pkiops.crl.publish import publish_crls
 
+    rules = probe_rules(connect_to, probe=probe)
     given = read_given([read_bounded(file, MAX_CRL_BYTES) for file in external_crl])
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
@@ -70,6 +87,8 @@ def publish_command(
         entries=factory.known_entries(),
         progress=progress_of(ctx),
     )
+    probed = probe_published(factory, outcome, rules) if probe else None
+    note_points(probed)
     if format_ is Format.TEXT:
         emit(_published_text(outcome, factory.trust_store.describe()))
         return
@@ -80,6 +99,7 @@ def publish_command(
         "previous_manifest_sha256": outcome.previous_sha256,
         "crls": [describe_record(one.record, one.change) for one in outcome.records],
         "skipped": [{"authority": one.name, "reason": one.reason} for one in outcome.skipped],
+        **points_json(probed),
         "unrecorded": list(outcome.unrecorded),
     }
     emit_json("crl-publish", environment, factory.clock.now(), body)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkiops.cli.crl import AllowEndpoint, app
+from pkiops.cli.crl import AllowEndpoint, ConnectRules, app
 from pkiops.cli.crl_probe import points_json, points_text, probe_points, probe_rules
 from pkiops.cli.options import EnvironmentArgument, OverwriteOption, option
 from pkiops.cli.output import emit, iso, json_text, note, printable, table
@@ -75,14 +75,7 @@ def status_command(
     probe: Annotated[
         bool, option("--probe", help="Fetch every distribution point too, as a relying party would.")
     ] = False,
-    connect_to: Annotated[
-        list[str],
-        option(
-            "--connect-to",
-            metavar="HOST1:PORT1:HOST2:PORT2",
-            help="With --probe, connect there for what is for HOST1:PORT1, as curl does (::HOST2:PORT2 for all); repeat for others.",
-        ),
-    ] = [],  # noqa: B006 - typer copies it
+    connect_to: ConnectRules = [],  # noqa: B006 - typer copies it
     overwrite: OverwriteOption = False,
     format_: Annotated[
         StatusFormat,
@@ -90,7 +83,10 @@ def status_command(
     ] = StatusFormat.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Look at the published CRLs: age, time left, size, and what is wrong. Reads only; needs no more than the trust bucket."""
+    """Look at the published CRLs: age, time left, size, and what is wrong. Reads only; needs no more than the trust bucket.
+
+    With --probe, and require_reachable in the file, the publisher also records which hosts have answered.
+    """
     from pkiops.crl.status import judge
     from pkiops.crl.status_read import StatusReader
 

@@ -52,7 +52,7 @@ class PublishOutcome:
     """What publishing led to.
 
     ``moved`` is whether the pointer moved, ``repaired`` how many files of the folder had to be written again, ``unrecorded`` of which CAs
-    (``clients-g1``) the caller may write no history.
+    (``clients-g1``) the caller may write no history, ``authorities`` the CAs that were found.
     """
 
     environment: str
@@ -63,6 +63,7 @@ class PublishOutcome:
     records: tuple[PublishedRecord, ...]
     skipped: tuple[SkippedAuthority, ...]
     unrecorded: tuple[str, ...] = ()
+    authorities: tuple[KnownAuthority, ...] = ()
 
 
 def publish_crls(
@@ -163,7 +164,7 @@ def _try(
         return None
     skipped = (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent), *without)
     outcome = _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
-    return replace(outcome, unrecorded=unrecorded)
+    return replace(outcome, unrecorded=unrecorded, authorities=authorities.known)
 
 
 def _history(

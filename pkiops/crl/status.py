@@ -88,7 +88,7 @@ def _set_findings(facts: StatusFacts) -> Iterator[Finding]:
             severity=Severity.CRITICAL,
             authority=None,
             message=facts.index_problem.message,
-            hint=f"only ca verbs of pkiops write the index: find out who else did, then pkiops ca apply {facts.environment}",
+            hint=f"pkiops ca doctor {facts.environment} looks at the CAs; only ca verbs write the index: find out who else did, and apply anew",
         )
     if facts.set_problem is not None:
         yield Finding(

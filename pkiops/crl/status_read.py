@@ -39,6 +39,7 @@ from pkiops.ledger.interface import Entry
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import Store
 from pkiops.x509.crl import view_crl
+from pkiops.x509.crl_bytes import LoadedCrl
 
 # AWS Private CA writes a CRL up to half an hour after a revocation (RevokeCertificate); then somebody has to publish it
 LEDGER_GRACE = timedelta(hours=1)
@@ -197,25 +198,22 @@ class StatusReader:
             VerificationFailed: it does not verify.
         """
         loaded = read_one(data, name)
-        crl = loaded.crl
         differs = CrlProblem("crl.manifest", f"{name} is not what the manifest says of it")
         if not cas:
-            view = view_crl(crl, loaded.der)
+            view = view_crl(loaded.crl, loaded.der)
             said = (view.number, view.this_update, view.next_update, view.entries)
             return None if said == (record.number, record.this_update, record.next_update, record.entries) else differs
         failure: VerificationFailed | None = None
         for ca in cas:
             try:
-                # as of its own beginning: whether it has expired since is a finding of its own
-                at = crl.last_update_utc
-                checked = check_crl(crl, ca.certificate, name, at=at, margin=_NO_MARGIN, der=loaded.der)
+                checked = _checked(loaded, ca, name)
             except VerificationFailed as error:
                 failure = error
                 continue
             if record_of(ca.label, ca.generation, checked) != record:
                 return differs
             if self._entries is not None and isinstance(ca, KnownAuthority):
-                self._listed[ca.observed.reference] = listed_serials(crl, name)
+                self._listed[ca.observed.reference] = listed_serials(loaded.crl, name)
             return None
         raise failure or VerificationFailed(f"{name} verifies under no CA", code="crl.issuer")
 
@@ -276,13 +274,15 @@ class StatusReader:
         ), False
 
 
+def _checked(loaded: LoadedCrl, ca: CertifiedCa, name: str) -> CheckedCrl:
+    """Check a CRL as of its own beginning: whether it has expired since is a finding of its own."""
+    began = loaded.crl.last_update_utc
+    return check_crl(loaded.crl, ca.certificate, name, at=began, margin=_NO_MARGIN, der=loaded.der)
+
+
 def _own_crl(data: bytes, authority: KnownAuthority, name: str) -> OwnCrl:
     try:
-        loaded = read_one(data, name)
-        at = loaded.crl.last_update_utc
-        checked: CheckedCrl = check_crl(
-            loaded.crl, authority.certificate, name, at=at, margin=_NO_MARGIN, der=loaded.der
-        )
+        checked = _checked(read_one(data, name), authority, name)
     except VerificationFailed as error:
         return OwnCrl(None, None, error.message)
     return OwnCrl(checked.number, checked.view.this_update)

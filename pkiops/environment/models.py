@@ -133,13 +133,15 @@ class DynamoDbLedger:
 class CrlPublication:
     """Where the service writes CRLs, and the host that goes into certificates for ever. Not managed: checked, never changed.
 
-    ``distribution`` is the CloudFront distribution that answers at the host, by its ARN: it may read CRLs.
+    ``distribution`` is the CloudFront distribution that answers at the host, by its ARN: it may read CRLs. With ``require_reachable`` no CA issues
+    whose host has never answered.
     """
 
     bucket: BucketName
     host: HostName
     manage: Switch = True
     distribution: DistributionArn | None = None
+    require_reachable: Switch = False
 
 
 @declared

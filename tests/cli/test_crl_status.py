@@ -155,14 +155,14 @@ def test_revocations_that_do_not_arrive_or_that_nobody_recorded(fresh: Estate) -
     assert [one["reason"] for one in none["skipped"]] == ["no ledger was begun here"]
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"x" * 9000])
-def test_a_forged_pointer(fresh: Estate, data: bytes) -> None:
-    fresh.sandbox.client("s3").put_object(Bucket=TRUST, Key="dev/crl/current.json", Body=data)
-    failed = fresh.run("crl", "status", "dev", "--format", "json")
-    assert failed.exit_code == 8
-    body = json.loads(failed.stdout)
-    assert [one["severity"] for one in body["findings"]] == ["critical"]
-    assert json.loads(failed.stderr)["kind"] == "error"
+def test_a_forged_pointer(fresh: Estate) -> None:
+    for data in (b"", b"{}", b"x" * 9000):
+        fresh.sandbox.client("s3").put_object(Bucket=TRUST, Key="dev/crl/current.json", Body=data)
+        failed = fresh.run("crl", "status", "dev", "--format", "json")
+        assert failed.exit_code == 8
+        body = json.loads(failed.stdout)
+        assert [one["severity"] for one in body["findings"]] == ["critical"]
+        assert json.loads(failed.stderr)["kind"] == "error"
 
 
 def test_the_table(estate: Estate) -> None:

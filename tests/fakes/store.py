@@ -48,9 +48,9 @@ class MemoryStore:
             self.headers[key] = (content_type, cache_control)
         return _version(data)
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
         """See ``Store.list_keys``."""
-        return tuple(sorted(key for key in self.objects if key.startswith(prefix)))
+        return tuple(sorted(key for key in self.objects if key.startswith(prefix) and key > after))[:limit]
 
     def describe(self) -> str:
         """See ``Store.describe``."""

@@ -27,11 +27,12 @@ from pkiops.crl.read import read_current
 from pkiops.errors import BackendError, GuardRefused, VerificationFailed
 from pkiops.stores.interface import ALWAYS, Condition, StoredObject
 from tests import builders
-from tests.fakes.authority import FakeAuthorities, environment
+from tests.fakes.authority import FakeAuthorities
+from tests.fakes.authority import environment as fake_environment
 from tests.fakes.store import MemoryStore
 from tests.faults.turns import Killed, Turn
 
-ENV = environment()
+ENV = fake_environment()
 POINTER = f"{ENV.environment}/crl/current.json"
 _T = TypeVar("_T")
 
@@ -120,8 +121,8 @@ class _Bucket:
         headers: dict[str, Any] = {"content_type": content_type, "cache_control": cache_control}
         return self._turn.call(lambda: self._inner.put(key, data, condition=condition, **headers))
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
-        return self._turn.call(lambda: self._inner.list_keys(prefix))
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        return self._turn.call(lambda: self._inner.list_keys(prefix, after=after, limit=limit))
 
     def describe(self) -> str:
         return self._inner.describe()
@@ -207,9 +208,9 @@ class Publishers:
         return turn
 
 
-def numbers_in(objects: dict[str, bytes], digest: str) -> dict[str, int]:
+def numbers_in(objects: dict[str, bytes], digest: str, environment: str = ENV.environment) -> dict[str, int]:
     """The CRL numbers by CA of the folder with this digest, every file of which must be there and be what the manifest says."""
-    folder = f"{ENV.environment}/crl/{digest}"
+    folder = f"{environment}/crl/{digest}"
     manifest = objects[f"{folder}/manifest.json"]
     assert hashlib.sha256(manifest).hexdigest() == digest
     numbers: dict[str, int] = {}

@@ -16,6 +16,7 @@ from pkiops.trust.name_hash import subject_hash
 from pkiops.trust.pem_file import ca_file, crl_file
 from pkiops.trust.targets.interface import RenderedFile
 from pkiops.trust.targets.java_store import jks, pkcs12
+from pkiops.trust.targets.key_value_store import revoked_serials
 from pkiops.trust.targets.spiffe import spiffe_bundle
 from pkiops.x509.certificate import fingerprint
 from pkiops.x509.certificate import pem as certificate_pem
@@ -35,7 +36,7 @@ class ContentKind(StrEnum):
     FOLDER = "folder"
     """Several files, one for each object."""
     DERIVED = "derived"
-    """The certificates again, in another form."""
+    """The certificates again, or the CRLs, in another form."""
 
 
 def content_kind(word: str) -> ContentKind | None:
@@ -136,6 +137,13 @@ def _aliases(bundle: TrustBundle) -> tuple[tuple[str, bytes], ...]:
     return tuple((one.name, one.certificate.public_bytes(Encoding.DER)) for one in bundle.certificates)
 
 
+def _revoked_serials(path: str, bundle: TrustBundle) -> tuple[RenderedFile, ...]:
+    if not bundle.crls:
+        return ()
+    where = f"bundle {bundle.environment}/{bundle.name}"
+    return (RenderedFile(path, revoked_serials([one.checked.crl for one in bundle.crls], where)),)
+
+
 def _spiffe(path: str, bundle: TrustBundle) -> tuple[RenderedFile, ...]:
     return (RenderedFile(path, spiffe_bundle([one.certificate for one in bundle.anchors])),)
 
@@ -149,5 +157,10 @@ _WORDS: dict[ContentKind, dict[str, _Write]] = {
     },
     ContentKind.CRLS: {CRLS: _crls, "crls-bare": _crls_bare},
     ContentKind.FOLDER: {"each-certificate": _each_certificate, "each-crl": _each_crl, "hash-folder": _hash_folder},
-    ContentKind.DERIVED: {"java-pkcs12": _pkcs12, "java-jks": _jks, "spiffe-bundle": _spiffe},
+    ContentKind.DERIVED: {
+        "java-pkcs12": _pkcs12,
+        "java-jks": _jks,
+        "spiffe-bundle": _spiffe,
+        "revoked-serials": _revoked_serials,
+    },
 }

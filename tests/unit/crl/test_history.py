@@ -99,8 +99,11 @@ def test_killed_anywhere_the_published_crl_and_those_before_it_are_in_the_histor
     rehearsal.backend.write("clients", 2)
     watched = WatchedStore(rehearsal.store)
     rehearsal.publish(store=watched)
+    # reads change nothing: between which of them it is killed is all the same
+    writes = [number for number, call in enumerate(watched.calls, 1) if call.startswith("put")]
+    assert len(writes) > 4
     for moment in ("before", "after"):
-        for victim in range(1, len(watched.calls) + 1):
+        for victim in writes:
             world = World(tmp_path / f"{moment}-{victim}")
             world.publish()
             world.backend.write("clients", 2)
@@ -285,7 +288,7 @@ def test_a_long_history_is_not_read_whole(world: World) -> None:
     first = entry_of(world, 1)
     entries = (
         replace(first, record=replace(first.record, number=number), previous=Previous(number - 1, "0" * 64))
-        for number in range(1000, 1500)
+        for number in range(1000, 1100)
     )
     write_history(world.store, "test", entries)
     watched = WatchedStore(world.store)

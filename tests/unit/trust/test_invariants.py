@@ -263,6 +263,12 @@ def test_4_the_same_input_gives_the_same_bytes_in_whatever_order_it_comes(case: 
     assert once == again
 
 
+@seeded(80)
+@given(cases())
+def test_5_the_depth_is_that_of_the_longest_chain_there_is_or_will_be(case: Case) -> None:
+    assert build(case).intermediate_depth == case.depth()
+
+
 @seeded(9)
 @given(cases())
 def test_5_the_depth_is_that_of_the_longest_chain_as_each_counts(case: Case) -> None:
