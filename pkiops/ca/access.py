@@ -17,6 +17,7 @@ from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
 from pkiops.ca.places import Places
 from pkiops.crl.indexed import index_counts, index_suffices
+from pkiops.crl.reached import reached_key
 from pkiops.environment.index import index_key
 from pkiops.environment.models import DynamoDbLedger, Environment, Persona
 from pkiops.errors import InputError, NotSupported
@@ -179,17 +180,17 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
             BucketRights(bucket=crl.bucket, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, find=True, read=keys, write=keys),
         )
-    reads_index = (
-        persona is Persona.ISSUER and any(index_counts(environment, label) for label in _issuing(environment))
-    ) or (persona is Persona.REVOKER and index_suffices(environment))
-    if reads_index:
+    if persona is Persona.ISSUER:
+        indexed = any(index_counts(environment, label) for label in _issuing(environment))
+        keys = ((index_key(name),) if indexed else ()) + ((reached_key(name),) if crl.require_reachable else ())
+        return (BucketRights(bucket=trust.bucket, read=keys),) if keys else ()
+    if persona is Persona.REVOKER and index_suffices(environment):
         return (BucketRights(bucket=trust.bucket, read=(index_key(name),)),)
     if persona is Persona.RELYING_PARTY:
         read = (provisioner_keys(name)[0], *publisher_keys(name))
         return (BucketRights(bucket=trust.bucket, read=read, write=(own_acknowledgements(name),)),)
     if persona is Persona.AUDITOR:
-        # what is kept elsewhere has its CRL in the published set alone
-        published = publisher_keys(name)[:1] if environment.external_authorities else ()
+        published = publisher_keys(name)[:1]
         return (
             BucketRights(bucket=crl.bucket, look=True, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, look=True, find=True, read=(*provisioner_keys(name)[:1], *published)),
@@ -217,6 +218,7 @@ def _table_rights(environment: Environment, persona: Persona) -> TableRights | N
         keep=persona is Persona.PROVISIONER and ledger.manage,
         look=persona in {Persona.PROVISIONER, Persona.AUDITOR},
         lists=persona in {Persona.PROVISIONER, Persona.PUBLISHER, Persona.AUDITOR},
+        counts=persona is Persona.PUBLISHER,
         searches=persona is Persona.AUDITOR,
         issues=persona is Persona.ISSUER,
         revokes=persona is Persona.REVOKER,

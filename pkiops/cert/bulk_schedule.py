@@ -6,7 +6,7 @@ What this module decides:
 - a certificate is asked for when it is probably there, so that two calls do for almost every one; until that age is known, one row finds it out while
   the others wait;
 - at the end, when nothing is left to issue, the youngest are asked for early as long as that proves to help, within an allowance of a few calls in
-  a hundred certificates: nobody is behind them, and waiting is all that is left;
+  a hundred certificates, in which throttled calls do not count: nobody is behind them, and waiting is all that is left;
 - a throttled row keeps its place and its token.
 
 Pure: the moments are the caller's. Not safe to share between threads; ``bulk`` holds a lock.
@@ -26,8 +26,8 @@ from pkiops.cert.pace import Lane, Readiness
 from pkiops.cert.reuse import Step
 from pkiops.ledger.interface import Entry
 
-# calls beyond two for each certificate that the end of a run may have cost, all told
-_ALLOWANCE = 0.09
+# calls beyond two for each certificate that questions asked too early may have cost, all told
+_ALLOWANCE = 0.085
 _FEW = 3
 _HURRY_AGAIN_S = 0.1
 _AGAIN_FACTOR = 1.1
@@ -144,7 +144,6 @@ class Schedule:
     def throttled(self, work: Work, ticket: Ticket, now: float) -> None:
         """The service refused a call because of its rate: the same call goes again."""
         self._end(work)
-        self._extra += 1
         if work is Work.ASK:
             self.asks.throttled(now)
             self._to_ask.appendleft(ticket)

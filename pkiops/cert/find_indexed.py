@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pkiops.cert.issuer import Issuer, check_pins
 from pkiops.clock import Clock
-from pkiops.crl.indexed import PassedBy, as_declared, judge_index, require_pinned_arn
+from pkiops.crl.declared import as_declared
+from pkiops.crl.indexed import PassedBy, judge_index, require_pinned_arn
 from pkiops.environment.index import AuthorityIndex, trusted_entry
 from pkiops.environment.models import Environment
 from pkiops.stores.interface import Store

@@ -14,17 +14,16 @@ state a CA is in nor how it publishes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from cryptography import x509
-
-from pkiops.backends.interface import AuthorityStatus, AuthorityType, ObservedAuthority, ReadsAuthorities
+from pkiops.backends.interface import ReadsAuthorities
 from pkiops.clock import Clock
 from pkiops.crl.authorities import Authorities, KnownAuthority, SkippedAuthority, authority_name
-from pkiops.crl.declared import crl_settings
+from pkiops.crl.declared import as_declared
 from pkiops.environment.hierarchy import declaration, root_of
 from pkiops.environment.index import (
     MAX_BYTES,
@@ -33,13 +32,10 @@ from pkiops.environment.index import (
     decode_index,
     index_key,
     trusted_entry,
-    trusted_older,
 )
 from pkiops.environment.models import Environment
-from pkiops.environment.subjects import subject_fields
 from pkiops.errors import AccessDenied, InputError, NotFound, VerificationFailed
 from pkiops.stores.interface import Store
-from pkiops.x509.algorithms import default_signing_algorithm
 from pkiops.x509.certificate import load_certificate
 
 _Found = TypeVar("_Found")
@@ -153,10 +149,22 @@ def _known(
         entry = trusted_entry(index, environment, label, at=at)
         require_pinned_arn(environment, label, entry.reference)
     else:
-        entry = trusted_older(index, environment, label, found.generation, at=at)
+        _require_reached(environment, found)
+        entry = trusted_entry(index, environment, label, at=at, generation=found.generation)
     chain = tuple(load_certificate(der, where) for der in entry.chain)
     observed = as_declared(environment, label, entry.reference, chain[0])
     return KnownAuthority(label, entry.generation, observed, chain, indexed=True)
+
+
+def _require_reached(environment: Environment, older: IndexedAuthority) -> None:
+    """A root that was replaced is no forgery, but nothing vouches for it either."""
+    root = root_of(environment, older.label)
+    pin = declaration(environment, root).sha256
+    if hashlib.sha256(older.chain[-1]).hexdigest() != pin:
+        raise VerificationFailed(
+            f"the index names {authority_name(older.label, older.generation)} below another {root} than the pinned one",
+            code="index.older-root",
+        )
 
 
 def as_it_is(environment: Environment, backend: ReadsAuthorities, authority: KnownAuthority) -> KnownAuthority:
@@ -179,29 +187,6 @@ def require_pinned_arn(environment: Environment, label: str, reference: str) -> 
     pinned = environment.authorities[label].arn
     if pinned is not None and pinned != reference:
         raise VerificationFailed(f"the index names {reference} for {label}, the file pins {pinned}", code="index.arn")
-
-
-def as_declared(environment: Environment, label: str, reference: str, own: x509.Certificate) -> ObservedAuthority:
-    """What is known of a CA without asking it: its certificate, and the file.
-
-    An OCSP responder that the file does not speak of is left as it is by ``ca apply``, so it is no surprise in a certificate either.
-    """
-    declared = environment.authorities[label]
-    return ObservedAuthority(
-        reference=reference,
-        type=AuthorityType.ROOT if declared.issuer is None else AuthorityType.SUBORDINATE,
-        status=AuthorityStatus.ACTIVE,
-        subject=subject_fields(declared.subject),
-        key_algorithm=declared.key_algorithm.value,
-        signing_algorithm=(declared.signing_algorithm or default_signing_algorithm(declared.key_algorithm)).value,
-        usage_mode=declared.usage_mode.value,
-        created_at=own.not_valid_before_utc,
-        not_before=own.not_valid_before_utc,
-        not_after=own.not_valid_after_utc,
-        crl=crl_settings(environment, declared),
-        ocsp=declared.ocsp is None or declared.ocsp.enabled,
-        ocsp_host=declared.ocsp.host if declared.ocsp else None,
-    )
 
 
 def _suspect(error: VerificationFailed, environment: Environment, where: str) -> VerificationFailed:

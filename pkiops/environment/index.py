@@ -20,7 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pkiops.environment.hierarchy import declaration, root_of
-from pkiops.environment.homes import home_of, is_at_home
+from pkiops.environment.homes import is_at_home
 from pkiops.environment.models import Environment
 from pkiops.environment.subjects import subject_oids
 from pkiops.errors import InputError, VerificationFailed
@@ -119,14 +119,17 @@ def decode_index(data: bytes) -> AuthorityIndex:
         raise VerificationFailed(f"the index cannot be read: {error}", code="index.unreadable") from error
 
 
-def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *, at: datetime) -> IndexedAuthority:
-    """The entry of an authority's current generation, if the index may be relied on for it.
+def trusted_entry(
+    index: AuthorityIndex, environment: Environment, label: str, *, at: datetime, generation: int | None = None
+) -> IndexedAuthority:
+    """The entry of an authority's generation, if the index may be relied on for it.
 
     Args:
         index: what was read.
         environment: the environment file.
         label: the authority.
         at: the moment (aware) as of which the chain must be valid.
+        generation: the one in the file unless given; of an older one the file tells neither certificate nor subject.
 
     Raises:
         VerificationFailed: codes ``index.no-pin`` (the file pins no root), ``index.foreign`` (account, region or environment), ``index.stale``
@@ -134,9 +137,23 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
     """
     from pkiops.x509.chain import verify_ca_chain
 
-    pin = _pin_above(environment, label)
-    entry = _entry_of(index, environment, label, environment.authorities[label].generation)
-    if home_of_reference(entry.reference) != home_of(environment, label):
+    root = root_of(environment, label)
+    pin = declaration(environment, root).sha256
+    if pin is None:
+        raise _refused("index.no-pin", f"the file does not pin the root {root}, so nothing vouches for the index")
+    backend = environment.backend
+    named = (index.environment, index.account, index.region)
+    if named != (environment.environment, backend.account, backend.region):
+        raise _refused("index.foreign", "the index is of another environment, account or region")
+    if index.digest != index_digest(environment):
+        raise _refused("index.stale", "the index was made for another version of the environment file")
+    declared = environment.authorities[label]
+    generation = declared.generation if generation is None else generation
+    found = [one for one in index.authorities if (one.label, one.generation) == (label, generation)]
+    if len(found) != 1:
+        raise _refused("index.stale", f"the index names {len(found)} CAs for {label} generation {generation}")
+    entry = found[0]
+    if home_of_reference(entry.reference) is None or not is_at_home(environment, label, generation, entry.reference):
         raise _refused("index.foreign", "the index names a CA of another account or region than the file")
     chain = _certificates(entry.chain, label)
     verify_ca_chain(chain, at=at)
@@ -145,61 +162,13 @@ def trusted_entry(index: AuthorityIndex, environment: Environment, label: str, *
             "index.pin",
             f"the index's chain of {label} ends in {_digest(entry.chain[-1])}, not in the root that the file pins ({pin})",
         )
-    declared = environment.authorities[label]
+    if generation != declared.generation:
+        return entry
     if declared.sha256 is not None and _digest(entry.chain[0]) != declared.sha256:
         raise _refused("index.pin", f"the index's certificate of {label} is not the one that the file pins")
     if sorted(_attributes(chain[0])) != sorted(subject_oids(declared.subject)):
         raise _refused("index.subject", f"the index's certificate of {label} is of another subject")
     return entry
-
-
-def trusted_older(
-    index: AuthorityIndex, environment: Environment, label: str, generation: int, *, at: datetime
-) -> IndexedAuthority:
-    """The entry of an older generation, if the index may be relied on for it: its chain ends in the root that the file pins.
-
-    Its subject and its own pin are not in the file any more; that the root above it has signed it has to be enough.
-
-    Raises:
-        VerificationFailed: those of ``trusted_entry``; code ``index.older-root`` where its chain ends in another root, which may be an older one.
-    """
-    from pkiops.x509.chain import verify_ca_chain
-
-    pin = _pin_above(environment, label)
-    entry = _entry_of(index, environment, label, generation)
-    if not 1 <= generation < environment.authorities[label].generation:
-        raise _refused("index.stale", f"the index names {label} generation {generation}, which the file does not know")
-    if not is_at_home(environment, label, generation, entry.reference) or home_of_reference(entry.reference) is None:
-        raise _refused("index.foreign", "the index names a CA of another account or region than the file")
-    verify_ca_chain(_certificates(entry.chain, label), at=at)
-    if _digest(entry.chain[-1]) != pin:
-        raise _refused(
-            "index.older-root",
-            f"the index's chain of {label} generation {generation} does not end in the root that the file pins",
-        )
-    return entry
-
-
-def _pin_above(environment: Environment, label: str) -> str:
-    root = root_of(environment, label)
-    pin = declaration(environment, root).sha256
-    if pin is None:
-        raise _refused("index.no-pin", f"the file does not pin the root {root}, so nothing vouches for the index")
-    return pin
-
-
-def _entry_of(index: AuthorityIndex, environment: Environment, label: str, generation: int) -> IndexedAuthority:
-    """The one entry of a generation, in an index that was made for this file."""
-    backend = environment.backend
-    named = (index.environment, index.account, index.region)
-    if named != (environment.environment, backend.account, backend.region):
-        raise _refused("index.foreign", "the index is of another environment, account or region")
-    if index.digest != index_digest(environment):
-        raise _refused("index.stale", "the index was made for another version of the environment file")
-    found = [one for one in index.authorities if (one.label, one.generation) == (label, generation)]
-    if len(found) != 1:
-        raise _refused("index.stale", f"the index names {len(found)} CAs for {label} generation {generation}")
-    return found[0]
 
 
 def _certificates(chain: tuple[bytes, ...], label: str) -> list[x509.Certificate]:

@@ -70,6 +70,12 @@ class TestTwoRuns:
         for run in runs:
             assert run.count / (run.finished_at - run.start) >= 0.4 * 25
 
+    def test_throttles_that_come_of_sharing_do_not_make_the_end_longer(self) -> None:
+        runs = [Run(1000), Run(1000)]
+        world(ready=ready_at_second_look(5)).play(runs)
+        assert sum(run.throttles for run in runs) > 30
+        assert used(runs, 25) >= 0.945
+
 
 class TestLane:
     def test_lets_a_burst_through_and_then_its_rate(self) -> None:
