@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +10,11 @@ import typer
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, OverwriteOption, option
 from pkiops.cli.output import emit, emit_json, iso, note, table
 from pkiops.cli.wiring import factory_of, progress_of
-from pkiops.errors import InputError, Unreachable, VerificationFailed
+from pkiops.errors import InputError, VerificationFailed
 
 if TYPE_CHECKING:
     from pkiops.crl.authorities import KnownAuthority
     from pkiops.factory import Factory
-    from pkiops.trust.handshake import Attempt, Identity, Outcome
     from pkiops.trust.probe import Probe, ProbeResult
     from pkiops.trust.render import Choice, RenderedTarget
     from pkiops.trust.targets.interface import Target
@@ -26,23 +24,17 @@ app = typer.Typer(name="trust", help="Trust bundles: render, verify, handshake."
 
 BundleOption = Annotated[str | None, option("--bundle", metavar="BUNDLE", help="This bundle only; all unless given.")]
 TargetOption = Annotated[str | None, option("--target", metavar="TARGET", help="This target only; all unless given.")]
+ProbeOption = Annotated[
+    list[str] | None,
+    option("--probe", metavar="CERT,KEY", help="Knock with this certificate (full chain): it must get in. Repeatable."),
+]
+ExpectRefusedOption = Annotated[
+    list[str] | None,
+    option("--expect-refused", metavar="CERT,KEY", help="Knock with this one: it must be refused. Repeatable."),
+]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
 ]
-
-
-class Tls(StrEnum):
-    """Versions of TLS that can be asked for."""
-
-    V12 = "1.2"
-    V13 = "1.3"
-
-
-class Expect(StrEnum):
-    """What a handshake should lead to."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
 
 
 @app.command("render")
@@ -99,16 +91,8 @@ def verify_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to render.")],
     bundle: BundleOption = None,
     target: TargetOption = None,
-    probe: Annotated[
-        list[str] | None,
-        option(
-            "--probe", metavar="CERT,KEY", help="Knock with this certificate (full chain): it must get in. Repeatable."
-        ),
-    ] = None,
-    expect_refused: Annotated[
-        list[str] | None,
-        option("--expect-refused", metavar="CERT,KEY", help="Knock with this one: it must be refused. Repeatable."),
-    ] = None,
+    probe: ProbeOption = None,
+    expect_refused: ExpectRefusedOption = None,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
@@ -117,8 +101,8 @@ def verify_command(
     from pkiops.trust.render import Choice
 
     probes = [
-        *(_probe(text, accepted=True) for text in probe or ()),
-        *(_probe(text, accepted=False) for text in expect_refused or ()),
+        *(probe_of(text, accepted=True) for text in probe or ()),
+        *(probe_of(text, accepted=False) for text in expect_refused or ()),
     ]
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
@@ -132,80 +116,6 @@ def verify_command(
     else:
         emit("\n\n".join(_verified_text(one, knocks) for one, knocks in results))
     _require_verified(environment, folder, results)
-
-
-@app.command("handshake")
-def handshake_command(
-    ctx: typer.Context,
-    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server to knock at.")],
-    *,
-    cert: Annotated[
-        Path | None, option("--cert", metavar="FILE", help="Client certificate, followed by the CAs above it (PEM).")
-    ] = None,
-    key: Annotated[Path | None, option("--key", metavar="FILE", help="Its private key (PEM).")] = None,
-    ca: Annotated[
-        Path | None, option("--ca", metavar="FILE", help="CAs that may have issued the server's certificate (PEM).")
-    ] = None,
-    insecure_server: Annotated[
-        bool, option("--insecure-server", guard=True, help="Accept whatever certificate the server has.")
-    ] = False,
-    server_name: Annotated[
-        str | None, option("--server-name", metavar="HOST", help="Host name to ask for; HOST unless given.")
-    ] = None,
-    tls: Annotated[Tls | None, option("--tls", help="This version of TLS only.")] = None,
-    timeout: Annotated[
-        float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For everything together.")
-    ] = 10.0,
-    expect: Annotated[Expect, option("--expect", help="What must come of it for exit code 0.")] = Expect.ACCEPTED,
-    format_: FormatOption = Format.TEXT,
-) -> None:
-    """Make a real mutual TLS handshake and say in plain words what came of it."""
-    from pkiops.clock import SystemClock
-    from pkiops.trust.handshake import Address, Attempt, knock
-
-    del ctx
-    if ca is not None and insecure_server:
-        raise InputError("--ca and --insecure-server exclude each other")
-    attempt = Attempt(
-        address=Address.parse(address),
-        identity=_identity(cert, key),
-        server_ca=_read_text(ca) if ca is not None else None,
-        verify_server=not insecure_server,
-        server_name=server_name,
-        tls=tls.value if tls else None,
-        timeout=timeout,
-    )
-    clock = SystemClock()
-    outcome = knock(attempt, clock)
-    hints = _identity_hints(attempt, outcome)
-    if format_ is Format.JSON:
-        emit_json("trust-handshake", None, clock.now(), _outcome_json(attempt, outcome, hints))
-    else:
-        emit(_outcome_text(attempt, outcome, hints))
-    _exit_as_expected(attempt, outcome, expect)
-
-
-def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> None:
-    from pkiops.trust.handshake import Result, Side
-
-    if outcome.result is Result.UNREACHABLE:
-        raise Unreachable(
-            f"{attempt.address}: {outcome.summary}", hint=outcome.advice, code=f"handshake.{outcome.code}"
-        )
-    if expect is Expect.REFUSED and outcome.refused_by is Side.CLIENT:
-        raise VerificationFailed(
-            f"{attempt.address}: it was we who refused the server, which says nothing of what it makes of clients",
-            hint=outcome.advice,
-            code=f"handshake.{outcome.code}",
-        )
-    if outcome.result.value != expect.value:
-        raise VerificationFailed(
-            f"{attempt.address}: {outcome.result.value}, but {expect.value} was expected"
-            if expect is Expect.REFUSED
-            else f"{attempt.address}: the handshake was refused",
-            hint=outcome.advice,
-            code=f"handshake.{outcome.code}",
-        )
 
 
 def _verified(factory: Factory, folder: Path, choice: Choice) -> list[VerifiedFolder]:
@@ -270,17 +180,12 @@ def _note_other_clock(factory: Factory) -> None:
         )
 
 
-def _identity(cert: Path | None, key: Path | None) -> Identity | None:
-    from pkiops.trust.handshake import Identity
+def probe_of(text: str, *, accepted: bool) -> Probe:
+    """The probe that ``CERT,KEY`` names.
 
-    if (cert is None) != (key is None):
-        raise InputError(
-            "--cert and --key belong together", hint="give both, or neither to knock without a certificate"
-        )
-    return Identity(cert, key) if cert is not None and key is not None else None
-
-
-def _probe(text: str, *, accepted: bool) -> Probe:
+    Raises:
+        InputError: it is not of that form.
+    """
     from pkiops.trust.handshake import Identity
     from pkiops.trust.probe import Probe
 
@@ -290,23 +195,6 @@ def _probe(text: str, *, accepted: bool) -> Probe:
             f"not a certificate and a key: {text!r}", hint="write CERT,KEY: two files with a comma between"
         )
     return Probe(cert, Identity(Path(cert), Path(key)), accepted)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("ascii", errors="replace")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _identity_hints(attempt: Attempt, outcome: Outcome) -> tuple[str, ...]:
-    from pkiops.clock import SystemClock
-    from pkiops.trust.handshake import Result
-    from pkiops.trust.identity_hints import hints_about
-
-    if attempt.identity is None or outcome.result is not Result.REFUSED:
-        return ()
-    return hints_about(attempt.identity, SystemClock().now())
 
 
 def _counts(one: RenderedTarget) -> tuple[str, str, str]:
@@ -362,30 +250,3 @@ def _verified_text(one: VerifiedFolder, knocks: tuple[ProbeResult, ...]) -> str:
         for k in knocks
     ]
     return "\n".join([*lines, *([table(("CLIENT", "TLS", "RESULT", "", "REASON"), rows)] if rows else [])])
-
-
-def _outcome_json(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "address": str(attempt.address),
-        "result": outcome.result.value,
-        "refused_by": outcome.refused_by.value if outcome.refused_by else None,
-        "code": outcome.code,
-        "summary": outcome.summary,
-        "advice": outcome.advice,
-        "hints": list(hints),
-        "certificate_sent": attempt.identity is not None,
-        "tls_version": outcome.tls_version,
-        "cipher": outcome.cipher,
-        "http_status": outcome.http_status,
-    }
-
-
-def _outcome_text(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> str:
-    who = {"server": " by the server", "client": " by us: we did not accept the server", None: ""}
-    lines = [f"{outcome.result.value.upper()}{who[outcome.refused_by and outcome.refused_by.value]}: {attempt.address}"]
-    lines.append(f"  why:   {outcome.summary}")
-    lines += [f"  note:  {hint}" for hint in hints]
-    lines.append(f"  next:  {outcome.advice}")
-    if outcome.tls_version:
-        lines.append(f"  over:  {outcome.tls_version}, {outcome.cipher}")
-    return "\n".join(lines)

@@ -25,6 +25,7 @@ from pkiops.trust.explain import (
     explain_server_certificate,
     is_alert,
 )
+from pkiops.trust.wire import Watcher, watch
 
 MAX_ANSWER_BYTES = 65_536
 # how much longer than the handshake a refusal in TLS 1.3 is waited for, in seconds
@@ -111,13 +112,17 @@ class Outcome:
     http_status: int | None = None
 
 
-def knock(attempt: Attempt, clock: Clock) -> Outcome:
+def knock(attempt: Attempt, clock: Clock, watcher: Watcher | None = None) -> Outcome:
     """Make the handshake and say what came of it; a server that refuses or cannot be reached is an outcome, not an error.
+
+    ``watcher`` is told of every message of TLS, as it goes.
 
     Raises:
         InputError: the certificate, the key or the server's CA cannot be used.
     """
     context = client_context(attempt)
+    if watcher is not None:
+        watch(context, watcher)
     deadline = clock.monotonic() + attempt.timeout
     try:
         plain = socket.create_connection((attempt.address.host, attempt.address.port), timeout=attempt.timeout)
