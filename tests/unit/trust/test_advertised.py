@@ -46,7 +46,9 @@ def openssl_server(folder: Path, *options: str) -> Iterator[Address]:
     (folder / "names.pem").write_bytes(names)
     command = [require_program("openssl"), "s_server", "-accept", "127.0.0.1:0", "-www"]
     command += ["-cert", str(server.certificate), "-key", str(server.key), *options]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=folder) as running:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder
+    ) as running:
         try:
             assert running.stdout is not None
             # "ACCEPT 127.0.0.1:37425"
