@@ -7,16 +7,17 @@ version it has; whether it asks for certificates at all; and what a client witho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pkiops.clock import Clock
-from pkiops.trust.certificate_request import CertificateRequest, MalformedMessage, read_certificate_request
+from pkiops.trust.certificate_request import CertificateRequest, read_certificate_request
 from pkiops.trust.explain import explain_alert
 from pkiops.trust.handshake import Attempt, Outcome, Result, Side, knock
 from pkiops.trust.probe import Probe
-from pkiops.trust.wire import CLOSE_NOTIFY, HandshakeType, Message
+from pkiops.trust.tls_reader import MalformedMessage
+from pkiops.trust.wire import CLOSE_NOTIFY, Event, HandshakeType, Message, Watcher
 
 VERSIONS = ("1.2", "1.3")
 NO_CERTIFICATE = "no certificate"
@@ -90,7 +91,14 @@ class _Knock:
         return next((one for one in self.messages if one.is_handshake(kind, received=True)), None)
 
 
-def survey(attempt: Attempt, probes: Sequence[Probe], clock: Clock, *, without_certificate: bool = False) -> Survey:
+def survey(
+    attempt: Attempt,
+    probes: Sequence[Probe],
+    clock: Clock,
+    *,
+    without_certificate: bool = False,
+    watching: Callable[[Attempt, str], Watcher] | None = None,
+) -> Survey:
     """Knock without a certificate and with every probe, over TLS 1.2 and 1.3, or over the version of ``attempt`` alone.
 
     Args:
@@ -98,6 +106,7 @@ def survey(attempt: Attempt, probes: Sequence[Probe], clock: Clock, *, without_c
         probes: who else knocks.
         clock: measures the timeouts.
         without_certificate: whether clients without a certificate ought to get in.
+        watching: called before each handshake with what is tried and whose it is; gives who is told of its events.
 
     Raises:
         InputError: a certificate, a key or the server's CA cannot be used; this Python shows no messages.
@@ -107,7 +116,8 @@ def survey(attempt: Attempt, probes: Sequence[Probe], clock: Clock, *, without_c
     nobody = Probe(NO_CERTIFICATE, None, without_certificate)
     for tls in VERSIONS if attempt.tls is None else (attempt.tls,):
         for client in (nobody, *probes):
-            knocked = _knock(replace(attempt, identity=client.identity, tls=tls), clock)
+            knocking = replace(attempt, identity=client.identity, tls=tls)
+            knocked = _knock(knocking, clock, watching(knocking, client.name) if watching else None)
             # a server that hangs may have asked before
             if client is nobody and (
                 knocked.outcome.result is not Result.UNREACHABLE or knocked.first(HandshakeType.CERTIFICATE_REQUEST)
@@ -121,10 +131,16 @@ def survey(attempt: Attempt, probes: Sequence[Probe], clock: Clock, *, without_c
     return Survey(tuple(versions), tuple(clients))
 
 
-def _knock(attempt: Attempt, clock: Clock) -> _Knock:
-    messages: list[Message] = []
-    outcome = knock(attempt, clock, messages.append)
-    knocked = _Knock(outcome, tuple(messages))
+def _knock(attempt: Attempt, clock: Clock, watcher: Watcher | None) -> _Knock:
+    events: list[Event] = []
+
+    def note(event: Event) -> None:
+        events.append(event)
+        if watcher is not None:
+            watcher(event)
+
+    outcome = knock(attempt, clock, note)
+    knocked = _Knock(outcome, tuple(event for event in events if isinstance(event, Message)))
     if knocked.alert == "handshake_failure" and knocked.first(HandshakeType.CERTIFICATE_REQUEST) is None:
         # nobody asked for the certificate that was not sent
         why = explain_alert("SSLV3_ALERT_HANDSHAKE_FAILURE", certificate_sent=True)

@@ -14,6 +14,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from pkiops.trust.der import encode, integer, sequence
 from pkiops.trust.name_hash import canonical_name
+from pkiops.trust.tls_reader import Reader
 from pkiops.trust.wire import TLS_1_3, Message
 from pkiops.x509.names import rfc4514
 
@@ -22,10 +23,6 @@ _SEQUENCE, _BIT_STRING, _CONTEXT_0 = 0x30, 0x03, 0xA0
 _ED25519 = sequence(bytes.fromhex("06032b6570"))
 _SHOWN_OCTETS = 48
 _SHOWN_CHARACTERS = 500
-
-
-class MalformedMessage(ValueError):
-    """A message of TLS that breaks its own rules; the text says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,41 +44,13 @@ class CertificateRequest:
     signature_schemes: tuple[int, ...]
 
 
-class _Reader:
-    """Vectors of the presentation language (RFC 8446 section 3.4)."""
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._left = memoryview(data)
-        self._what = what
-
-    def __bool__(self) -> bool:
-        return bool(self._left)
-
-    def take(self, size: int) -> bytes:
-        if size > len(self._left):
-            raise MalformedMessage(f"{self._what} ends too early")
-        taken, self._left = bytes(self._left[:size]), self._left[size:]
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def vector(self, size: int, what: str) -> _Reader:
-        """The vector whose length is written in ``size`` octets."""
-        return _Reader(self.take(self.number(size)), what)
-
-    def end(self) -> None:
-        if self._left:
-            raise MalformedMessage(f"{self._what} has {len(self._left)} octets too many")
-
-
 def read_certificate_request(message: Message) -> CertificateRequest:
     """Read one.
 
     Raises:
         MalformedMessage: a length in it is wrong.
     """
-    whole = _Reader(message.body, "the certificate request")
+    whole = Reader(message.body, "the certificate request")
     if message.version >= TLS_1_3:
         return _read_1_3(whole)
     whole.vector(1, "the list of certificate types")
@@ -91,7 +60,7 @@ def read_certificate_request(message: Message) -> CertificateRequest:
     return CertificateRequest(names, schemes)
 
 
-def _read_1_3(whole: _Reader) -> CertificateRequest:
+def _read_1_3(whole: Reader) -> CertificateRequest:
     whole.vector(1, "the context of the request")
     extensions = whole.vector(2, "the list of extensions")
     whole.end()
@@ -108,14 +77,14 @@ def _read_1_3(whole: _Reader) -> CertificateRequest:
     return CertificateRequest(names, schemes)
 
 
-def _schemes(listed: _Reader) -> tuple[int, ...]:
+def _schemes(listed: Reader) -> tuple[int, ...]:
     found = []
     while listed:
         found.append(listed.number(2))
     return tuple(found)
 
 
-def _names(listed: _Reader) -> tuple[AdvertisedName, ...]:
+def _names(listed: Reader) -> tuple[AdvertisedName, ...]:
     found = []
     while listed:
         found.append(advertised_name(listed.take(listed.number(2))))

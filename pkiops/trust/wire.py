@@ -113,7 +113,23 @@ class Message:
         return ALERTS.get(self.number, f"alert {self.number}")
 
 
-Watcher = Callable[[Message], None]
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """TCP is connected, to this ``peer`` (address and port)."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What was said over the finished connection; no octets received: the server will say no more."""
+
+    received: bool
+    size: int
+
+
+Event = Connected | Message | Data
+Watcher = Callable[[Event], None]
 
 
 def watch(context: ssl.SSLContext, watcher: Watcher) -> None:

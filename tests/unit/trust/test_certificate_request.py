@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from pkiops.trust.certificate_request import (
     CertificateRequest,
-    MalformedMessage,
     advertised_name,
     read_certificate_request,
 )
 from pkiops.trust.der import encode, object_identifier, sequence, set_of
+from pkiops.trust.tls_reader import MalformedMessage
 from pkiops.trust.wire import ContentType, HandshakeType, Message
 from pkiops.x509.names import has_unprintable
 
