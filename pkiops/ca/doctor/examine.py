@@ -28,7 +28,7 @@ from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.settle import settled
 from pkiops.clock import Clock
-from pkiops.crl.check import parse_one
+from pkiops.crl.check import read_one
 from pkiops.crl.download import ConnectTo, download
 from pkiops.crl.manifest import CrlRecord
 from pkiops.crl.read import read_pointer, read_records
@@ -261,12 +261,13 @@ class Examination:
         if data is None:
             return CrlHealth(present=False)
         try:
-            crl = parse_one(data, where)
+            loaded = read_one(data, where)
+            crl, issuing = loaded.crl, x509.load_der_x509_certificate(issuer)
             # as of its own beginning: whether it has expired since is a finding of its own
-            verify_crl(crl, x509.load_der_x509_certificate(issuer), at=crl.last_update_utc, name=where)
+            verify_crl(crl, issuing, at=crl.last_update_utc, name=where, der=loaded.der)
         except (VerificationFailed, ValueError) as error:
             return CrlHealth(present=True, problem=str(error))
-        view = view_crl(crl)
+        view = view_crl(crl, loaded.der)
         served = self._served(self.backend.crl_url(authority))
         return CrlHealth(
             present=True,
@@ -282,7 +283,8 @@ class Examination:
             return {}
         try:
             data = download(url, self.clock, connect_to=self.connect_to, timeout=_PROBE_TIMEOUT_S)
-            return {"url": url, "served_number": view_crl(parse_one(data, url)).number}
+            served = read_one(data, url)
+            return {"url": url, "served_number": view_crl(served.crl, served.der).number}
         except (BackendError, InputError, VerificationFailed) as error:
             return {"url": url, "serving_problem": error.message}
 
