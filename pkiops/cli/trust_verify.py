@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pkiops.crl.authorities import KnownAuthority
     from pkiops.factory import Factory
     from pkiops.trust.matrix import Matrix, Untried
+    from pkiops.trust.own_check import CheckOutcome
     from pkiops.trust.probe import Probe, ProbeResult
     from pkiops.trust.render import Choice
     from pkiops.trust.targets.interface import Target
@@ -43,6 +44,9 @@ def verify_command(
         list[str] | None,
         option("--expect-refused", metavar="CERT,KEY", help="Knock with this one: it must be refused. Repeatable."),
     ] = None,
+    allow_check: Annotated[
+        bool, option("--allow-check", guard=True, help="Run the checks that targets of your own name (check_command).")
+    ] = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
@@ -58,7 +62,7 @@ def verify_command(
     choice = Choice(bundle=bundle, target=target, environments=ctx.obj.environments)
     looked_at = _verified(factory, folder, choice)
     _note_other_clock(factory)
-    results = _tried(factory, looked_at, probes)
+    results = _tried(factory, looked_at, probes, allow_check=allow_check)
     if format_ is Format.JSON:
         body = {"folders": [_verified_json(one) for one in results]}
         emit_json("trust-verify", environment, factory.clock.now(), body)
@@ -74,6 +78,7 @@ class Tried:
     folder: VerifiedFolder
     knocks: tuple[ProbeResult, ...]
     matrix: Matrix | None
+    check: CheckOutcome | None = None
 
     @property
     def cases(self) -> tuple[ProbeResult, ...]:
@@ -84,7 +89,7 @@ class Tried:
         return self.matrix.untried if self.matrix is not None else ()
 
 
-def _tried(factory: Factory, looked_at: list[_Looked], probes: list[Probe]) -> list[Tried]:
+def _tried(factory: Factory, looked_at: list[_Looked], probes: list[Probe], *, allow_check: bool) -> list[Tried]:
     import tempfile
 
     from pkiops.clock import SystemClock
@@ -103,7 +108,8 @@ def _tried(factory: Factory, looked_at: list[_Looked], probes: list[Probe]) -> l
                         expected.environment, folder.bundle, expected.authorities, SystemClock().now(), Path(keys)
                     )
                 matrix = matrices[folder.bundle].try_target(folder.target, expected.target, folder.location)
-            tried.append(Tried(folder, knocks, matrix))
+            check = _checked(folder, expected.target, allow=allow_check) if not folder.findings else None
+            tried.append(Tried(folder, knocks, matrix, check))
     return tried
 
 
@@ -136,6 +142,21 @@ def _verified(factory: Factory, folder: Path, choice: Choice) -> list[_Looked]:
     return looked_at
 
 
+def _checked(folder: VerifiedFolder, target: Target, *, allow: bool) -> CheckOutcome | None:
+    import shlex
+
+    from pkiops.clock import SystemClock
+    from pkiops.trust.own_check import run_check
+
+    if not target.check_command:
+        return None
+    if not allow:
+        command = shlex.join(target.check_command)
+        note(f"{folder.bundle}/{folder.target}: its check was not run; --allow-check runs: {command}")
+        return None
+    return run_check(target.check_command, folder.path, SystemClock())
+
+
 def require_verified(environment: str, folder: Path, results: list[Tried]) -> None:
     """Exit code 8 if anything at all is not as it should be.
 
@@ -145,20 +166,27 @@ def require_verified(environment: str, folder: Path, results: list[Tried]) -> No
     found = sum(len(one.folder.findings) for one in results)
     knocks = [knock for one in results for knock in one.knocks if not knock.as_expected]
     cases = sum(one.matrix.wrong for one in results if one.matrix is not None)
-    if not (found or knocks or cases):
+    checks = [one for one in results if one.check is not None and one.check.problem is not None]
+    if not (found or knocks or cases or checks):
         return
-    if not found and not cases and all(knock.expected for knock in knocks):
+    if checks and not (found or knocks or cases):
+        raise VerificationFailed(
+            f"{folder}: the files are sound, but {_count(len(checks), 'check')} of targets of your own failed",
+            hint="what it said is above; the command is check_command in the target.yaml of that target",
+            code="trust.own-check",
+        )
+    if not found and not cases and not checks and all(knock.expected for knock in knocks):
         message = f"{folder}: the files are sound, but {_count(len(knocks), 'handshake')} did not end as expected"
         hint = "the reason is beside each: is it the right certificate, and are the files of now? pkiops cert verify FILE --env"
         raise VerificationFailed(message, hint=f"{hint} {environment}", code="trust.handshakes")
-    if cases and not found and not knocks:
+    if cases and not (found or knocks or checks):
         raise VerificationFailed(
             f"{folder}: {_count(cases, 'case')} of the matrix did not end as expected; do not load these files",
             hint="each is marked NOT EXPECTED: the target renders something that its relying party must not load",
             code="trust.matrix",
         )
     raise VerificationFailed(
-        f"{folder}: {_count(found + len(knocks) + cases, 'problem')}; do not load these files",
+        f"{folder}: {_count(found + len(knocks) + cases + len(checks), 'problem')}; do not load these files",
         hint=f"render again: pkiops trust render {environment} --to {folder}",
         code="trust.findings",
     )
@@ -201,6 +229,7 @@ def _verified_json(one: Tried) -> dict[str, Any]:
         "findings": [{"code": f.code, "file": f.file, "message": f.message} for f in folder.findings],
         "handshakes": [_knock_json(knock) for knock in one.knocks],
         "matrix": [_knock_json(case) for case in one.cases],
+        "check": one.check and {"argv": list(one.check.argv), "problem": one.check.problem, "output": one.check.output},
         "not_tried": [{"client": u.name, "reason": u.reason, "as_expected": u.excused} for u in one.untried],
     }
 
@@ -219,10 +248,14 @@ def _knock_json(knock: ProbeResult) -> dict[str, Any]:
 def _verified_text(one: Tried) -> str:
     folder = one.folder
     wrong = one.matrix.wrong if one.matrix is not None else 0
-    ok = not folder.findings and all(k.as_expected for k in one.knocks) and not wrong
+    failed = one.check is not None and one.check.problem is not None
+    ok = not folder.findings and all(k.as_expected for k in one.knocks) and not wrong and not failed
     holds = f"{_count(len(folder.anchors), 'anchor')}, {_count(len(folder.crls), 'CRL')}"
     lines = [f"{folder.bundle}/{folder.target}: {'ok' if ok else 'NOT OK'} ({holds})"]
     lines += [f"  {f.file}: {f.message} [{f.code}]" for f in folder.findings]
+    if one.check is not None:
+        lines.append(f"  check: {one.check.problem or 'ok'}: {' '.join(one.check.argv)}")
+        lines += [f"    {line}" for line in one.check.output.splitlines()]
     headings = ("TLS", "RESULT", "", "REASON")
     if one.knocks:
         lines.append(table(("CLIENT", *headings), [_row(k) for k in one.knocks]))

@@ -20,7 +20,7 @@ from pkiops.crl.outside import CertifiedCa
 from pkiops.environment.hierarchy import is_external, root_of
 from pkiops.environment.models import Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
-from pkiops.trust.bundle import revocation_authorities, select_authorities
+from pkiops.trust.bundle import TrustBundle, revocation_authorities, select_authorities
 from pkiops.trust.mirror import Mirror, mirror_of, relying_party, rollover, with_three_tiers
 from pkiops.trust.probe import Probe, ProbeResult, RelyingParty, knock
 from pkiops.trust.targets.interface import Target
@@ -100,6 +100,7 @@ class MatrixOfBundle:
     folder: Path
     _scenarios: list[_Scenario] = field(default_factory=list, init=False)
     _excused: list[Untried] = field(default_factory=list, init=False)
+    _bundles: dict[int, TrustBundle] = field(default_factory=dict, init=False)
     _tried: dict[tuple[int, RelyingParty], tuple[ProbeResult, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -124,8 +125,9 @@ class MatrixOfBundle:
         untried = list(self._excused)
         for number, scenario in enumerate(self._scenarios):
             try:
-                bundle = scenario.mirror.bundle(self.bundle, scenario.revoked)
-                party = relying_party(bundle, name, target, location)
+                if number not in self._bundles:  # once: the next CRLs would have other signatures
+                    self._bundles[number] = scenario.mirror.bundle(self.bundle, scenario.revoked)
+                party = relying_party(self._bundles[number], name, target, location)
             except (VerificationFailed, InputError) as error:
                 excused = scenario.grown and error.code == TOO_LARGE
                 untried.extend(Untried(client.name, error.message, excused) for client in scenario.clients)

@@ -133,6 +133,50 @@ def test_verify_of_sound_files_blames_the_probe_that_stays_outside(estate: Estat
     assert "render again" not in result.stderr
 
 
+def test_the_check_of_a_target_of_the_users_own_runs_only_if_allowed(estate: Estate) -> None:
+    own = estate.folder / "checked" / "targets" / "gate"
+    own.mkdir(parents=True)
+
+    def declare(*command: str) -> None:
+        (own / "target.yaml").write_text(
+            "title: the gate\nrevocations: [chain]\nfiles: {ca.pem: authorities, crl.pem: crls}\n"
+            f"check_command: {json.dumps(list(command))}\n"
+        )
+
+    text = (ENVIRONMENTS / "dev.yaml").read_text()
+    (estate.folder / "checked" / "dev.yaml").write_text(text.replace("pem: {}", "pem: {folder: gate}"))
+    at = ("--environments", "@checked", "trust")
+    verify = (*at, "verify", "dev", "@gate", "--target", "pem")
+    (estate.folder / "program").write_text(
+        f'#!/bin/sh\necho "$@" >> {estate.folder}/ran; echo looked; exit $(cat {estate.folder}/code)\n'
+    )
+    (estate.folder / "program").chmod(0o755)
+    (estate.folder / "code").write_text("0")
+    declare(f"{estate.folder}/program", "--check", "{folder}/ca.pem", "; id")
+    estate.done(*at, "render", "dev", "--to", "@gate", "--target", "pem")
+    not_run = estate.done(*verify)
+    assert "services/pem: its check was not run; --allow-check runs: " in not_run.stderr
+    assert not (estate.folder / "ran").exists()
+    done = estate.done(*verify, "--allow-check")
+    assert (
+        f"  check: ok: {estate.folder}/program --check {estate.folder}/gate/services/pem/ca.pem ; id\n    looked\n"
+        in done.stdout
+    )
+    assert (estate.folder / "ran").read_text() == f"--check {estate.folder}/gate/services/pem/ca.pem ; id\n"
+    (estate.folder / "code").write_text("3")
+    failed = estate.run(*verify, "--allow-check", "--format", "json")
+    assert failed.exit_code == 8
+    assert json.loads(failed.stderr.splitlines()[-1])["error"]["code"] == "trust.own-check"
+    (folder,) = json.loads(failed.stdout)["folders"]
+    assert (folder["check"]["problem"], folder["check"]["output"]) == ("exit code 3", "looked")
+    (estate.folder / "gate/services/pem/ca.pem").write_bytes(b"")
+    (estate.folder / "ran").unlink()
+    assert estate.run(*verify, "--allow-check").exit_code == 8
+    assert not (estate.folder / "ran").exists(), "nothing is run over files that are not sound"
+    declare("./program")
+    assert estate.run(*verify, "--allow-check").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("matrix", "count"),
     [

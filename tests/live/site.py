@@ -152,7 +152,7 @@ class Site:
         """Publish the CRLs, write the folder, and say where it is."""
         if self.world.environment.trust.bundles["services"].revocation is not Revocation.NONE:
             self.world.publish(allow_removal=allow_removal)
-        destination = Destination(folder=self.trust, location=str(self.trust))
+        destination = Destination(folder=self.trust, location=str(self.trust), allow_removal=allow_removal)
         (done,) = render_trust(
             self.world.environment, self.world.backend, self.world.store, destination, Choice(), at=NOW
         ).targets
