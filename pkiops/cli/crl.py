@@ -144,7 +144,7 @@ def verify_command(
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Check that every CRL of a file or URL was signed by its CA, is complete, and is current."""
+    """Check that every CRL of a file or URL was signed by its CA, is no delta, and is current; says which is only a part."""
     from pkiops.crl.look import describe_crl, verify_under
 
     if (issuer is None) == (env is None):
@@ -155,9 +155,12 @@ def verify_command(
     moment = asked or now
     verified = [verify_under(one, issuers, at=moment) for one in loaded]
     if format_ is Format.JSON:
-        body = [{"authority": name, **describe_crl(one.view, moment)} for name, one in verified]
+        body = [{"authority": name, "scope": one.scope, **describe_crl(one.view, moment)} for name, one in verified]
         emit_json("crl-verify", env, now, {"source": source, "at": moment, "verified": True, "crls": body})
         return
+    for name, one in verified:
+        if one.scope is not None:
+            note(f"{name}: this is a part, for certificates that name {one.scope}")
     rows = [(name, str(one.number), iso(one.next_update), str(one.view.entries)) for name, one in verified]
     emit(table(("CA", "NUMBER", "NEXT UPDATE", "REVOKED"), rows) + f"\nverified as of {iso(moment)}")
 

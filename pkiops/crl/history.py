@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, canonical_json, decode_manifest, parse_json
+from pkiops.crl.manifest import CrlRecord, canonical_json, decode_manifest, format_of, parse_json
 from pkiops.errors import AccessDenied, AlreadyExists, VerificationFailed
 from pkiops.stores.interface import IF_ABSENT, Store
 
@@ -55,7 +55,7 @@ class HistoryEntry:
         previous = None if self.previous is None else {"number": self.previous.number, "sha256": self.previous.sha256}
         return canonical_json(
             {
-                "format_version": FORMAT_VERSION,
+                "format_version": format_of([self.record]),
                 "environment": environment,
                 "crls": [self.record.as_json()],
                 "manifest_sha256": self.manifest_sha256,

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography import x509
 
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.check import CheckedCrl, check_crl
+from pkiops.crl.check import CheckedCrl, check_crl, scope_of
 from pkiops.crl.manifest import CrlRecord
 from pkiops.errors import VerificationFailed
 from pkiops.x509.certificate import serial_hex
@@ -87,6 +87,7 @@ def describe_record(record: CrlRecord, change: str) -> dict[str, Any]:
         "authority": record.authority,
         "generation": record.generation,
         "change": change,
+        "scope": record.scope,
         "issuer": record.issuer,
         "authority_key_identifier": record.aki,
         "number": record.number,
@@ -120,7 +121,9 @@ def verify_under(
 
 
 def _checked(loaded: LoadedCrl, issuer: x509.Certificate, name: str, at: datetime) -> CheckedCrl:
-    return check_crl(loaded.crl, issuer, f"the CRL of {name}", at=at, margin=_NO_MARGIN, der=loaded.der)
+    what = f"the CRL of {name}"
+    scope = scope_of(loaded.crl, what)
+    return check_crl(loaded.crl, issuer, what, at=at, margin=_NO_MARGIN, der=loaded.der, scope=scope)
 
 
 def issuers_of(environment: str, authorities: Sequence[KnownAuthority]) -> list[tuple[str, x509.Certificate]]:

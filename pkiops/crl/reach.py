@@ -19,7 +19,7 @@ from cryptography import x509
 from pkiops.backends.interface import ObservedAuthority
 from pkiops.clock import Clock
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.check import check_crl, parse_one
+from pkiops.crl.check import check_data
 from pkiops.crl.connect import ConnectRule, stand_in
 from pkiops.crl.download import Answer, ask_once, is_url
 from pkiops.crl.status_facts import Finding, Severity, SkippedCheck
@@ -143,13 +143,8 @@ def judge(point: Point, answer: Answer, at: datetime, *, may_lack: bool = False)
         if answer.body.lstrip()[:5] == b"-----":
             message = f"{point.url} serves PEM, and relying parties expect DER (RFC 5280 section 4.2.1.13)"
             raise VerificationFailed(message, hint="serve the service's own bucket", code="cdp.pem")
-        checked = check_crl(
-            parse_one(answer.body, f"the CRL at {point.url}"),
-            point.issuer,
-            f"the CRL at {point.url}",
-            at=at,
-            margin=timedelta(0),
-        )
+        name = f"the CRL at {point.url}"
+        checked = check_data(answer.body, point.issuer, name, at=at, margin=timedelta(0))
     except VerificationFailed as error:
         code = error.code if error.code == "cdp.pem" else "cdp.invalid"
         hint = error.hint or "find out what is served there: pkiops crl show URL"

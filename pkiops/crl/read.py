@@ -103,7 +103,8 @@ def read_current(
 ) -> PublishedSet | None:
     """The current set as far as it concerns ``authorities``; None when nothing was ever published.
 
-    CRLs of other CAs are left out: nobody here could verify them. An authority without a CRL in the set is missing from the result.
+    CRLs of other CAs are left out: nobody here could verify them. So are parts of a CRL: none of them speaks for its CA. An authority
+    without a CRL in the set is missing from the result.
 
     Raises:
         VerificationFailed: the set is damaged, forged, or holds a CRL that must not be used at ``at`` (aware).

@@ -127,10 +127,12 @@ class StatusReader:
         for ca in outside_cas(self._environment, known):
             outside.setdefault(ca.name, []).append(ca)
         facts = [self._outside_authority(name, cas, digest, records) for name, cas in outside.items()]
-        facts += [self._own_authority(one, known, digest, records) for one in known]
-        named = {one.name for one in facts} | found.authorities.expired
+        for one in known:
+            parts = [record for record in records.values() if record.ca == one.name and record.scope is not None]
+            facts += self._parts(one, digest, parts) or [self._own_authority(one, known, digest, records)]
+        named = {one.name for one in facts}
         for name, record in records.items():
-            if name not in named:
+            if name not in named and record.ca not in found.authorities.expired:
                 self._skipped.append(SkippedCheck("signature", name, "no certificate of this CA is at hand"))
                 published = self._published(digest, record, ())
                 facts.append(
@@ -151,6 +153,24 @@ class StatusReader:
             kept_elsewhere=True,
         )
 
+    def _parts(self, authority: KnownAuthority, digest: str | None, parts: Sequence[CrlRecord]) -> list[AuthorityFacts]:
+        """The published parts of a CA's CRL, each like a CRL of its own."""
+        facts = []
+        for record in parts:
+            published = self._published(digest, record, (authority,))
+            facts.append(
+                AuthorityFacts(
+                    name=record.name,
+                    label=authority.label,
+                    generation=authority.generation,
+                    published=published,
+                    history=self._history(published),
+                )
+            )
+        if parts:
+            self._skipped.append(SkippedCheck("own-crl", authority.name, "it is in parts; crl publish compares them"))
+        return facts
+
     def _own_authority(
         self,
         authority: KnownAuthority,
@@ -169,7 +189,9 @@ class StatusReader:
             published=published,
             own=own,
             history=self._history(published),
-            silent=record is None and is_absent and may_be_silent(authority, known, published=records),
+            silent=record is None
+            and is_absent
+            and may_be_silent(authority, known, published={one.ca for one in records.values()}),
         )
 
     def _published(
@@ -206,14 +228,14 @@ class StatusReader:
         failure: VerificationFailed | None = None
         for ca in cas:
             try:
-                checked = _checked(loaded, ca, name)
+                checked = _checked(loaded, ca, name, record.scope)
             except VerificationFailed as error:
                 failure = error
                 continue
             if record_of(ca.label, ca.generation, checked) != record:
                 return differs
             if self._entries is not None and isinstance(ca, KnownAuthority):
-                self._listed[ca.observed.reference] = listed_serials(loaded.crl, name)
+                self._listed.setdefault(ca.observed.reference, set()).update(listed_serials(loaded.crl, name))
             return None
         raise failure or VerificationFailed(f"{name} verifies under no CA", code="crl.issuer")
 
@@ -246,8 +268,9 @@ class StatusReader:
         except (BackendError, GuardRefused, InputError) as error:
             self._skipped.append(SkippedCheck("ledger", None, error.message))
             return facts
-        references = {one.name: one.observed.reference for one in known}
-        return tuple(replace(one, ledger=found.get(references.get(one.name, ""))) for one in facts)
+        references = {(one.label, one.generation): one.observed.reference for one in known}
+        # all parts of a CRL were compared together, and what came of it stands with the first
+        return tuple(replace(one, ledger=found.get(references.pop((one.label, one.generation), ""))) for one in facts)
 
     def _own(self, authority: KnownAuthority, record: CrlRecord | None) -> tuple[OwnCrl | None, bool]:
         """The CRL that the CA wrote itself, if it can be looked at; and whether it is known that there is none."""
@@ -274,10 +297,10 @@ class StatusReader:
         ), False
 
 
-def _checked(loaded: LoadedCrl, ca: CertifiedCa, name: str) -> CheckedCrl:
+def _checked(loaded: LoadedCrl, ca: CertifiedCa, name: str, scope: str | None = None) -> CheckedCrl:
     """Check a CRL as of its own beginning: whether it has expired since is a finding of its own."""
     began = loaded.crl.last_update_utc
-    return check_crl(loaded.crl, ca.certificate, name, at=began, margin=_NO_MARGIN, der=loaded.der)
+    return check_crl(loaded.crl, ca.certificate, name, at=began, margin=_NO_MARGIN, der=loaded.der, scope=scope)
 
 
 def _own_crl(data: bytes, authority: KnownAuthority, name: str) -> OwnCrl:

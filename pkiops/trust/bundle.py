@@ -18,6 +18,7 @@ from cryptography import x509
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl
 from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
+from pkiops.crl.parts import is_in_parts
 from pkiops.environment.hierarchy import declaration, is_external, issuers
 from pkiops.environment.models import Bundle, Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
@@ -280,6 +281,12 @@ def _crls(
     found: list[BundleCrl] = []
     for authority in sorted(authorities, key=_order):
         crl = crls.get(authority.name)
+        if crl is None and isinstance(authority, KnownAuthority) and is_in_parts(authority):
+            raise VerificationFailed(
+                f"{where}: the CRL of {authority.name} is in parts, which servers that load CRLs from files cannot be relied on to find",
+                hint="write type: COMPLETE at crl of that authority, apply, and publish again; or revocation: none at the bundle",
+                code="trust.crl-in-parts",
+            )
         if crl is None:
             raise VerificationFailed(
                 f"{where}: there is no CRL of {authority.name}; relying parties would refuse every client below it",

@@ -102,10 +102,14 @@ def _extensions(der: bytes) -> Iterator[bytes]:
     entries = parts_of(der).entries
     at, size = 0, len(entries)
     while at < size:
-        _, start, end = header(entries, at)
-        _, _, serial_end = header(entries, start)
-        _, _, time_end = header(entries, serial_end)
-        yield bytes(entries[time_end:end])
+        length, long = entries[at + 1], entries[at + 3]
+        if length < 0x80 and long < 0x80:  # a time always has a header of two octets
+            date = at + 4 + long
+            end = at + 2 + length
+        else:
+            _, start, end = header(entries, at)
+            _, _, date = header(entries, start)
+        yield bytes(entries[date + 2 + entries[date + 1] : end])
         at = end
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from typer.testing import Result
 
+from pkiops.sandbox.traffic import Hindrances
+from tests import builders
 from tests.cli.estate import ENVIRONMENTS, Estate, running_estate
 
 CRLS, TRUST = "example-pki-dev-crl", "example-pki-dev-trust"
@@ -60,6 +62,12 @@ def issue(estate: Estate, *more: str) -> Result:
     )
 
 
+def served(estate: Estate) -> Mapping[tuple[str, str], int]:
+    """Calls since the sandbox was last told what hinders it."""
+    assert estate.sandbox.server is not None
+    return estate.sandbox.server.sandbox.traffic.served
+
+
 def take_crls_away(estate: Estate) -> None:
     s3 = estate.sandbox.client("s3")
     for one in s3.list_objects_v2(Bucket=CRLS, Prefix="crl/").get("Contents", []):
@@ -75,6 +83,25 @@ def test_nobody_answers_and_nothing_is_issued(estate: Estate) -> None:
     assert not (estate.folder / "a.pem").exists()
     listed = json.loads(estate.done("cert", "list", "dev", "--format", "json").stdout)
     assert "ISSUED" not in json.dumps(listed).upper()
+
+
+def test_a_bulk_run_refuses_each_row_and_asks_once(estate: Estate) -> None:
+    take_crls_away(estate)
+    (estate.folder / "csr").mkdir()
+    (estate.folder / "out").mkdir()
+    for number in range(20):
+        host = f"b{number}.svc.dev.example.com"
+        request = builders.csr({"common_name": host}, sans=(f"dns:{host}",))
+        (estate.folder / "csr" / f"{number}.csr").write_bytes(request)
+    where = ("--output-dir", "@out", "--profile", "service", "--report", "@report.jsonl", "--issue-rate", "500")
+    estate.sandbox.hinder(Hindrances())
+    result = guarded(estate, "cert", "bulk", "dev", "--manifest", "@csr", *where)
+    assert result.exit_code == 7, result.output
+    rows = [json.loads(line) for line in (estate.folder / "report.jsonl").read_text().splitlines()]
+    refused = [one for one in rows if "crl.unreachable" in json.dumps(one)]
+    assert len(refused) == 20
+    assert served(estate).get(("acm-pca", "IssueCertificate")) is None
+    assert served(estate)["s3", "GetObject"] <= 2  # not one for each row
 
 
 def test_a_record_of_the_publisher_counts_where_the_host_cannot_be_reached(estate: Estate) -> None:
