@@ -38,7 +38,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "ca": ("ca", "ca_external", "ca_retire", "ca_health"),
     "cert": ("cert", "cert_bulk", "cert_revoke", "cert_resolve", "cert_list", "cert_renew"),
     "crl": ("crl", "crl_status", "crl_host"),
-    "trust": ("trust", "trust_render", "trust_verify"),
+    "trust": ("trust", "trust_render", "trust_verify", "trust_handshake"),
     "inventory": ("inventory",),
     "policy": ("policy",),
     "sandbox": ("sandbox",),

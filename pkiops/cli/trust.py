@@ -1,166 +1,47 @@
-"""``pkiops trust``: verify and try trust bundles; ``trust_render.py`` adds the verb that writes them."""
+"""``pkiops trust``: what its verbs share; each has a module of its own (``trust_render.py``, ``trust_verify.py``, ``trust_handshake.py``)."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pkiops.cli.options import Format, FormatOption, option
-from pkiops.cli.output import emit, emit_json
-from pkiops.errors import InputError, Unreachable, VerificationFailed
+from pkiops.cli.options import option
+from pkiops.errors import InputError
 
 if TYPE_CHECKING:
-    from pkiops.trust.handshake import Attempt, Identity, Outcome
+    from pkiops.trust.probe import Probe
 
 app = typer.Typer(name="trust", help="Trust bundles: render, verify, handshake.", no_args_is_help=True)
 
 BundleOption = Annotated[str | None, option("--bundle", metavar="BUNDLE", help="This bundle only; all unless given.")]
 TargetOption = Annotated[str | None, option("--target", metavar="TARGET", help="This target only; all unless given.")]
+ProbeOption = Annotated[
+    list[str] | None,
+    option("--probe", metavar="CERT,KEY", help="Knock with this certificate (full chain): it must get in. Repeatable."),
+]
+ExpectRefusedOption = Annotated[
+    list[str] | None,
+    option("--expect-refused", metavar="CERT,KEY", help="Knock with this one: it must be refused. Repeatable."),
+]
 AllowEndpoint = Annotated[
     bool, option("--allow-endpoint", guard=True, help="Accept an endpoint that is neither AWS nor this machine.")
 ]
 
 
-class Tls(StrEnum):
-    """Versions of TLS that can be asked for."""
+def probe_of(text: str, *, accepted: bool) -> Probe:
+    """The probe that ``CERT,KEY`` names.
 
-    V12 = "1.2"
-    V13 = "1.3"
-
-
-class Expect(StrEnum):
-    """What a handshake should lead to."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-
-
-@app.command("handshake")
-def handshake_command(
-    ctx: typer.Context,
-    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server to knock at.")],
-    *,
-    cert: Annotated[
-        Path | None, option("--cert", metavar="FILE", help="Client certificate, followed by the CAs above it (PEM).")
-    ] = None,
-    key: Annotated[Path | None, option("--key", metavar="FILE", help="Its private key (PEM).")] = None,
-    ca: Annotated[
-        Path | None, option("--ca", metavar="FILE", help="CAs that may have issued the server's certificate (PEM).")
-    ] = None,
-    insecure_server: Annotated[
-        bool, option("--insecure-server", guard=True, help="Accept whatever certificate the server has.")
-    ] = False,
-    server_name: Annotated[
-        str | None, option("--server-name", metavar="HOST", help="Host name to ask for; HOST unless given.")
-    ] = None,
-    tls: Annotated[Tls | None, option("--tls", help="This version of TLS only.")] = None,
-    timeout: Annotated[
-        float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For everything together.")
-    ] = 10.0,
-    expect: Annotated[Expect, option("--expect", help="What must come of it for exit code 0.")] = Expect.ACCEPTED,
-    format_: FormatOption = Format.TEXT,
-) -> None:
-    """Make a real mutual TLS handshake and say in plain words what came of it."""
-    from pkiops.clock import SystemClock
-    from pkiops.trust.handshake import Address, Attempt, knock
-
-    del ctx
-    if ca is not None and insecure_server:
-        raise InputError("--ca and --insecure-server exclude each other")
-    attempt = Attempt(
-        address=Address.parse(address),
-        identity=_identity(cert, key),
-        server_ca=_read_text(ca) if ca is not None else None,
-        verify_server=not insecure_server,
-        server_name=server_name,
-        tls=tls.value if tls else None,
-        timeout=timeout,
-    )
-    clock = SystemClock()
-    outcome = knock(attempt, clock)
-    hints = _identity_hints(attempt, outcome)
-    if format_ is Format.JSON:
-        emit_json("trust-handshake", None, clock.now(), _outcome_json(attempt, outcome, hints))
-    else:
-        emit(_outcome_text(attempt, outcome, hints))
-    _exit_as_expected(attempt, outcome, expect)
-
-
-def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> None:
-    from pkiops.trust.handshake import Result, Side
-
-    if outcome.result is Result.UNREACHABLE:
-        raise Unreachable(
-            f"{attempt.address}: {outcome.summary}", hint=outcome.advice, code=f"handshake.{outcome.code}"
-        )
-    if expect is Expect.REFUSED and outcome.refused_by is Side.CLIENT:
-        raise VerificationFailed(
-            f"{attempt.address}: it was we who refused the server, which says nothing of what it makes of clients",
-            hint=outcome.advice,
-            code=f"handshake.{outcome.code}",
-        )
-    if outcome.result.value != expect.value:
-        raise VerificationFailed(
-            f"{attempt.address}: {outcome.result.value}, but {expect.value} was expected"
-            if expect is Expect.REFUSED
-            else f"{attempt.address}: the handshake was refused",
-            hint=outcome.advice,
-            code=f"handshake.{outcome.code}",
-        )
-
-
-def _identity(cert: Path | None, key: Path | None) -> Identity | None:
+    Raises:
+        InputError: it is not of that form.
+    """
     from pkiops.trust.handshake import Identity
+    from pkiops.trust.probe import Probe
 
-    if (cert is None) != (key is None):
+    cert, separator, key = text.rpartition(",")
+    if not (cert and separator and key):
         raise InputError(
-            "--cert and --key belong together", hint="give both, or neither to knock without a certificate"
+            f"not a certificate and a key: {text!r}", hint="write CERT,KEY: two files with a comma between"
         )
-    return Identity(cert, key) if cert is not None and key is not None else None
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("ascii", errors="replace")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _identity_hints(attempt: Attempt, outcome: Outcome) -> tuple[str, ...]:
-    from pkiops.clock import SystemClock
-    from pkiops.trust.handshake import Result
-    from pkiops.trust.identity_hints import hints_about
-
-    if attempt.identity is None or outcome.result is not Result.REFUSED:
-        return ()
-    return hints_about(attempt.identity, SystemClock().now())
-
-
-def _outcome_json(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "address": str(attempt.address),
-        "result": outcome.result.value,
-        "refused_by": outcome.refused_by.value if outcome.refused_by else None,
-        "code": outcome.code,
-        "summary": outcome.summary,
-        "advice": outcome.advice,
-        "hints": list(hints),
-        "certificate_sent": attempt.identity is not None,
-        "tls_version": outcome.tls_version,
-        "cipher": outcome.cipher,
-        "http_status": outcome.http_status,
-    }
-
-
-def _outcome_text(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> str:
-    who = {"server": " by the server", "client": " by us: we did not accept the server", None: ""}
-    lines = [f"{outcome.result.value.upper()}{who[outcome.refused_by and outcome.refused_by.value]}: {attempt.address}"]
-    lines.append(f"  why:   {outcome.summary}")
-    lines += [f"  note:  {hint}" for hint in hints]
-    lines.append(f"  next:  {outcome.advice}")
-    if outcome.tls_version:
-        lines.append(f"  over:  {outcome.tls_version}, {outcome.cipher}")
-    return "\n".join(lines)
+    return Probe(cert, Identity(Path(cert), Path(key)), accepted)

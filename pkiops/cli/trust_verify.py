@@ -10,9 +10,17 @@ import typer
 
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json, iso, note, table
-from pkiops.cli.trust import AllowEndpoint, BundleOption, TargetOption, app
+from pkiops.cli.trust import (
+    AllowEndpoint,
+    BundleOption,
+    ExpectRefusedOption,
+    ProbeOption,
+    TargetOption,
+    app,
+    probe_of,
+)
 from pkiops.cli.wiring import factory_of
-from pkiops.errors import InputError, VerificationFailed
+from pkiops.errors import VerificationFailed
 
 if TYPE_CHECKING:
     from pkiops.crl.authorities import KnownAuthority
@@ -34,16 +42,8 @@ def verify_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to render.")],
     bundle: BundleOption = None,
     target: TargetOption = None,
-    probe: Annotated[
-        list[str] | None,
-        option(
-            "--probe", metavar="CERT,KEY", help="Knock with this certificate (full chain): it must get in. Repeatable."
-        ),
-    ] = None,
-    expect_refused: Annotated[
-        list[str] | None,
-        option("--expect-refused", metavar="CERT,KEY", help="Knock with this one: it must be refused. Repeatable."),
-    ] = None,
+    probe: ProbeOption = None,
+    expect_refused: ExpectRefusedOption = None,
     allow_check: Annotated[
         bool, option("--allow-check", guard=True, help="Run the checks that targets of your own name (check_command).")
     ] = False,
@@ -54,8 +54,8 @@ def verify_command(
     from pkiops.trust.render import Choice
 
     probes = [
-        *(_probe(text, accepted=True) for text in probe or ()),
-        *(_probe(text, accepted=False) for text in expect_refused or ()),
+        *(probe_of(text, accepted=True) for text in probe or ()),
+        *(probe_of(text, accepted=False) for text in expect_refused or ()),
     ]
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
@@ -204,18 +204,6 @@ def _note_other_clock(factory: Factory) -> None:
             f"the clock of the CA says {iso(factory.clock.now())}, which is not the time of this machine; "
             "handshakes are judged by this machine's clock"
         )
-
-
-def _probe(text: str, *, accepted: bool) -> Probe:
-    from pkiops.trust.handshake import Identity
-    from pkiops.trust.probe import Probe
-
-    cert, separator, key = text.rpartition(",")
-    if not (cert and separator and key):
-        raise InputError(
-            f"not a certificate and a key: {text!r}", hint="write CERT,KEY: two files with a comma between"
-        )
-    return Probe(cert, Identity(Path(cert), Path(key)), accepted)
 
 
 def _verified_json(one: Tried) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pkiops.trust.explain import (
     explain_server_certificate,
     is_alert,
 )
+from pkiops.trust.wire import Connected, Data, Event, Watcher, watch
 
 MAX_ANSWER_BYTES = 65_536
 # how much longer than the handshake a refusal in TLS 1.3 is waited for, in seconds
@@ -111,20 +112,49 @@ class Outcome:
     http_status: int | None = None
 
 
-def knock(attempt: Attempt, clock: Clock) -> Outcome:
+def knock(attempt: Attempt, clock: Clock, watcher: Watcher | None = None) -> Outcome:
     """Make the handshake and say what came of it; a server that refuses or cannot be reached is an outcome, not an error.
+
+    ``watcher`` is told of everything as it happens: connected, each message of TLS, what is said after the handshake.
 
     Raises:
         InputError: the certificate, the key or the server's CA cannot be used.
     """
     context = client_context(attempt)
-    deadline = clock.monotonic() + attempt.timeout
+    if watcher is not None:
+        watch(context, watcher)
+    course = _Course(clock, clock.monotonic() + attempt.timeout, watcher or _untold)
     try:
         plain = socket.create_connection((attempt.address.host, attempt.address.port), timeout=attempt.timeout)
     except OSError as error:
         return _unreachable(attempt.address, error)
     with plain:
-        return _handshake(attempt, context, plain, deadline, clock)
+        course.tell(Connected(_peer(plain, attempt.address)))
+        return _handshake(attempt, context, plain, course)
+
+
+def _peer(plain: socket.socket, asked: Address) -> str:
+    try:
+        return str(Address(*plain.getpeername()[:2]))
+    except OSError:  # it is gone again already
+        return str(asked)
+
+
+def _untold(event: Event) -> None:
+    del event
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """One handshake on its way: until when it may take, and who is told."""
+
+    clock: Clock
+    deadline: float
+    tell: Watcher
+
+    def remaining(self) -> float:
+        # a timeout of zero would mean "do not wait at all" to a socket, which is another error
+        return max(self.deadline - self.clock.monotonic(), 0.001)
 
 
 def client_context(attempt: Attempt) -> ssl.SSLContext:
@@ -183,13 +213,11 @@ def load_identity(context: ssl.SSLContext, identity: Identity) -> None:
         ) from error
 
 
-def _handshake(
-    attempt: Attempt, context: ssl.SSLContext, plain: socket.socket, deadline: float, clock: Clock
-) -> Outcome:
+def _handshake(attempt: Attempt, context: ssl.SSLContext, plain: socket.socket, course: _Course) -> Outcome:
     sent = attempt.identity is not None
-    started = clock.monotonic()
+    started = course.clock.monotonic()
     try:
-        plain.settimeout(_remaining(deadline, clock))
+        plain.settimeout(course.remaining())
         secured = context.wrap_socket(
             plain, server_hostname=attempt.server_name or attempt.address.host, suppress_ragged_eofs=False
         )
@@ -198,7 +226,7 @@ def _handshake(
     with contextlib.closing(secured):
         version, cipher = secured.version(), secured.cipher()
         try:
-            answer = _ask(secured, attempt.server_name or attempt.address.host, started, deadline, clock)
+            answer = _ask(secured, attempt.server_name or attempt.address.host, started, course)
         except OSError as error:
             outcome = _failed(attempt, error, sent=sent)
         else:
@@ -206,12 +234,7 @@ def _handshake(
         return replace(outcome, tls_version=version, cipher=cipher[0] if cipher else None)
 
 
-def _remaining(deadline: float, clock: Clock) -> float:
-    # a timeout of zero would mean "do not wait at all" to a socket, which is another error
-    return max(deadline - clock.monotonic(), 0.001)
-
-
-def _early(secured: ssl.SSLSocket, started: float, deadline: float, clock: Clock) -> bytes | None:
+def _early(secured: ssl.SSLSocket, started: float, course: _Course) -> bytes | None:
     """What a server says before it was asked anything: in TLS 1.3 that is where an alert about our certificate arrives.
 
     A request on its way to a server that has closed already would have its system answer with a reset, which throws the alert away.
@@ -219,29 +242,30 @@ def _early(secured: ssl.SSLSocket, started: float, deadline: float, clock: Clock
     """
     if secured.version() != "TLSv1.3":
         return None
-    now = clock.monotonic()
-    secured.settimeout(max(min(_GRACE + (now - started), deadline - now), 0.001))
+    secured.settimeout(min(_GRACE + (course.clock.monotonic() - started), course.remaining()))
     try:
         said = secured.recv(16_384)
     except TimeoutError:
         return None
+    course.tell(Data(received=True, size=len(said)))
     if not said:
         raise ConnectionResetError("closed before anything was asked")
     return said
 
 
-def _ask(secured: ssl.SSLSocket, host: str, started: float, deadline: float, clock: Clock) -> bytes | None:
+def _ask(secured: ssl.SSLSocket, host: str, started: float, course: _Course) -> bytes | None:
     """Send a request and read the answer as far as it says whether we are let in; None if the server stays silent."""
-    answer = _early(secured, started, deadline, clock)
+    answer = _early(secured, started, course)
     if answer is not None:
         return answer
     request = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: pkiops\r\nConnection: close\r\n\r\n"
     # a server that has refused may have closed already: its alert is still there to read
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         secured.sendall(request.encode("ascii"))
+        course.tell(Data(received=False, size=len(request)))
     answer = b""
     while len(answer) < MAX_ANSWER_BYTES:
-        secured.settimeout(_remaining(deadline, clock))
+        secured.settimeout(course.remaining())
         try:
             piece = secured.recv(16_384)
         except TimeoutError:
@@ -251,6 +275,7 @@ def _ask(secured: ssl.SSLSocket, host: str, started: float, deadline: float, clo
                 return answer
             raise
         answer += piece
+        course.tell(Data(received=True, size=len(piece)))
         status = _status(answer)
         if not piece or (status is not None and status != 400):
             return answer

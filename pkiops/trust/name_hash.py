@@ -22,9 +22,13 @@ _SPACES = re.compile(r"[ \t\n\v\f\r]+")
 
 def subject_hash(name: x509.Name) -> str:
     """Eight lower-case hex digits."""
-    encoded = b"".join(set_of(*(_attribute(attribute) for attribute in relative)) for relative in name.rdns)
-    digest = hashlib.sha1(encoded, usedforsecurity=False).digest()
+    digest = hashlib.sha1(canonical_name(name), usedforsecurity=False).digest()
     return f"{int.from_bytes(digest[:4], 'little'):08x}"
+
+
+def canonical_name(name: x509.Name) -> bytes:
+    """The canonical encoding: equal for names that OpenSSL takes for the same."""
+    return b"".join(set_of(*(_attribute(attribute) for attribute in relative)) for relative in name.rdns)
 
 
 def _attribute(attribute: x509.NameAttribute[str | bytes]) -> bytes:
