@@ -13,6 +13,7 @@ from pkiops.cli.options import Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json
 from pkiops.cli.trust import AllowEndpoint, ExpectRefusedOption, ProbeOption, app, probe_of
 from pkiops.cli.trust_advertised import Against, require_answers, survey_json, survey_text
+from pkiops.cli.trust_steps import StepPrinter
 from pkiops.cli.wiring import factory_of
 from pkiops.errors import InputError, Unreachable, VerificationFailed
 
@@ -94,14 +95,17 @@ def handshake_command(
     )
     survey = _SurveyOptions(env, bundle, tuple(probe or ()), tuple(expect_refused or ()))
     if advertised:
-        _survey(ctx, attempt, survey, expect, format_, allow_endpoint=allow_endpoint)
+        against = _against(ctx, survey, attempt, allow_endpoint=allow_endpoint)
+        _survey(attempt, survey, expect, format_, against, StepPrinter(ctx, SystemClock(), ca))
         return
     survey.require_none()
     clock = SystemClock()
-    outcome = knock(attempt, clock)
+    steps = StepPrinter(ctx, clock, ca)
+    outcome = knock(attempt, clock, steps.watcher(attempt))
     hints = _identity_hints(attempt, outcome)
     if format_ is Format.JSON:
-        emit_json("trust-handshake", None, clock.now(), _outcome_json(attempt, outcome, hints))
+        body = {**_outcome_json(attempt, outcome, hints), "steps": steps.as_json()}
+        emit_json("trust-handshake", None, clock.now(), body)
     else:
         emit(_outcome_text(attempt, outcome, hints))
     _exit_as_expected(attempt, outcome, expect or Expect.ACCEPTED)
@@ -125,28 +129,28 @@ class _SurveyOptions:
 
 
 def _survey(
-    ctx: typer.Context,
     attempt: Attempt,
     options: _SurveyOptions,
     expect: Expect | None,
     format_: Format,
-    *,
-    allow_endpoint: bool,
+    against: Against | None,
+    steps: StepPrinter,
 ) -> None:
     from pkiops.clock import SystemClock
     from pkiops.trust.advertised import survey
 
-    if attempt.identity is not None:
-        raise InputError("--cert and --advertised exclude each other", hint="give the client as --probe CERT,KEY")
-    if options.bundle is not None and options.env is None:
-        raise InputError("--bundle belongs to --env", hint="say with --env whose bundle it is")
     probes = [
         *(probe_of(text, accepted=True) for text in options.probe),
         *(probe_of(text, accepted=False) for text in options.expect_refused),
     ]
-    against = _against(ctx, options.env, options.bundle, allow_endpoint=allow_endpoint) if options.env else None
     clock = SystemClock()
-    found = survey(attempt, probes, clock, without_certificate=expect is Expect.ACCEPTED)
+    found = survey(
+        attempt,
+        probes,
+        clock,
+        without_certificate=expect is Expect.ACCEPTED,
+        watching=steps.watcher_of_many if steps.wanted else None,
+    )
     if format_ is Format.JSON:
         emit_json("trust-advertised", options.env, clock.now(), survey_json(attempt, found, against))
     else:
@@ -154,15 +158,22 @@ def _survey(
     require_answers(attempt, found, against)
 
 
-def _against(ctx: typer.Context, env: str, bundle: str | None, *, allow_endpoint: bool) -> Against:
+def _against(ctx: typer.Context, options: _SurveyOptions, attempt: Attempt, *, allow_endpoint: bool) -> Against | None:
+    """The names to compare with, once it is sure that the options fit together."""
     from pkiops.crl.authorities import observe_authorities
     from pkiops.trust.advertised_names import bundle_to_compare, our_names
 
-    factory = factory_of(ctx, env, allow_endpoint=allow_endpoint)
-    name = bundle_to_compare(factory.environment, bundle)
+    if attempt.identity is not None:
+        raise InputError("--cert and --advertised exclude each other", hint="give the client as --probe CERT,KEY")
+    if options.env is None:
+        if options.bundle is not None:
+            raise InputError("--bundle belongs to --env", hint="say with --env whose bundle it is")
+        return None
+    factory = factory_of(ctx, options.env, allow_endpoint=allow_endpoint)
+    name = bundle_to_compare(factory.environment, options.bundle)
     factory.check_account()
     known = observe_authorities(factory.environment, factory.backend, factory.clock.now()).known
-    return Against(f"{env}/{name}", our_names(factory.environment, name, known))
+    return Against(f"{options.env}/{name}", our_names(factory.environment, name, known))
 
 
 def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> None:

@@ -165,3 +165,22 @@ def test_options_that_do_not_fit(estate: Estate, options: tuple[str, ...]) -> No
     result = estate.run("trust", "handshake", "127.0.0.1:9", *options)
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
+
+
+def test_steps_go_to_stderr_as_they_happen(estate: Estate) -> None:
+    with server(estate, *demanding("ours")) as address:
+        how = ("trust", "handshake", address, "--insecure-server", "--tls", "1.3", "--expect", "refused")
+        verbose = estate.done("-v", *how)
+        body = json.loads(estate.done("-v", *how, "--format", "json").stdout)
+        quiet = estate.done(*how, "--format", "json")
+        survey = estate.done("-v", "trust", "handshake", address, *HOW, "--expect-refused", "@server.pem,@server.key")
+    assert verbose.stdout.startswith("REFUSED by the server")
+    assert "mutual  <-  CertificateRequest: the server asks for a client certificate issued below " in verbose.stderr
+    assert "mutual  ->  Certificate: an empty list: we send no certificate" in verbose.stderr
+    assert "after the handshake was over for us: certificate_required" in verbose.stderr
+    assert "CertificateRequest" not in verbose.stdout + quiet.stderr
+    assert body["steps"][0]["name"] == "connect"
+    assert {"name": "CertificateRequest", "part": "mutual", "from": "server"}.items() <= body["steps"][4].items()
+    assert json.loads(quiet.stdout)["steps"] is None
+    assert survey.stderr.count("ClientHello") == 4
+    assert f"TLS 1.2, {estate.folder}/server.pem:" in survey.stderr
