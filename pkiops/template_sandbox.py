@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -31,7 +31,9 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
 
 
 class UntrustedTemplate:
-    """A template that was looked through. ``lists`` are the names over which it may loop, ``names`` those that it uses."""
+    """A template that was looked through. ``lists`` are the names over which it may loop, ``names`` those that it uses, ``undeclared`` those of
+    them that it expects to be given.
+    """
 
     def __init__(self, source: str, name: str, *, lists: frozenset[str]) -> None:
         """Look through ``source``; ``name`` is for messages.
@@ -48,9 +50,11 @@ class UntrustedTemplate:
             _look_through(tree, name, lists, loops=0)
             self._template = self._engine.from_string(source)
             self.names = frozenset(one.name for one in tree.find_all(nodes.Name))
+            self.undeclared = frozenset(meta.find_undeclared_variables(tree))
         except jinja2.TemplateError as error:
-            line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-            raise _refused(name, f"is no template{line}: {error.message}") from error
+            at = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else None
+            said = f"is no template{'' if at is None else f', line {at}'}: {error.message}"
+            raise _refused(name, said, at or 1) from error
         except (RecursionError, SyntaxError, MemoryError) as error:
             # a template becomes a program of Python, whose parser has limits of its own: a hundred levels of indentation, two hundred parentheses
             raise _refused(name, "is nested too deeply") from error
@@ -106,20 +110,24 @@ def _engine() -> _Engine:
 
 def _look_through(node: nodes.Node, name: str, lists: frozenset[str], *, loops: int) -> None:
     if not isinstance(node, _ALLOWED):
-        raise _refused(name, f"line {node.lineno}: {type(node).__name__} is not allowed in the template of a target")
+        raise _refused(
+            name, f"line {node.lineno}: {type(node).__name__} is not allowed in the template of a target", node.lineno
+        )
     if isinstance(node, nodes.For):
         loops += 1
         loops_over_list = isinstance(node.iter, nodes.Name) and node.iter.name in lists
         if not loops_over_list or node.recursive or loops > MAX_LOOPS:
             raise _refused(
-                name, f"line {node.lineno}: loop over one of {', '.join(sorted(lists))}, at most {MAX_LOOPS} deep"
+                name,
+                f"line {node.lineno}: loop over one of {', '.join(sorted(lists))}, at most {MAX_LOOPS} deep",
+                node.lineno,
             )
     if isinstance(node, nodes.Name) and node.ctx == "store" and node.name in lists:
-        raise _refused(name, f"line {node.lineno}: {node.name} is the name of a list; choose another")
+        raise _refused(name, f"line {node.lineno}: {node.name} is the name of a list; choose another", node.lineno)
     if isinstance(node, nodes.Filter):
         constant = all(isinstance(argument, nodes.Const) for argument in node.args)
         if node.kwargs or node.dyn_args or node.dyn_kwargs or not constant or node.node is None:
-            raise _refused(name, f"line {node.lineno}: the arguments of a filter must be constants")
+            raise _refused(name, f"line {node.lineno}: the arguments of a filter must be constants", node.lineno)
     for child in node.iter_child_nodes():
         _look_through(child, name, lists, loops=loops)
 
@@ -167,7 +175,10 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _refused(name: str, what: str) -> InputError:
+def _refused(name: str, what: str, line: int = 1) -> InputError:
     return InputError(
-        f"{name}: {what}", hint="docs/guides/own-targets.md says what a template may use", code="trust.template"
+        f"{name}: {what}",
+        hint="docs/guides/own-targets.md says what a template may use",
+        code="trust.template",
+        details={"file": name, "line": line},
     )

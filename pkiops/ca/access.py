@@ -17,6 +17,7 @@ from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
 from pkiops.ca.places import Places
 from pkiops.cert.find_indexed import index_counts
+from pkiops.crl.reached import reached_key
 from pkiops.environment.index import index_key
 from pkiops.environment.models import DynamoDbLedger, Environment, Persona
 from pkiops.errors import InputError, NotSupported
@@ -178,14 +179,15 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
             BucketRights(bucket=crl.bucket, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, find=True, read=keys, write=keys),
         )
-    if persona is Persona.ISSUER and any(index_counts(environment, label) for label in _issuing(environment)):
-        return (BucketRights(bucket=trust.bucket, read=(index_key(name),)),)
+    if persona is Persona.ISSUER:
+        indexed = any(index_counts(environment, label) for label in _issuing(environment))
+        keys = ((index_key(name),) if indexed else ()) + ((reached_key(name),) if crl.require_reachable else ())
+        return (BucketRights(bucket=trust.bucket, read=keys),) if keys else ()
     if persona is Persona.RELYING_PARTY:
         read = (provisioner_keys(name)[0], *publisher_keys(name))
         return (BucketRights(bucket=trust.bucket, read=read, write=(own_acknowledgements(name),)),)
     if persona is Persona.AUDITOR:
-        # what is kept elsewhere has its CRL in the published set alone
-        published = publisher_keys(name)[:1] if environment.external_authorities else ()
+        published = publisher_keys(name)[:1]
         return (
             BucketRights(bucket=crl.bucket, look=True, find=True, read=(_CRLS,)),
             BucketRights(bucket=trust.bucket, look=True, find=True, read=(*provisioner_keys(name)[:1], *published)),
@@ -213,6 +215,7 @@ def _table_rights(environment: Environment, persona: Persona) -> TableRights | N
         keep=persona is Persona.PROVISIONER and ledger.manage,
         look=persona in {Persona.PROVISIONER, Persona.AUDITOR},
         lists=persona in {Persona.PROVISIONER, Persona.PUBLISHER, Persona.AUDITOR},
+        counts=persona is Persona.PUBLISHER,
         searches=persona is Persona.AUDITOR,
         issues=persona is Persona.ISSUER,
         revokes=persona is Persona.REVOKER,

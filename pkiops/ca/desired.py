@@ -18,6 +18,7 @@ from pkiops.backends.interface import (
 )
 from pkiops.ca.holdings import crl_holdings, trust_holdings
 from pkiops.crl.declared import crl_settings
+from pkiops.crl.host import serving_statement
 from pkiops.environment import models
 from pkiops.environment.hierarchy import (
     effective_path_length,
@@ -123,6 +124,7 @@ def desired_state(environment: Environment, keeper: KeepsCrlsInBucket, buckets: 
                 "crl",
                 (
                     *keeper.crl_bucket_policy(crl.bucket),
+                    *((serving_statement(crl.bucket, crl.distribution),) if crl.distribution else ()),
                     *buckets.holding_policy(crl.bucket, crl_holdings(environment)),
                 ),
             ),

@@ -19,7 +19,14 @@ from pkiops.cert.history import RunTally
 from pkiops.cert.issuer import IssuingBackend, issuing_backend
 from pkiops.cert.lint import lint, require_clean, require_linter
 from pkiops.cert.order import Issued, Order, Prepared, intent_of, issuance_request
-from pkiops.cert.prepare import KeepIssuer, Preparation, ask_each_time, record_rejection
+from pkiops.cert.prepare import (
+    KeepIssuer,
+    Preparation,
+    RequireReachable,
+    ask_each_time,
+    record_rejection,
+    require_nothing,
+)
 from pkiops.cert.prove import verify_path
 from pkiops.cert.reuse import Step, is_settling, next_step, require_young
 from pkiops.clock import Clock
@@ -65,6 +72,7 @@ class Issuance:
         keep_issuer: gives the CA with a label, by asking for it or out of what it kept.
         credential: names the caller by its credential, without a call; where the index is enough, it is asked for in place of ``requester``, which
             then is called only if the CA refuses.
+        require_reachable: refuses (GuardRefused) a CA whose distribution point has never answered, where the file asks for that.
     """
 
     environment: Environment
@@ -78,6 +86,7 @@ class Issuance:
     run: RunTally = field(default_factory=RunTally)
     keep_issuer: KeepIssuer = ask_each_time
     credential: Callable[[], str] | None = None
+    require_reachable: RequireReachable = require_nothing
 
     def issue(self, order: Order) -> Issued:
         """All ten steps but the files; raises what ``prepare`` and ``complete`` raise."""
@@ -91,7 +100,7 @@ class Issuance:
             PolicyDenied: a rule refuses, or proof of possession fails.
             BackendError: the CA cannot be read, is not ACTIVE, or cannot issue this.
             VerificationFailed: the CA's chain is broken or not the pinned one.
-            GuardRefused: the caller is of another account.
+            GuardRefused: the caller is of another account, or nobody has ever answered at the CA's distribution point.
         """
         return self._preparation().prepare(order)
 
@@ -113,6 +122,7 @@ class Issuance:
             run=self.run,
             keep_issuer=self.keep_issuer,
             credential=self.credential,
+            require_reachable=self.require_reachable,
         )
 
     def complete(self, prepared: Prepared) -> Issued:

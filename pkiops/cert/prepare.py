@@ -31,12 +31,18 @@ from pkiops.x509.csr import CertificationRequest, load_csr
 _REFUSALS = (PolicyDenied, InputError, GuardRefused, NotSupported)
 
 KeepIssuer = Callable[[str, Callable[[], Issuer]], Issuer]
+RequireReachable = Callable[[Issuer], None]
 
 
 def ask_each_time(label: str, ask: Callable[[], Issuer]) -> Issuer:
     """The CA with that label as it is now."""
     del label
     return ask()
+
+
+def require_nothing(issuer: Issuer) -> None:
+    """Any CA may issue, whether its distribution point answers or not."""
+    del issuer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,7 @@ class Preparation:
     run: RunTally = field(default_factory=RunTally)
     keep_issuer: KeepIssuer
     credential: Callable[[], str] | None = None
+    require_reachable: RequireReachable = require_nothing
 
     def prepare(self, order: Order) -> Prepared:
         """See ``Issuance.prepare``."""
@@ -91,6 +98,7 @@ class Preparation:
         callers = (requester, *([self.ci_identity] if self.ci_identity else []))
         facts = replace(facts, issuer_not_after=issuer.observed.not_after, requesters=callers)
         decision = self._judged(order, profile, request, facts)
+        self.require_reachable(issuer)
         # 6. the intended certificate as data: the CSR's public key, and the names that were approved
         intent = decision.intent
         if intent is None:

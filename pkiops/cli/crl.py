@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pkiops.cli.options import AtOption, EnvironmentArgument, Format, FormatOption, moment_of, option
-from pkiops.cli.output import emit, emit_json, iso, note, table
+from pkiops.cli.output import emit, emit_json, emit_lines, iso, json_text, note, table
 from pkiops.cli.wiring import factory_of, progress_of
 from pkiops.errors import InputError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from pkiops.crl.publish import PublishOutcome
+    from pkiops.x509.crl_bytes import LoadedCrl
 
 app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify, status.", no_args_is_help=True)
 
@@ -28,6 +29,14 @@ ConnectTo = Annotated[
         "--connect-to",
         metavar="HOST:PORT",
         help="Connect there instead of to the URL's host (a sandbox: 127.0.0.1:4599).",
+    ),
+]
+ConnectRules = Annotated[
+    list[str],
+    option(
+        "--connect-to",
+        metavar="HOST1:PORT1:HOST2:PORT2",
+        help="With --probe, connect there for what is for HOST1:PORT1, as curl does (::HOST2:PORT2 for all); repeat for others.",
     ),
 ]
 AllowEndpoint = Annotated[
@@ -47,15 +56,24 @@ def publish_command(
         list[str],
         option("--external-crl", metavar="FILE", help="The CRL of a CA that is kept elsewhere; repeat for others."),
     ] = [],  # noqa: B006 - typer copies it
+    probe: Annotated[
+        bool,
+        option(
+            "--probe/--no-probe", help="Ask the distribution points afterwards, and say if one serves an older CRL."
+        ),
+    ] = True,
+    connect_to: ConnectRules = [],  # noqa: B006 - typer copies it
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Fetch the CRL of every CA, check them, and publish them as one set. Run it on a schedule."""
     from pkiops.cli.cert_files import MAX_CRL_BYTES, read_bounded
+    from pkiops.cli.crl_probe import note_points, points_json, probe_published, probe_rules
     from pkiops.crl.look import describe_record
     from pkiops.crl.outside_crls import read_given
     from pkiops.crl.publish import publish_crls
 
+    rules = probe_rules(connect_to, probe=probe)
     given = read_given([read_bounded(file, MAX_CRL_BYTES) for file in external_crl])
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
@@ -69,6 +87,8 @@ def publish_command(
         entries=factory.known_entries(),
         progress=progress_of(ctx),
     )
+    probed = probe_published(factory, outcome, rules) if probe else None
+    note_points(probed)
     if format_ is Format.TEXT:
         emit(_published_text(outcome, factory.trust_store.describe()))
         return
@@ -79,6 +99,8 @@ def publish_command(
         "previous_manifest_sha256": outcome.previous_sha256,
         "crls": [describe_record(one.record, one.change) for one in outcome.records],
         "skipped": [{"authority": one.name, "reason": one.reason} for one in outcome.skipped],
+        **points_json(probed),
+        "unrecorded": list(outcome.unrecorded),
     }
     emit_json("crl-publish", environment, factory.clock.now(), body)
 
@@ -93,20 +115,19 @@ def show_command(
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Summarise every CRL of a file or behind a URL. Checks no signature: that is verify's business."""
+    from pkiops.cli.crl_text import show_lines
     from pkiops.clock import SystemClock
-    from pkiops.crl.look import describe_crl, describe_entries
+    from pkiops.crl.look import describe_crl, shown_json
+    from pkiops.x509.crl import view_crl
 
     del ctx
     now = SystemClock().now()
-    shown: list[dict[str, Any]] = []
-    for crl in _load(source, connect_to, timeout):
-        shown.append(describe_crl(crl, now))
-        if entries:
-            shown[-1]["revoked"] = describe_entries(crl)
+    shown = [(describe_crl(view_crl(one.crl, one.der), now), one) for one in _load(source, connect_to, timeout)]
     if format_ is Format.JSON:
-        emit_json("crl-show", None, now, {"source": source, "crls": shown})
+        empty = json_text("crl-show", None, now, {"source": source, "crls": []})
+        emit_lines(shown_json(empty, shown, entries=entries))
     else:
-        emit("\n\n".join(_crl_text(one) for one in shown))
+        emit_lines(show_lines(shown, entries=entries))
 
 
 @app.command("verify")
@@ -123,7 +144,7 @@ def verify_command(
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Check that every CRL of a file or URL was signed by its CA, is complete, and is current."""
+    """Check that every CRL of a file or URL was signed by its CA, is no delta, and is current; says which is only a part."""
     from pkiops.crl.look import describe_crl, verify_under
 
     if (issuer is None) == (env is None):
@@ -132,26 +153,29 @@ def verify_command(
     loaded = _load(source, connect_to, timeout)
     issuers, now = _issuers(ctx, issuer, env, allow_endpoint=allow_endpoint)
     moment = asked or now
-    verified = [(*verify_under(crl, issuers, at=moment), crl) for crl in loaded]
+    verified = [verify_under(one, issuers, at=moment) for one in loaded]
     if format_ is Format.JSON:
-        body = [{"authority": name, **describe_crl(crl, moment)} for name, _, crl in verified]
+        body = [{"authority": name, "scope": one.scope, **describe_crl(one.view, moment)} for name, one in verified]
         emit_json("crl-verify", env, now, {"source": source, "at": moment, "verified": True, "crls": body})
         return
-    rows = [(name, str(one.number), iso(one.next_update), str(one.view.entries)) for name, one, _ in verified]
+    for name, one in verified:
+        if one.scope is not None:
+            note(f"{name}: this is a part, for certificates that name {one.scope}")
+    rows = [(name, str(one.number), iso(one.next_update), str(one.view.entries)) for name, one in verified]
     emit(table(("CA", "NUMBER", "NEXT UPDATE", "REVOKED"), rows) + f"\nverified as of {iso(moment)}")
 
 
-def _load(source: str, connect_to: str | None, timeout: float) -> tuple[x509.CertificateRevocationList, ...]:
+def _load(source: str, connect_to: str | None, timeout: float) -> tuple[LoadedCrl, ...]:
     from pkiops.clock import SystemClock
     from pkiops.crl.download import ConnectTo, download, is_url
     from pkiops.trust.handshake import Address
-    from pkiops.x509.crl import load_crls
+    from pkiops.x509.crl import read_crls
 
     if is_url(source):
         where = Address.parse(connect_to) if connect_to else None
         target = ConnectTo(where.host, where.port) if where else None
-        return load_crls(download(source, SystemClock(), connect_to=target, timeout=timeout), source)
-    return load_crls(_read(source), "standard input" if source == "-" else source)
+        return read_crls(download(source, SystemClock(), connect_to=target, timeout=timeout), source)
+    return read_crls(_read(source), "standard input" if source == "-" else source)
 
 
 def _read(source: str) -> bytes:
@@ -191,6 +215,10 @@ def _published_text(outcome: PublishOutcome, store: str) -> str:
     ]
     for one in outcome.skipped:
         note(f"not in the set: {one.name}: {one.reason}")
+    for name in outcome.unrecorded:
+        note(
+            f"not in the history: {name}: no right to write {outcome.environment}/crl/history/ (pkiops env iam-policy)"
+        )
     folder = f"{store}/{outcome.environment}/crl/{outcome.manifest_sha256}/"
     if outcome.moved:
         end = f"published: {folder}"
@@ -199,20 +227,3 @@ def _published_text(outcome: PublishOutcome, store: str) -> str:
     else:
         end = f"nothing new: {folder} is current"
     return table(("CA", "CRL", "NUMBER", "NEXT UPDATE", "REVOKED"), rows) + f"\n{end}"
-
-
-def _crl_text(shown: dict[str, Any]) -> str:
-    until = iso(shown["next_update"]) if shown["next_update"] else "never (it names no next update)"
-    lines = [
-        f"issuer       {shown['issuer']}",
-        f"key id       {shown['authority_key_identifier'] or 'none'}",
-        f"number       {'none' if shown['number'] is None else shown['number']}",
-        f"this update  {iso(shown['this_update'])}",
-        f"next update  {until}{'  EXPIRED' if shown['expired'] else ''}",
-        f"revoked      {shown['entries']}",
-        f"signature    {shown['signature_algorithm']}, not checked here (crl verify does)",
-        f"sha256       {shown['sha256']}",
-    ]
-    lines += [f"note         {word}" for word in ("partitioned", "delta") if shown[word]]
-    rows = [(one["serial"], iso(one["revoked_at"]), one["reason"] or "") for one in shown.get("revoked", ())]
-    return "\n".join([*lines, *([table(("SERIAL", "REVOKED AT", "REASON"), rows)] if rows else [])])

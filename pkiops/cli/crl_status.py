@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkiops.cli.crl import AllowEndpoint, app
+from pkiops.cli.crl import AllowEndpoint, ConnectRules, app
+from pkiops.cli.crl_probe import points_json, points_text, probe_points, probe_rules
 from pkiops.cli.options import EnvironmentArgument, OverwriteOption, option
 from pkiops.cli.output import emit, iso, json_text, note, printable, table
 from pkiops.cli.wiring import factory_of, progress_of
@@ -18,6 +19,7 @@ from pkiops.errors import ChangesPending, InputError, VerificationFailed
 
 if TYPE_CHECKING:
     from pkiops.crl.fetch import CrlBackend
+    from pkiops.crl.reach import ProbedPoint
     from pkiops.crl.status import Thresholds
     from pkiops.crl.status_facts import AuthorityStatus, CrlStatus
     from pkiops.factory import Factory
@@ -70,6 +72,10 @@ def status_command(
     grace: Annotated[
         str, option("--grace", metavar="DURATION", help="How long a revocation may take to be on a published CRL.")
     ] = "1h",
+    probe: Annotated[
+        bool, option("--probe", help="Fetch every distribution point too, as a relying party would.")
+    ] = False,
+    connect_to: ConnectRules = [],  # noqa: B006 - typer copies it
     overwrite: OverwriteOption = False,
     format_: Annotated[
         StatusFormat,
@@ -77,10 +83,14 @@ def status_command(
     ] = StatusFormat.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Look at the published CRLs: age, time left, size, and what is wrong. Reads only; needs no more than the trust bucket."""
+    """Look at the published CRLs: age, time left, size, and what is wrong. Reads only; needs no more than the trust bucket.
+
+    With --probe, and require_reachable in the file, the publisher also records which hosts have answered.
+    """
     from pkiops.crl.status import judge
     from pkiops.crl.status_read import StatusReader
 
+    rules = probe_rules(connect_to, probe=probe)
     thresholds, patience = _thresholds(warn, critical), _duration(grace, "--grace") or timedelta(0)
     if output is not None:
         _check_target(output, format_, overwrite=overwrite)
@@ -97,7 +107,8 @@ def status_command(
         progress=progress_of(ctx),
     )
     status = judge(reader.read(), factory.clock.now(), thresholds)
-    _show(status, format_, output)
+    status, probed = probe_points(factory, status, rules) if probe else (status, None)
+    _show(status, format_, output, probed)
     _exit(status, fail_on)
 
 
@@ -145,15 +156,17 @@ def _check_target(path: Path, format_: StatusFormat, *, overwrite: bool) -> None
     check_targets([FileToWrite(path, b"")], overwrite=overwrite or ours)
 
 
-def _show(status: CrlStatus, format_: StatusFormat, output: Path | None) -> None:
+def _show(
+    status: CrlStatus, format_: StatusFormat, output: Path | None, probed: tuple[ProbedPoint, ...] | None
+) -> None:
     from pkiops.crl.status_metrics import metrics_text
 
     if format_ is StatusFormat.JSON:
-        text = json_text("crl-status", status.environment, status.at, _json(status)) + "\n"
+        text = json_text("crl-status", status.environment, status.at, _json(status) | points_json(probed)) + "\n"
     elif format_ is StatusFormat.PROMETHEUS:
         text = metrics_text(status)
     else:
-        text = _text(status) + "\n"
+        text = points_text(probed) + _text(status) + "\n"
     if output is None:
         emit(text)
         return
@@ -241,6 +254,7 @@ def _crl_json(one: AuthorityStatus) -> dict[str, Any]:
         "state": one.state,
         "published": published is not None,
         "own_number": facts.own.number if facts.own else None,
+        "history": {**asdict(facts.history), "gap": facts.history.gap} if facts.history else None,
         "ledger": asdict(facts.ledger) if facts.ledger else None,
     }
     if published is None or one.age is None or one.remaining is None or one.remaining_ratio is None:

@@ -10,7 +10,10 @@ from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json, note, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pkiops.environment.models import Environment
+    from pkiops.errors import Problem
 
 app = typer.Typer(name="env", help="Environment files: what should exist.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -56,7 +59,7 @@ def validate(
 ) -> None:
     """Check environment files; every problem of every file at once."""
     from pkiops.environment.load import environment_names, ignored_files, load_environment
-    from pkiops.errors import EnvironmentFileError, InputError, Problem
+    from pkiops.errors import EnvironmentFileError, InputError
 
     folder = ctx.obj.environments
     names = tuple(dict.fromkeys(environments or environment_names(folder)))
@@ -70,13 +73,25 @@ def validate(
     hint = None
     for name in names:
         try:
-            loaded.append(load_environment(name, folder))
+            environment = load_environment(name, folder)
         except EnvironmentFileError as error:
             problems.extend(error.problems)
             hint = error.hint
+            continue
+        loaded.append(environment)
+        problems.extend(_own_target_problems(environment, folder))
     if problems:
         raise EnvironmentFileError(problems, hint=hint)
     _report_valid(loaded, format_)
+
+
+def _own_target_problems(environment: Environment, folder: Path) -> tuple[Problem, ...]:
+    bundles = environment.trust.bundles.values()
+    if not any(target.folder is not None for bundle in bundles for target in bundle.targets.values()):
+        return ()  # what reads targets takes time to load
+    from pkiops.trust.targets.own_problems import own_target_problems
+
+    return own_target_problems(environment, folder)
 
 
 def _report_valid(loaded: list[Environment], format_: Format) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import typer
 
     from pkiops.cert.issue import Issuance
+    from pkiops.cert.issuer import Issuer
+    from pkiops.cert.prepare import RequireReachable
     from pkiops.factory import Factory
 
 
@@ -28,7 +30,32 @@ def issuance_of(ctx: typer.Context, factory: Factory) -> Issuance:
         store=factory.trust_store,
         credential=factory.credential,
         ci_identity=factory.ci_identity,
+        require_reachable=_reach_guard(factory),
     )
+
+
+def _reach_guard(factory: Factory) -> RequireReachable:
+    """What the file asks of distribution points before a CA issues; nothing is read where it asks for nothing."""
+    from pkiops.cert.prepare import require_nothing
+
+    if not factory.environment.publication.crl.require_reachable:
+        return require_nothing
+    from pkiops.cli.crl_probe import sandbox_rules
+    from pkiops.crl.authorities import KnownAuthority
+    from pkiops.crl.reached import ReachGuard
+
+    guard = ReachGuard(
+        factory.environment,
+        factory.trust_store,
+        factory.backend.crl_url,
+        factory.clock,
+        rules=lambda: sandbox_rules(factory),
+    )
+
+    def require(issuer: Issuer) -> None:
+        guard.require(KnownAuthority(issuer.label, issuer.generation, issuer.observed, issuer.chain))
+
+    return require
 
 
 def issuance_of_many(ctx: typer.Context, factory: Factory) -> Issuance:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -27,6 +27,8 @@ _PLAIN_LINES = str.maketrans("│└├─", "|`|-")
 
 def printable(text: str) -> str:
     """``text`` with control characters, bidirectional overrides and lone surrogates shown as escapes; newlines stay."""
+    if text.isprintable():  # nearly everything; a hundred times as fast
+        return text
     return "".join(
         c if c == "\n" or (c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF) else _escaped(c) for c in text
     )
@@ -87,6 +89,16 @@ def emit(text: str) -> None:
     """
     with _writing_to_stdout():
         sys.stdout.write(printable(text).rstrip("\n") + "\n")
+
+
+def emit_lines(lines: Iterable[str]) -> None:
+    """Write the result of a command to stdout line by line, for results that are too large to be held.
+
+    Raises:
+        InputError: stdout does not take it.
+    """
+    with _writing_to_stdout():
+        sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
 
 def emit_plan(text: str) -> None:

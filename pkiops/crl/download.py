@@ -12,7 +12,8 @@ import io
 import re
 import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -32,6 +33,16 @@ class ConnectTo:
 
     host: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer over HTTP: names of headers in lower case, ``location`` of a redirect, and the body of a 200, empty else."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    location: str | None = None
 
 
 def is_url(text: str) -> bool:
@@ -60,20 +71,35 @@ def download(url: str, clock: Clock, *, connect_to: ConnectTo | None = None, tim
         parts = _split(url)
         if parts.scheme != scheme:
             raise InputError(f"{url}: a redirect to another scheme is not followed", code="crl.url")
-        try:
-            body, location = _request(parts, clock, deadline, connect_to)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(
-                f"cannot fetch {url}: {str(error) or type(error).__name__}",
-                hint=f"does anything listen at {connect_to.host}:{connect_to.port}?"
-                if connect_to
-                else "does anybody serve this host yet? On the sandbox: --connect-to 127.0.0.1:4599",
-                code="crl.unreachable",
-            ) from error
-        if location is None:
-            return body
-        url = _redirected(url, location)
+        answer = _asked(parts, url, clock, deadline, connect_to)
+        if answer.location is None:
+            _require_ok(answer.status, url)
+            return answer.body
+        url = _redirected(url, answer.location)
     raise Unreachable(f"{url}: too many redirects", code="crl.redirects")
+
+
+def ask_once(url: str, clock: Clock, *, connect_to: ConnectTo | None = None, timeout: float = 30.0) -> Answer:
+    """What is answered at a URL, whatever it is: no redirect is followed. Arguments are those of ``download``.
+
+    Raises:
+        InputError: the URL is none, or what is there is larger than 128 MiB.
+        Unreachable: no connection, no answer in time, or it was cut off.
+    """
+    return _asked(_split(url), url, clock, clock.monotonic() + timeout, connect_to)
+
+
+def _asked(parts: SplitResult, url: str, clock: Clock, deadline: float, connect_to: ConnectTo | None) -> Answer:
+    try:
+        return _request(parts, clock, deadline, connect_to)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(
+            f"cannot fetch {url}: {str(error) or type(error).__name__}",
+            hint=f"does anything listen at {connect_to.host}:{connect_to.port}?"
+            if connect_to
+            else "does anybody serve this host yet? On the sandbox: --connect-to 127.0.0.1:4599",
+            code="crl.unreachable",
+        ) from error
 
 
 def _split(url: str) -> SplitResult:
@@ -96,10 +122,7 @@ def _redirected(url: str, location: str) -> str:
         raise InputError(f"{url}: a redirect to {location!r}, which is not a URL", code="crl.url") from error
 
 
-def _request(
-    parts: SplitResult, clock: Clock, deadline: float, connect_to: ConnectTo | None
-) -> tuple[bytes, str | None]:
-    """The body, or where a redirect leads to."""
+def _request(parts: SplitResult, clock: Clock, deadline: float, connect_to: ConnectTo | None) -> Answer:
     host = parts.hostname or ""
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -118,10 +141,10 @@ def _request(
         connection.putheader("User-Agent", "pkiops")
         connection.endheaders()
         with _response(connected, clock, deadline) as response:
-            if response.status in _REDIRECTS and (location := response.getheader("Location")):
-                return b"", location
-            _require_ok(response.status, parts.geturl())
-            return _body(response, parts.geturl()), None
+            location = response.getheader("Location") if response.status in _REDIRECTS else None
+            body = _body(response, parts.geturl()) if response.status == 200 else b""
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, headers, body, location or None)
     finally:
         connection.close()
 

@@ -1,7 +1,7 @@
 """The CRLs of all CAs of an environment, as the service wrote them, checked: a complete set or none.
 
 What this module decides: that one CA without a usable CRL stops the whole set, because relying parties that check
-CRLs refuse every client below a CA whose CRL is missing; unless nothing is below it (``silent``).
+CRLs refuse every client below a CA whose CRL is missing; unless nothing is below it (``silent``). Which parts a CRL has is the business of ``parts``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from pkiops.backends.auditing import PublishesCrlsInParts
 from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.check import check_crl, parse_one
-from pkiops.crl.manifest import CrlSet, record_of
+from pkiops.crl.check import CheckedCrl, check_data
+from pkiops.crl.manifest import CrlRecord, CrlSet, record_of
+from pkiops.crl.parts import fetch_parts, is_in_parts, require_not_too_many
 from pkiops.errors import VerificationFailed
 from pkiops.progress import Progress
 
@@ -37,41 +39,45 @@ def fetch_set(
         VerificationFailed: a CRL is missing (code ``crl.missing``) or must not be handed out.
         BackendError: the backend failed.
     """
-    _refuse_parts(environment, authorities)
-    fetched: list[tuple[KnownAuthority, bytes]] = []
+    fetched: list[tuple[KnownAuthority, bytes | tuple[CheckedCrl, ...]]] = []
     missing: list[KnownAuthority] = []
     lacking: list[KnownAuthority] = []
     for authority in authorities:
         progress.step(f"fetch the CRL of {environment}/ca/{authority.name}")
-        data = backend.fetch_crl(authority.observed)
+        if is_in_parts(authority):
+            data: bytes | tuple[CheckedCrl, ...] | None = fetch_parts(
+                environment, authority, _in_parts(environment, authority, backend), at=at
+            )
+        else:
+            data = backend.fetch_crl(authority.observed)
         if data is None and may_lack(authority):
             lacking.append(authority)
-        elif data is None:
+        elif data is None or data == ():
             missing.append(authority)
         else:
             fetched.append((authority, data))
     if missing or not fetched:
         raise _missing(environment, missing or lacking)
-    records = []
-    crls = []
+    records: list[CrlRecord] = []
+    crls: list[CheckedCrl] = []
     for authority, data in fetched:
         name = f"the CRL of {environment}/ca/{authority.name}"
-        checked = check_crl(parse_one(data, name), authority.certificate, name, at=at)
-        records.append(record_of(authority.label, authority.generation, checked))
-        crls.append(checked)
+        checked = (check_data(data, authority.certificate, name, at=at),) if isinstance(data, bytes) else data
+        records += [record_of(authority.label, authority.generation, one) for one in checked]
+        crls += checked
+    require_not_too_many(environment, records)
     return CrlSet(environment, tuple(records), tuple(crls)), tuple(lacking)
 
 
-def _refuse_parts(environment: str, authorities: Sequence[KnownAuthority]) -> None:
-    parts = [one.name for one in authorities if one.observed.crl is not None and not one.observed.crl.complete]
-    if parts:
-        names = ", ".join(f"{environment}/ca/{name}" for name in parts)
+def _in_parts(environment: str, authority: KnownAuthority, backend: CrlBackend) -> PublishesCrlsInParts:
+    if not isinstance(backend, PublishesCrlsInParts):
         raise VerificationFailed(
-            f"the CRL of {names} is published in parts; a set is published complete or not at all, so nothing was published",
-            hint="this version takes complete CRLs only: write type: COMPLETE at crl of that authority, and apply",
+            f"the CRL of {environment}/ca/{authority.name} is published in parts, and this backend cannot say which parts there are",
+            hint="write type: COMPLETE at crl of that authority, and apply",
             code="crl.partitioned",
-            details={"authorities": parts},
+            details={"authorities": [authority.name]},
         )
+    return backend
 
 
 def _missing(environment: str, missing: Sequence[KnownAuthority]) -> VerificationFailed:

@@ -4,6 +4,9 @@ What this module decides: the files of a set, their names, and its manifest, who
 manifest is canonical JSON (sorted keys, no blanks, ASCII, one newline at the end) and holds no time of its making, so
 that the same CRLs are the same set. Reading one takes it for hostile: every field is checked, and no name in it
 becomes a key.
+
+A CRL in parts is a record for each part: its scope is the URL that certificates name, and its name that of the CA and a digest of the URL. A set
+without any is written as it was before there were parts (format 1.0), byte for byte.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ from typing import Any
 from pkiops.crl.authorities import authority_name
 from pkiops.crl.check import CheckedCrl
 from pkiops.errors import VerificationFailed
-from pkiops.x509.crl import crl_pem
 
 FORMAT_VERSION = "1.0"
+_FORMAT_WITH_PARTS = "1.1"
 MANIFEST = "manifest.json"
 ALL_PEM = "crl.pem"
 MAX_MANIFEST_BYTES = 1024 * 1024
@@ -29,12 +32,13 @@ _MAX_TEXT = 4096
 _LABEL = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _HEX = re.compile(r"(?:[0-9a-f]{2}){1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_URL = re.compile(r"https?://[!-~]{1,2000}")
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrlRecord:
-    """What a manifest says about one CRL; ``sha256`` is that of its DER."""
+    """What a manifest says about one CRL; ``sha256`` is that of its DER, ``scope`` the URL in certificates that it is for, None: it is complete."""
 
     authority: str
     generation: int
@@ -45,11 +49,17 @@ class CrlRecord:
     next_update: datetime
     entries: int
     sha256: str
+    scope: str | None = None
+
+    @property
+    def ca(self) -> str:
+        """``clients-g1``."""
+        return authority_name(self.authority, self.generation)
 
     @property
     def name(self) -> str:
-        """``clients-g1``."""
-        return authority_name(self.authority, self.generation)
+        """``clients-g1``; of a part ``clients-g1.0123456789abcdef``, the same for as long as its URL is."""
+        return self.ca if self.scope is None else f"{self.ca}.{hashlib.sha256(self.scope.encode()).hexdigest()[:16]}"
 
     @property
     def der_file(self) -> str:
@@ -75,6 +85,7 @@ class CrlRecord:
             "sha256": self.sha256,
             "der": self.der_file,
             "pem": self.pem_file,
+            **({} if self.scope is None else {"scope": self.scope}),
         }
 
 
@@ -106,7 +117,7 @@ class CrlSet:
     def files(self) -> tuple[SetFile, ...]:
         """Every file of the folder, the manifest last."""
         files: list[SetFile] = []
-        pems = [crl_pem(one.crl) for one in self.crls]
+        pems = [one.pem() for one in self.crls]
         for record, one, pem in zip(self.records, self.crls, pems, strict=True):
             files.append(SetFile(record.der_file, one.der, "application/pkix-crl"))
             files.append(SetFile(record.pem_file, pem, "application/x-pem-file"))
@@ -128,13 +139,23 @@ def record_of(authority: str, generation: int, checked: CheckedCrl) -> CrlRecord
         next_update=checked.next_update,
         entries=view.entries,
         sha256=view.sha256,
+        scope=checked.scope,
     )
+
+
+def format_of(records: Sequence[CrlRecord]) -> str:
+    """The format in which these records are written."""
+    return FORMAT_VERSION if all(record.scope is None for record in records) else _FORMAT_WITH_PARTS
 
 
 def encode_manifest(environment: str, records: Sequence[CrlRecord]) -> bytes:
     """The canonical manifest of these records."""
     return canonical_json(
-        {"format_version": FORMAT_VERSION, "environment": environment, "crls": [record.as_json() for record in records]}
+        {
+            "format_version": format_of(records),
+            "environment": environment,
+            "crls": [record.as_json() for record in records],
+        }
     )
 
 
@@ -167,15 +188,16 @@ def decode_manifest(data: bytes, environment: str, name: str) -> tuple[CrlRecord
     """
     document = parse_json(data, name)
     entries = document.get("crls")
-    if document.get("format_version") != FORMAT_VERSION or document.get("environment") != environment:
+    known = (FORMAT_VERSION, _FORMAT_WITH_PARTS)
+    if document.get("format_version") not in known or document.get("environment") != environment:
         raise VerificationFailed(
-            f"{name} is not of environment {environment} in format {FORMAT_VERSION}", code="crl.manifest"
+            f"{name} is not of environment {environment} in format {' or '.join(known)}", code="crl.manifest"
         )
     if not isinstance(entries, list):
         raise VerificationFailed(f"{name} lists no CRLs", code="crl.manifest")
     records = tuple(_record(entry, name) for entry in entries)
     if len({record.name for record in records}) != len(records):
-        raise VerificationFailed(f"{name} names a CA twice", code="crl.manifest")
+        raise VerificationFailed(f"{name} names a CRL twice", code="crl.manifest")
     # whatever was overlooked above (other keys, other file names, another order of keys) shows here
     if encode_manifest(environment, records) != data:
         raise VerificationFailed(f"{name} is not a manifest that pkiops wrote", code="crl.manifest")
@@ -196,6 +218,7 @@ def _record(entry: object, name: str) -> CrlRecord:
             next_update=_moment(entry["next_update"]),
             entries=_number(entry["entries"], 2**32),
             sha256=_text(entry["sha256"], _SHA256),
+            scope=_text(entry["scope"], _URL) if "scope" in entry else None,
         )
     except (KeyError, ValueError) as error:
         raise VerificationFailed(f"{name} holds a damaged entry ({error})", code="crl.manifest") from error

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from pkiops.crl.authorities import SkippedAuthority
-from pkiops.crl.check import CheckedCrl, check_crl, parse_one
+from pkiops.crl.check import CheckedCrl, check_crl, check_data
 from pkiops.crl.manifest import CrlRecord, CrlSet, record_of
 from pkiops.crl.outside import OutsideCa
 from pkiops.crl.read import read_crl
@@ -104,7 +104,7 @@ def _kept(
     name = f"the published CRL of {environment.environment}/ca/{ca.name}"
     data = read_crl(store, environment.environment, published.digest, record)
     try:
-        return check_crl(parse_one(data, name), ca.certificate, name, at=at, margin=timedelta(0))
+        return check_data(data, ca.certificate, name, at=at, margin=timedelta(0))
     except VerificationFailed:
         return None
 

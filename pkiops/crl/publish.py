@@ -5,15 +5,15 @@ killed, and that the pointer never goes back.
 
 1. Read the pointer and what it points to. 2. Only then fetch from the CAs: what is fetched is at least as new as what
 was published before, unless a CA went back. 3. Refuse a set that is older anywhere. 4. Write the folder, the manifest
-last, and read it back. 5. Move the pointer under the condition that it is still the one of step 1 (RFC 9110
-If-Match); who loses that race starts again at step 1. 6. Read the pointer back.
+last, and read it back. 5. Write what is new into the history. 6. Move the pointer under the condition that it is still
+the one of step 1 (RFC 9110 If-Match); who loses that race starts again at step 1. 7. Read the pointer back.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -21,13 +21,16 @@ from cryptography import x509
 from pkiops.clock import Clock
 from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities, require_whole_chains
 from pkiops.crl.fetch import CrlBackend, fetch_set
+from pkiops.crl.history import HistoryEntry, Previous, write_history
 from pkiops.crl.manifest import FORMAT_VERSION, CrlRecord, CrlSet, canonical_json
 from pkiops.crl.outside import outside_cas
 from pkiops.crl.outside_crls import Published, with_outside
+from pkiops.crl.parts import require_all_parts
 from pkiops.crl.read import Pointer, file_key, pointer_key, read_pointer, read_records
 from pkiops.crl.silent import REASON, issuers_in, may_be_silent
+from pkiops.crl.succession import PublishedRecord, compare, refuse_removal
 from pkiops.environment.models import Environment
-from pkiops.errors import AlreadyExists, GuardRefused, InProgress, NotFound, VerificationFailed
+from pkiops.errors import AlreadyExists, InProgress, NotFound, VerificationFailed
 from pkiops.ledger.interface import Entry
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import ALWAYS, IF_ABSENT, Condition, Store
@@ -39,16 +42,12 @@ _NEVER = "no-cache"
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedRecord:
-    """One CRL of the set and what became of it: ``new``, ``updated`` or ``unchanged``."""
-
-    record: CrlRecord
-    change: str
-
-
-@dataclass(frozen=True, slots=True)
 class PublishOutcome:
-    """What publishing led to; ``moved`` is whether the pointer moved, ``repaired`` how many files of the folder had to be written again."""
+    """What publishing led to.
+
+    ``moved`` is whether the pointer moved, ``repaired`` how many files of the folder had to be written again, ``unrecorded`` of which CAs
+    (``clients-g1``) the caller may write no history, ``authorities`` the CAs that were found.
+    """
 
     environment: str
     moved: bool
@@ -57,6 +56,8 @@ class PublishOutcome:
     previous_sha256: str | None
     records: tuple[PublishedRecord, ...]
     skipped: tuple[SkippedAuthority, ...]
+    unrecorded: tuple[str, ...] = ()
+    authorities: tuple[KnownAuthority, ...] = ()
 
 
 def publish_crls(
@@ -139,23 +140,40 @@ def _try(
 
     def may_lack(one: KnownAuthority) -> bool:
         issuers = issuers_in(entries()) if entries else ()
-        return pointer is not None and may_be_silent(one, authorities.known, published=before, issuers=issuers)
+        published = {record.ca for record in before.values()}
+        return pointer is not None and may_be_silent(one, authorities.known, published=published, issuers=issuers)
 
     candidate, silent = fetch_set(name, authorities.known, backend, at=at, progress=progress, may_lack=may_lack)
+    if entries is not None:
+        require_all_parts(candidate, authorities.known, entries, at=at)
     published = Published(before, pointer.manifest_sha256 if pointer else None)
     outside = outside_cas(environment, authorities.known)
     candidate, without = with_outside(environment, candidate, outside, external, published, store, at=at)
-    records = _compare(name, candidate, before)
+    records = compare(name, candidate, before)
     if not allow_removal:
         # what is below an expired CA is refused with its CRL and without it
-        _refuse_removal(candidate, {n: record for n, record in before.items() if n not in authorities.expired}, at)
+        refuse_removal(candidate, {n: one for n, one in before.items() if one.ca not in authorities.expired}, at)
     progress.step(f"write {file_key(name, candidate.digest(), '')}")
     written = _write_folder(store, candidate)
     moved = pointer is None or pointer.manifest_sha256 != candidate.digest()
+    unrecorded = write_history(store, name, _history(candidate.digest(), records, before)) if moved else ()
     if moved and not _move(store, candidate, pointer, at):
         return None
     skipped = (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent), *without)
-    return _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
+    outcome = _outcome(candidate, pointer, records, skipped, moved=moved, written=written)
+    return replace(outcome, unrecorded=unrecorded, authorities=authorities.known)
+
+
+def _history(
+    digest: str, records: Sequence[PublishedRecord], before: Mapping[str, CrlRecord]
+) -> Iterable[HistoryEntry]:
+    """What is new in the set; what stays the same was written down when it was new."""
+    for one in records:
+        old = before.get(one.record.name)
+        if one.change == "new" or old is None:
+            yield HistoryEntry(one.record, digest, None)
+        elif one.change == "updated":
+            yield HistoryEntry(one.record, digest, Previous(old.number, old.sha256))
 
 
 def _outcome(
@@ -176,43 +194,6 @@ def _outcome(
         records=tuple(records),
         skipped=skipped,
     )
-
-
-def _compare(environment: str, candidate: CrlSet, before: Mapping[str, CrlRecord]) -> list[PublishedRecord]:
-    """What changes per CA; numbers compare as integers (RFC 5280 section 5.2.3) and never go back."""
-    compared: list[PublishedRecord] = []
-    for record in candidate.records:
-        old = before.get(record.name)
-        if old is None or old.aki != record.aki:
-            # a CA of the same name with another key has numbers of its own
-            compared.append(PublishedRecord(record, "new"))
-        elif record.number < old.number:
-            raise VerificationFailed(
-                f"the CRL of {environment}/ca/{record.name} has number {record.number}, which is lower than the published {old.number}",
-                hint="an old CRL came back: look at the versions of the object in the CRL bucket, and who wrote the newest one",
-                code="crl.number-went-back",
-            )
-        elif record.number == old.number and record.sha256 != old.sha256:
-            raise VerificationFailed(
-                f"the CRL of {environment}/ca/{record.name} has the number {record.number} of the published one, but other bytes",
-                hint="one number stands for one CRL: find out who wrote the other one before anything is published",
-                code="crl.number-reused",
-            )
-        else:
-            compared.append(PublishedRecord(record, "unchanged" if record.sha256 == old.sha256 else "updated"))
-    return compared
-
-
-def _refuse_removal(candidate: CrlSet, before: Mapping[str, CrlRecord], at: datetime) -> None:
-    kept = {record.name for record in candidate.records}
-    removed = sorted(name for name, record in before.items() if name not in kept and record.next_update > at)
-    if removed:
-        raise GuardRefused(
-            f"the published set holds the CRL of {', '.join(f'{candidate.environment}/ca/{name}' for name in removed)}, "
-            "which no longer counts; without it, relying parties refuse every certificate below that CA",
-            hint="if nothing below it is in use any more, run again with --allow-removal",
-            code="crl.removal",
-        )
 
 
 def _write_folder(store: Store, candidate: CrlSet) -> int:

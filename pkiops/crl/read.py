@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl, parse_one
+from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_data
 from pkiops.crl.manifest import MANIFEST, MAX_MANIFEST_BYTES, CrlRecord, decode_manifest, parse_json
 from pkiops.crl.outside import CertifiedCa
 from pkiops.errors import VerificationFailed
@@ -103,7 +103,8 @@ def read_current(
 ) -> PublishedSet | None:
     """The current set as far as it concerns ``authorities``; None when nothing was ever published.
 
-    CRLs of other CAs are left out: nobody here could verify them. An authority without a CRL in the set is missing from the result.
+    CRLs of other CAs are left out: nobody here could verify them. So are parts of a CRL: none of them speaks for its CA. An authority
+    without a CRL in the set is missing from the result.
 
     Raises:
         VerificationFailed: the set is damaged, forged, or holds a CRL that must not be used at ``at`` (aware).
@@ -119,7 +120,7 @@ def read_current(
         if authority is not None:
             data = read_crl(store, environment, pointer.manifest_sha256, record)
             name = f"the published CRL of {environment}/ca/{authority.name}"
-            checked = check_crl(parse_one(data, name), authority.certificate, name, at=at, margin=margin)
+            checked = check_data(data, authority.certificate, name, at=at, margin=margin)
             crls[authority.name] = PublishedCrl(record, checked)
     return PublishedSet(pointer.manifest_sha256, crls)
 

@@ -15,14 +15,13 @@ from datetime import datetime, timedelta
 
 from pkiops.crl.check import MIN_REMAINING
 from pkiops.crl.manifest import CrlRecord
+from pkiops.crl.status_beside import history_findings, ledger_findings
 from pkiops.crl.status_facts import (
     AuthorityFacts,
     AuthorityStatus,
     CrlStatus,
     Finding,
-    LedgerFacts,
     OwnCrl,
-    SerialSample,
     Severity,
     StatusFacts,
 )
@@ -89,7 +88,7 @@ def _set_findings(facts: StatusFacts) -> Iterator[Finding]:
             severity=Severity.CRITICAL,
             authority=None,
             message=facts.index_problem.message,
-            hint=f"only ca verbs of pkiops write the index: find out who else did, then pkiops ca apply {facts.environment}",
+            hint=f"pkiops ca doctor {facts.environment} looks at the CAs; only ca verbs write the index: find out who else did, and apply anew",
         )
     if facts.set_problem is not None:
         yield Finding(
@@ -140,8 +139,10 @@ def _authority_findings(
     yield from _time_findings(one.name, where, published.record, at, thresholds)
     if one.own is not None:
         yield from _own_findings(facts.environment, one, published.record, one.own, at)
+    if one.history is not None:
+        yield from history_findings(facts.environment, one.name, published.record, one.history)
     if one.ledger is not None:
-        yield from _ledger_findings(facts.environment, one.name, one.ledger)
+        yield from ledger_findings(facts.environment, one.name, one.ledger)
 
 
 def _missing(environment: str, one: AuthorityFacts) -> Finding:
@@ -234,34 +235,6 @@ def _own_findings(
         )
 
 
-def _ledger_findings(environment: str, name: str, ledger: LedgerFacts) -> Iterator[Finding]:
-    address = f"{environment}/ca/{name}"
-    if ledger.unlisted.count:
-        yield Finding(
-            code="crl.revoked-not-listed",
-            severity=Severity.CRITICAL,
-            authority=name,
-            message=f"the published CRL of {address} lacks {_counted(ledger.unlisted)} that the ledger knows as revoked: relying parties take them",
-            hint=f"is there a newer CRL of the CA (pkiops ca doctor)? pkiops crl publish {environment} publishes it",
-        )
-    if ledger.unrecorded.count:
-        yield Finding(
-            code="crl.listed-not-recorded",
-            severity=Severity.WARNING,
-            authority=name,
-            message=f"the published CRL of {address} lists {_counted(ledger.unrecorded)} that the ledger takes for valid",
-            hint=f"somebody revoked without pkiops: pkiops cert revoke {environment} SERIAL records it, and changes nothing else",
-        )
-    if ledger.unknown.count:
-        yield Finding(
-            code="crl.listed-unknown",
-            severity=Severity.INFO,
-            authority=name,
-            message=f"the published CRL of {address} lists {_counted(ledger.unknown)} that the ledger does not know",
-            hint="they were issued without pkiops, or recorded in another ledger",
-        )
-
-
 def span(time: timedelta) -> str:
     """A length of time for people, in its two largest units: ``3d 4h``, ``12m``; negative ones with a minus."""
     seconds = int(abs(time.total_seconds()))
@@ -277,12 +250,6 @@ def span(time: timedelta) -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _counted(sample: SerialSample) -> str:
-    noun = "certificate" if sample.count == 1 else "certificates"
-    more = ", ..." if sample.count > len(sample.first) else ""
-    return f"{sample.count} {noun} ({', '.join(sample.first)}{more})"
 
 
 def _moment(moment: datetime) -> str:

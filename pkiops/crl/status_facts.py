@@ -103,11 +103,45 @@ class LedgerFacts:
     unknown: SerialSample
 
 
+@dataclass(frozen=True, slots=True)
+class LaterCrl:
+    """A CRL in the history with a higher number than the published one, and how many seconds ago it was written there, or why it is none."""
+
+    number: int
+    age_s: float
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryFacts:
+    """What the history says about a published CRL.
+
+    ``other_sha256`` is that of another CRL which has its number there; ``numbers`` are its own and those before it, the newest first; ``lost`` is one
+    that is named and not there; ``problem`` is why an entry is none; ``later`` should be None.
+    """
+
+    recorded: bool
+    other_sha256: str | None = None
+    numbers: tuple[int, ...] = ()
+    lost: int | None = None
+    problem: str | None = None
+    later: LaterCrl | None = None
+
+    @property
+    def gap(self) -> tuple[int, int] | None:
+        """The first and last number that are missing below the published one, of a CA that is seen to count by one; others may jump as they like."""
+        steps = [newer - older for newer, older in zip(self.numbers, self.numbers[1:], strict=False)]
+        if 1 not in steps or not steps or steps[0] == 1:
+            return None
+        return self.numbers[1] + 1, self.numbers[0] - 1
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorityFacts:
     """What is known of one CA's CRL.
 
-    ``own`` is None where nobody may look or there is none, ``ledger`` where nothing was compared; ``silent``: it has issued nothing yet.
+    ``own`` is None where nobody may look or there is none, ``ledger`` and ``history`` where nothing was compared; ``silent``: it has issued
+    nothing yet.
     """
 
     name: str
@@ -116,6 +150,7 @@ class AuthorityFacts:
     published: PublishedFacts | None
     own: OwnCrl | None = None
     ledger: LedgerFacts | None = None
+    history: HistoryFacts | None = None
     silent: bool = False
     kept_elsewhere: bool = False
 

@@ -14,14 +14,24 @@ from datetime import datetime, timedelta
 
 from pkiops.backends.interface import PublishesOwnCrls
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.check import CheckedCrl, check_crl, parse_one
+from pkiops.crl.check import CheckedCrl, check_crl, read_one
 from pkiops.crl.fetch import CrlBackend
 from pkiops.crl.manifest import CrlRecord, record_of
 from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
 from pkiops.crl.read import read_crl, read_pointer, read_records
 from pkiops.crl.silent import may_be_silent
 from pkiops.crl.status_authorities import FoundCas, find_cas
-from pkiops.crl.status_facts import AuthorityFacts, CrlProblem, OwnCrl, PublishedFacts, SkippedCheck, StatusFacts
+from pkiops.crl.status_facts import (
+    AuthorityFacts,
+    CrlProblem,
+    HistoryFacts,
+    LaterCrl,
+    OwnCrl,
+    PublishedFacts,
+    SkippedCheck,
+    StatusFacts,
+)
+from pkiops.crl.status_history import look_ahead, look_back
 from pkiops.crl.status_ledger import compare_with_ledger, listed_serials
 from pkiops.environment.models import Environment
 from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, VerificationFailed
@@ -29,6 +39,7 @@ from pkiops.ledger.interface import Entry
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import Store
 from pkiops.x509.crl import view_crl
+from pkiops.x509.crl_bytes import LoadedCrl
 
 # AWS Private CA writes a CRL up to half an hour after a revocation (RevokeCertificate); then somebody has to publish it
 LEDGER_GRACE = timedelta(hours=1)
@@ -71,6 +82,7 @@ class StatusReader:
         self._listed: dict[str, set[int]] = {}
         self._skipped = [] if no_entries is None else [SkippedCheck("ledger", None, no_entries)]
         self._may_look = True
+        self._may_list = True
 
     def read(self) -> StatusFacts:
         """Everything.
@@ -114,26 +126,50 @@ class StatusReader:
         outside: dict[str, list[OutsideCa]] = {}
         for ca in outside_cas(self._environment, known):
             outside.setdefault(ca.name, []).append(ca)
-        facts = [
-            AuthorityFacts(
-                name=name,
-                label=cas[0].label,
-                generation=cas[0].generation,
-                published=self._published(digest, records.get(name), cas),
-                kept_elsewhere=True,
-            )
-            for name, cas in outside.items()
-        ]
-        facts += [self._own_authority(one, known, digest, records) for one in known]
-        named = {one.name for one in facts} | found.authorities.expired
+        facts = [self._outside_authority(name, cas, digest, records) for name, cas in outside.items()]
+        for one in known:
+            parts = [record for record in records.values() if record.ca == one.name and record.scope is not None]
+            facts += self._parts(one, digest, parts) or [self._own_authority(one, known, digest, records)]
+        named = {one.name for one in facts}
         for name, record in records.items():
-            if name not in named:
+            if name not in named and record.ca not in found.authorities.expired:
                 self._skipped.append(SkippedCheck("signature", name, "no certificate of this CA is at hand"))
                 published = self._published(digest, record, ())
                 facts.append(
                     AuthorityFacts(name=name, label=record.authority, generation=record.generation, published=published)
                 )
         return tuple(facts)
+
+    def _outside_authority(
+        self, name: str, cas: Sequence[OutsideCa], digest: str | None, records: dict[str, CrlRecord]
+    ) -> AuthorityFacts:
+        published = self._published(digest, records.get(name), cas)
+        return AuthorityFacts(
+            name=name,
+            label=cas[0].label,
+            generation=cas[0].generation,
+            published=published,
+            history=self._history(published),
+            kept_elsewhere=True,
+        )
+
+    def _parts(self, authority: KnownAuthority, digest: str | None, parts: Sequence[CrlRecord]) -> list[AuthorityFacts]:
+        """The published parts of a CA's CRL, each like a CRL of its own."""
+        facts = []
+        for record in parts:
+            published = self._published(digest, record, (authority,))
+            facts.append(
+                AuthorityFacts(
+                    name=record.name,
+                    label=authority.label,
+                    generation=authority.generation,
+                    published=published,
+                    history=self._history(published),
+                )
+            )
+        if parts:
+            self._skipped.append(SkippedCheck("own-crl", authority.name, "it is in parts; crl publish compares them"))
+        return facts
 
     def _own_authority(
         self,
@@ -145,13 +181,17 @@ class StatusReader:
         self._progress.step(f"look at the CRL of {self._environment.environment}/ca/{authority.name}")
         record = records.get(authority.name)
         own, is_absent = self._own(authority, record)
+        published = self._published(digest, record, (authority,))
         return AuthorityFacts(
             name=authority.name,
             label=authority.label,
             generation=authority.generation,
-            published=self._published(digest, record, (authority,)),
+            published=published,
             own=own,
-            silent=record is None and is_absent and may_be_silent(authority, known, published=records),
+            history=self._history(published),
+            silent=record is None
+            and is_absent
+            and may_be_silent(authority, known, published={one.ca for one in records.values()}),
         )
 
     def _published(
@@ -179,26 +219,43 @@ class StatusReader:
         Raises:
             VerificationFailed: it does not verify.
         """
-        crl = parse_one(data, name)
+        loaded = read_one(data, name)
         differs = CrlProblem("crl.manifest", f"{name} is not what the manifest says of it")
         if not cas:
-            view = view_crl(crl)
+            view = view_crl(loaded.crl, loaded.der)
             said = (view.number, view.this_update, view.next_update, view.entries)
             return None if said == (record.number, record.this_update, record.next_update, record.entries) else differs
         failure: VerificationFailed | None = None
         for ca in cas:
             try:
-                # as of its own beginning: whether it has expired since is a finding of its own
-                checked = check_crl(crl, ca.certificate, name, at=crl.last_update_utc, margin=_NO_MARGIN)
+                checked = _checked(loaded, ca, name, record.scope)
             except VerificationFailed as error:
                 failure = error
                 continue
             if record_of(ca.label, ca.generation, checked) != record:
                 return differs
             if self._entries is not None and isinstance(ca, KnownAuthority):
-                self._listed[ca.observed.reference] = listed_serials(crl, name)
+                self._listed.setdefault(ca.observed.reference, set()).update(listed_serials(loaded.crl, name))
             return None
         raise failure or VerificationFailed(f"{name} verifies under no CA", code="crl.issuer")
+
+    def _history(self, published: PublishedFacts | None) -> HistoryFacts | None:
+        """What the history says of a CRL that verified; who may read entries but not list them hears of those before it alone."""
+        if published is None or not published.verified:
+            return None
+        name, record = self._environment.environment, published.record
+        later: LaterCrl | None = None
+        if self._may_list:
+            try:
+                later = look_ahead(self._store, name, record)
+            except BackendError as error:
+                self._may_list = False
+                self._skipped.append(SkippedCheck("later-crls", None, error.message))
+        try:
+            return replace(look_back(self._store, name, record), later=later)
+        except BackendError as error:
+            self._skipped.append(SkippedCheck("history", record.name, error.message))
+            return None if later is None else HistoryFacts(recorded=True, later=later)
 
     def _with_ledger(
         self, facts: tuple[AuthorityFacts, ...], known: Sequence[KnownAuthority]
@@ -211,8 +268,9 @@ class StatusReader:
         except (BackendError, GuardRefused, InputError) as error:
             self._skipped.append(SkippedCheck("ledger", None, error.message))
             return facts
-        references = {one.name: one.observed.reference for one in known}
-        return tuple(replace(one, ledger=found.get(references.get(one.name, ""))) for one in facts)
+        references = {(one.label, one.generation): one.observed.reference for one in known}
+        # all parts of a CRL were compared together, and what came of it stands with the first
+        return tuple(replace(one, ledger=found.get(references.pop((one.label, one.generation), ""))) for one in facts)
 
     def _own(self, authority: KnownAuthority, record: CrlRecord | None) -> tuple[OwnCrl | None, bool]:
         """The CRL that the CA wrote itself, if it can be looked at; and whether it is known that there is none."""
@@ -239,10 +297,15 @@ class StatusReader:
         ), False
 
 
+def _checked(loaded: LoadedCrl, ca: CertifiedCa, name: str, scope: str | None = None) -> CheckedCrl:
+    """Check a CRL as of its own beginning: whether it has expired since is a finding of its own."""
+    began = loaded.crl.last_update_utc
+    return check_crl(loaded.crl, ca.certificate, name, at=began, margin=_NO_MARGIN, der=loaded.der, scope=scope)
+
+
 def _own_crl(data: bytes, authority: KnownAuthority, name: str) -> OwnCrl:
     try:
-        crl = parse_one(data, name)
-        checked: CheckedCrl = check_crl(crl, authority.certificate, name, at=crl.last_update_utc, margin=_NO_MARGIN)
+        checked = _checked(read_one(data, name), authority, name)
     except VerificationFailed as error:
         return OwnCrl(None, None, error.message)
     return OwnCrl(checked.number, checked.view.this_update)

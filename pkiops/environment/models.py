@@ -30,6 +30,7 @@ class PATTERNS:
         r"^arn:aws[a-z-]*:acm-pca:[a-z0-9-]+:[0-9]{12}:certificate-authority/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
     )
     crl_path = r"^(/|[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)$"  # no segment starts with a dot
+    distribution = r"^arn:aws:cloudfront::[0-9]{12}:distribution/[A-Z0-9]{8,32}$"
     day = r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
     table = r"^[A-Za-z0-9_.-]{3,255}$"
     tag_key = r"^[A-Za-z0-9 _.:/=+@-]+$"
@@ -53,6 +54,7 @@ AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 # no wildcards: in the condition of a policy they would mean every role of the account
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", max_length=2048)]
 AuthorityArn = Annotated[str, Field(pattern=PATTERNS.arn, max_length=200)]
+DistributionArn = Annotated[str, Field(pattern=PATTERNS.distribution, max_length=100)]
 CrlPath = Annotated[str, Field(pattern=PATTERNS.crl_path, max_length=253)]  # CustomPath of CrlConfiguration
 Switch = Annotated[bool, Field(strict=True)]
 Text64 = Annotated[str, Field(min_length=1, max_length=64)]
@@ -129,11 +131,17 @@ class DynamoDbLedger:
 
 @declared
 class CrlPublication:
-    """Where the service writes CRLs, and the host that goes into certificates for ever. Not managed: checked, never changed."""
+    """Where the service writes CRLs, and the host that goes into certificates for ever. Not managed: checked, never changed.
+
+    ``distribution`` is the CloudFront distribution that answers at the host, by its ARN: it may read CRLs. With ``require_reachable`` no CA issues
+    whose host has never answered.
+    """
 
     bucket: BucketName
     host: HostName
     manage: Switch = True
+    distribution: DistributionArn | None = None
+    require_reachable: Switch = False
 
 
 @declared

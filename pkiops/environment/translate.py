@@ -42,6 +42,7 @@ _SPELLING = {
     r"^https?://[^\s]+$": "write a URL with http:// or https://",
     models.PATTERNS.arn: "write the ARN of a CA, arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID",
     models.PATTERNS.crl_path: "write a folder such as crl/clients, without / at its ends, or / for none",
+    models.PATTERNS.distribution: "write the ARN of a CloudFront distribution, arn:aws:cloudfront::ACCOUNT:distribution/ID",
     models.PATTERNS.table: "write the name of a table: 3 to 255 letters, digits, _ . and -",
     models.PATTERNS.day: 'write a day in quotes, such as "2026-11-25"',
     models.PATTERNS.tag_key: "write letters, digits, spaces and _ . : / = + @ -",

@@ -33,7 +33,7 @@ _RECORD = ("dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem")
 def table_permissions(rights: TableRights, arn: str) -> Iterator[dict[str, Any]]:
     """The statements of an identity-based policy for the table with that ARN. No right deletes: the ledger deletes nothing."""
     looks = (*_LOOK, *(_KEEP if rights.keep else ())) if rights.look or rights.keep else ()
-    reads = (_READ,) if rights.lists or rights.searches or rights.issues or rights.revokes else ()
+    reads = (_READ,) if rights.lists or rights.counts or rights.searches or rights.issues or rights.revokes else ()
     records = _RECORD if rights.issues else ("dynamodb:PutItem",) if rights.revokes else ()
     if rights.searches and not rights.issues:
         records = (*records, "dynamodb:GetItem")
@@ -44,7 +44,7 @@ def table_permissions(rights: TableRights, arn: str) -> Iterator[dict[str, Any]]
     asked = {
         f"{arn}/index/{BY_ENVIRONMENT.name}": rights.lists,
         f"{arn}/index/{BY_AUTHORITY.name}": rights.searches or rights.resolves,
-        f"{arn}/index/{BY_EXPIRY.name}": rights.searches,
+        f"{arn}/index/{BY_EXPIRY.name}": rights.searches or rights.counts,
         f"{arn}/index/{BY_OPEN.name}": rights.searches or rights.resolves,
         f"{arn}/index/{BY_SERIAL.name}": rights.searches or rights.revokes,
         f"{arn}/index/{BY_FINGERPRINT.name}": rights.issues,

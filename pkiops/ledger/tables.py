@@ -32,14 +32,15 @@ class ObservedTable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRights:
-    """What somebody does with a table: keeps it, looks at its settings, lists entries, searches them, issues (records and renews them), resolves
-    those that are open, revokes.
+    """What somebody does with a table: keeps it, looks at its settings, lists entries, counts those that live, searches them, issues (records
+    and renews them), resolves those that are open, revokes.
     """
 
     table: str
     keep: bool = False
     look: bool = False
     lists: bool = False
+    counts: bool = False
     searches: bool = False
     issues: bool = False
     resolves: bool = False

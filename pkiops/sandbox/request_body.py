@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import IO
 
-MAX_BYTES = 64 * 1024 * 1024
+# a CRL of the service may have a million entries: 53 MB, 72 in PEM, and those of several CAs are one object
+MAX_BYTES = 256 * 1024 * 1024
 _LENGTH = re.compile(r"[0-9]{1,18}")
 # RFC 9112 section 7.1: a size in hexadecimal, then extensions, which nobody uses and nobody has to understand
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")

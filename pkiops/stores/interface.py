@@ -87,8 +87,8 @@ class Store(Protocol):
             AlreadyExists: the condition does not hold.
         """
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
-        """The keys that start with ``prefix``, sorted."""
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        """The keys that start with ``prefix`` and come after ``after``, sorted; the first ``limit`` of them."""
 
     def describe(self) -> str:
         """The store's name for people, such as ``s3://bucket``."""

@@ -70,10 +70,10 @@ class LocalStore:
             raise BackendError(f"cannot write {path}: {error.strerror}") from error
         return _version(data)
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
         """See ``Store.list_keys``."""
         found = (path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file())
-        return tuple(sorted(key for key in found if key.startswith(prefix) and is_key(key)))
+        return tuple(sorted(key for key in found if key.startswith(prefix) and key > after and is_key(key))[:limit])
 
     def describe(self) -> str:
         """See ``Store.describe``."""

@@ -95,14 +95,19 @@ class S3Store:
                 ) from error
             raise
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
-        """The keys below a prefix (s3:ListObjectsV2)."""
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        """The keys below a prefix (s3:ListObjectsV2); S3 gives them in the order of their UTF-8 bytes."""
+        parameters: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
+        if after:
+            parameters["StartAfter"] = after
+        if limit is not None:
+            parameters["PaginationConfig"] = {"MaxItems": limit, "PageSize": min(limit, 1000)}
         keys: list[str] = []
         with translated("ListObjectsV2", f"s3://{self._bucket}/{prefix}"):
             for page in (
                 self._s3()
                 .get_paginator("list_objects_v2")
-                .paginate(Bucket=self._bucket, Prefix=prefix, ExpectedBucketOwner=self._clients.access.account)
+                .paginate(**parameters, ExpectedBucketOwner=self._clients.access.account)
             ):
                 keys.extend(item["Key"] for item in page.get("Contents", []))
         return tuple(sorted(keys))

@@ -18,12 +18,23 @@ from cryptography import x509
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import MIN_REMAINING, CheckedCrl, check_crl
 from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
+from pkiops.crl.parts import is_in_parts
 from pkiops.environment.hierarchy import declaration, is_external, issuers
 from pkiops.environment.models import Bundle, Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
-from pkiops.x509.certificate import extension_of, fingerprint, key_usage_of
-from pkiops.x509.crl import revoked_entry
+from pkiops.trust.rules import (
+    Identity,
+    identity_of,
+    is_for_clients,
+    require_anchor,
+    require_ca,
+    require_distinct,
+    require_key_identifiers,
+    require_whole_chains,
+)
+from pkiops.x509.certificate import fingerprint
 from pkiops.x509.names import rfc4514
+from pkiops.x509.revoked import revoked_entry
 
 
 class Role(StrEnum):
@@ -57,7 +68,8 @@ class TrustBundle:
 
     ``intermediates`` is empty unless the environment file wants them included. ``intermediate_depth`` is the number of CAs between an anchor and an
     end entity in the longest chain, as declared or as it exists; each target counts in its own way from there. ``shared_root``: an anchor is kept
-    elsewhere, and others may have CAs below it too; ``issuers`` are those whose clients are meant.
+    elsewhere, and others may have CAs below it too; ``issuers`` are those whose clients are meant. ``members`` are the anchors and all CAs
+    below them, ``left_out`` those that are no intermediates of it because they are revoked or are not for clients.
     """
 
     environment: str
@@ -69,6 +81,8 @@ class TrustBundle:
     intermediate_depth: int
     issuers: tuple[BundleCertificate, ...] = ()
     shared_root: bool = False
+    members: tuple[BundleCertificate, ...] = ()
+    left_out: tuple[BundleCertificate, ...] = ()
 
     @property
     def certificates(self) -> tuple[BundleCertificate, ...]:
@@ -114,30 +128,42 @@ def build_bundle(
 
     Raises:
         VerificationFailed: an anchor is missing, expired, no root or not the pinned one; a certificate is no CA, expired or
-            there twice; a CRL that the bundle needs is missing, expired, or not of its CA.
+            there twice (``rules.py``); a CRL that the bundle needs is missing, expired, or not of its CA.
     """
     declared = declared_bundle(environment, name)
     where = f"bundle {environment.environment}/{name}"
     anchors, below = select_authorities(environment, declared, authorities)
     _require_anchors(environment, declared, anchors, where)
-    for one in (*anchors, *below):
-        _require_ca(one, where, at)
+    everyone = [*anchors, *below]
+    for one in everyone:
+        require_ca(one, where, at)
         _require_pin(environment, one)
-    _require_distinct([*anchors, *below], where)
+    for anchor in anchors:
+        require_anchor(anchor, where)
+    require_distinct(everyone, where)
+    require_key_identifiers(everyone, where)
+    if declared.revocation is Revocation.CHAIN or declared.include_intermediates:
+        require_whole_chains(everyone, where)
+    included = _included(below, everyone, crls) if declared.include_intermediates else []
     return TrustBundle(
         environment=environment.environment,
         name=name,
         revocation=declared.revocation,
         anchors=_certificates(environment, anchors, Role.ANCHOR),
-        intermediates=_certificates(environment, _not_revoked(below, (*anchors, *below), crls), Role.INTERMEDIATE)
-        if declared.include_intermediates
-        else (),
+        intermediates=_certificates(environment, included, Role.INTERMEDIATE),
         crls=_crls(revocation_authorities(environment, declared.revocation, anchors, below), crls, where, at, margin),
         intermediate_depth=_depth(environment, declared, below),
         issuers=_certificates(
             environment, revocation_authorities(environment, Revocation.LEAF, anchors, below), Role.INTERMEDIATE
         ),
         shared_root=any(is_external(environment, anchor.label) for anchor in anchors),
+        members=(
+            *_certificates(environment, anchors, Role.ANCHOR),
+            *_certificates(environment, below, Role.INTERMEDIATE),
+        ),
+        left_out=_certificates(environment, [one for one in below if one not in included], Role.INTERMEDIATE)
+        if declared.include_intermediates
+        else (),
     )
 
 
@@ -146,12 +172,19 @@ def select_authorities(
 ) -> tuple[list[CertifiedCa], list[CertifiedCa]]:
     """The anchors of a bundle (older generations that still live too), and every CA whose chain ends in one of them.
 
-    Those that are kept elsewhere are found in the chains of ours.
+    Those that are kept elsewhere are found in the chains of ours; of one that was renewed with its key, the newest certificate stands for all.
     """
-    everyone: list[CertifiedCa] = [*authorities, *outside_cas(environment, authorities)]
+    everyone: list[CertifiedCa] = [*authorities, *_newest(outside_cas(environment, authorities))]
     anchors = [a for a in everyone if a.label in declared.anchors]
-    roots = {fingerprint(anchor.certificate) for anchor in anchors}
-    return anchors, [a for a in everyone if a not in anchors and fingerprint(a.root) in roots]
+    roots = {identity_of(anchor.certificate) for anchor in anchors}
+    return anchors, [a for a in everyone if a not in anchors and identity_of(a.root) in roots]
+
+
+def _newest(outside: Sequence[OutsideCa]) -> list[OutsideCa]:
+    newest: dict[tuple[str, Identity], OutsideCa] = {}
+    for one in sorted(outside, key=_order, reverse=True):
+        newest[one.label, identity_of(one.certificate)] = one
+    return [one for one in outside if one in newest.values()]
 
 
 def _require_anchors(environment: Environment, declared: Bundle, anchors: Sequence[CertifiedCa], where: str) -> None:
@@ -164,29 +197,6 @@ def _require_anchors(environment: Environment, declared: Bundle, anchors: Sequen
                 hint=f"pkiops ca show {environment.environment}",
                 code="trust.anchor-missing",
             )
-    for anchor in anchors:
-        if len(anchor.chain) != 1 or anchor.certificate.issuer != anchor.certificate.subject:
-            raise VerificationFailed(
-                f"{where}: anchor {anchor.name} is no root; half of the relying parties refuse every client of such a bundle",
-                hint="name the root of its chain under anchors",
-                code="trust.anchor-not-root",
-            )
-
-
-def _require_ca(authority: CertifiedCa, where: str, at: datetime) -> None:
-    certificate = authority.certificate
-    constraints = extension_of(certificate, x509.BasicConstraints)
-    usage = key_usage_of(certificate)
-    if constraints is None or not constraints.ca or (usage is not None and "keyCertSign" not in usage):
-        raise VerificationFailed(
-            f"{where}: {authority.name} ({rfc4514(certificate.subject)}) is not the certificate of a CA",
-            code="trust.not-a-ca",
-        )
-    if certificate.not_valid_after_utc <= at or certificate.not_valid_before_utc > at:
-        raise VerificationFailed(
-            f"{where}: {authority.name} ({rfc4514(certificate.subject)}) has expired, or is not valid yet",
-            code="trust.expired",
-        )
 
 
 def _require_pin(environment: Environment, authority: CertifiedCa) -> None:
@@ -214,16 +224,6 @@ def _generation(environment: Environment, label: str) -> int:
     return 1 if is_external(environment, label) else environment.authorities[label].generation
 
 
-def _require_distinct(authorities: Sequence[CertifiedCa], where: str) -> None:
-    seen: dict[str, str] = {}
-    for one in authorities:
-        other = seen.setdefault(fingerprint(one.certificate), one.name)
-        if other != one.name:
-            raise VerificationFailed(
-                f"{where}: {one.name} and {other} have the same certificate", code="trust.duplicate"
-            )
-
-
 def _order(authority: CertifiedCa) -> tuple[int, str, float, str]:
     """Upper CAs first, the same subject newest first (BoringSSL takes the first that fits), then by fingerprint."""
     certificate = authority.certificate
@@ -238,17 +238,23 @@ def _certificates(
     return tuple(BundleCertificate(a.name, role, a.certificate, is_pinned(environment, a)) for a in ordered)
 
 
-def _not_revoked(
+def _included(
     below: Sequence[CertifiedCa], authorities: Sequence[CertifiedCa], crls: Mapping[str, CheckedCrl]
 ) -> list[CertifiedCa]:
-    """Those CAs of which nothing up to the root is revoked: some software trusts every listed CA by itself and looks no further up."""
-    names = {fingerprint(a.certificate): a.name for a in authorities}
+    """Those CAs that may issue to clients and of which nothing up to the root is revoked: some software trusts every listed CA by itself and looks
+    neither further up nor at its usage.
+    """
+    names = {identity_of(a.certificate): a.name for a in authorities}
 
     def is_revoked(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-        crl = crls.get(names.get(fingerprint(issuer), ""))
+        crl = crls.get(names.get(identity_of(issuer), ""))
         return crl is not None and revoked_entry(crl.crl, certificate.serial_number) is not None
 
-    return [one for one in below if not any(is_revoked(own, above) for own, above in pairwise(one.chain))]
+    return [
+        one
+        for one in below
+        if is_for_clients(one.certificate) and not any(is_revoked(own, above) for own, above in pairwise(one.chain))
+    ]
 
 
 def revocation_authorities(
@@ -265,8 +271,8 @@ def revocation_authorities(
     if revocation is Revocation.CHAIN:
         return everyone
     named = {profile.authority for profile in environment.profiles.values()}
-    issuers = {fingerprint(a.chain[1]) for a in everyone if len(a.chain) > 1}
-    return [a for a in everyone if a.label in named or fingerprint(a.certificate) not in issuers]
+    issuers = {identity_of(a.chain[1]) for a in everyone if len(a.chain) > 1}
+    return [a for a in everyone if a.label in named or identity_of(a.certificate) not in issuers]
 
 
 def _crls(
@@ -275,6 +281,12 @@ def _crls(
     found: list[BundleCrl] = []
     for authority in sorted(authorities, key=_order):
         crl = crls.get(authority.name)
+        if crl is None and isinstance(authority, KnownAuthority) and is_in_parts(authority):
+            raise VerificationFailed(
+                f"{where}: the CRL of {authority.name} is in parts, which servers that load CRLs from files cannot be relied on to find",
+                hint="write type: COMPLETE at crl of that authority, apply, and publish again; or revocation: none at the bundle",
+                code="trust.crl-in-parts",
+            )
         if crl is None:
             raise VerificationFailed(
                 f"{where}: there is no CRL of {authority.name}; relying parties would refuse every client below it",

@@ -11,13 +11,14 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pkiops.errors import GuardRefused, InputError, VerificationFailed
 from pkiops.trust import manifest
 from pkiops.trust.exchange import exchange
+from pkiops.trust.exclusive import NEW, OLD, hidden_prefix
 from pkiops.trust.targets.interface import RenderedFile
 
 _MAX_ENTRIES = 20_000
@@ -39,13 +40,20 @@ class WrittenFolder:
     change: str
 
 
-def write_folders(folders: Sequence[FolderToWrite], *, overwrite: bool) -> tuple[WrittenFolder, ...]:
-    """Write all folders or, if one is refused or fails, none.
+def write_folders(
+    folders: Sequence[FolderToWrite], *, overwrite: bool, swap: Callable[[Path, Path], bool] = exchange
+) -> tuple[WrittenFolder, ...]:
+    """Write all folders or, if one is refused or fails, none. Files are 0644, folders 0755, whatever the umask: servers of other users read them.
+
+    ``swap`` exchanges two folders in one step, or says that it cannot.
 
     Raises:
         GuardRefused: a folder exists that pkiops did not write, and ``overwrite`` is off.
-        InputError: a folder cannot be written.
+        InputError: a folder cannot be written, or is given twice.
     """
+    places = [folder.path.parent.resolve() / folder.path.name for folder in folders]
+    if len(set(places)) < len(places):
+        raise InputError("two targets would be written into one folder", code="usage.output")
     changes = [_change(folder, overwrite=overwrite) for folder in folders]
     work = [folder for folder, change in zip(folders, changes, strict=True) if change != "unchanged"]
     prepared: list[tuple[Path, Path]] = []
@@ -55,7 +63,7 @@ def write_folders(folders: Sequence[FolderToWrite], *, overwrite: bool) -> tuple
             writing = folder.path
             folder.path.parent.mkdir(parents=True, exist_ok=True)
             prepared.append((_write_beside(folder), folder.path))
-        _swap(prepared)
+        _swap(prepared, swap)
     except OSError as error:
         raise InputError(f"cannot write {error.filename or writing}: {error.strerror}", code="usage.output") from error
     finally:
@@ -149,7 +157,7 @@ def _same(folder: FolderToWrite, present: Sequence[str]) -> bool:
 
 
 def _write_beside(folder: FolderToWrite) -> Path:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.path.name}.new-", dir=folder.path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=hidden_prefix(folder.path.name, NEW), dir=folder.path.parent))
     try:
         for file in folder.files:
             path = temporary / file.path
@@ -157,33 +165,46 @@ def _write_beside(folder: FolderToWrite) -> Path:
             with path.open("xb") as stream:
                 stream.write(file.data)
                 stream.flush()
+                os.fchmod(stream.fileno(), 0o644)
                 os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o755 & ~mask)
+        for inner in (*(path for path in temporary.rglob("*") if path.is_dir()), temporary):
+            inner.chmod(0o755)
+            _sync(inner)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return temporary
 
 
-def _swap(prepared: Sequence[tuple[Path, Path]]) -> None:
+def _sync(folder: Path) -> None:
+    """Make what is in a folder outlast a power failure, where the file system can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _swap(prepared: Sequence[tuple[Path, Path]], swap: Callable[[Path, Path], bool]) -> None:
     """Move every prepared folder to its place; if one cannot be, put back all that was there."""
     undo = contextlib.ExitStack()
     with undo:
         replaced: list[Path] = []
         for temporary, path in prepared:
             if os.path.lexists(path):
-                if exchange(temporary, path):
-                    undo.callback(exchange, temporary, path)
+                if swap(temporary, path):
+                    undo.callback(swap, temporary, path)
                     replaced.append(temporary)
                     continue
-                old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
+                old = Path(tempfile.mkdtemp(prefix=hidden_prefix(path.name, OLD), dir=path.parent))
                 os.rename(path, old)  # an empty folder is replaced by a rename
                 undo.callback(os.rename, old, path)
                 replaced.append(old)
             os.rename(temporary, path)
             undo.callback(os.rename, path, temporary)
+        for parent in {path.parent for _, path in prepared}:
+            _sync(parent)
         undo.pop_all()
     for old in replaced:
         shutil.rmtree(old, ignore_errors=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -76,12 +76,7 @@ def read_manifest(data: bytes, name: str) -> FolderManifest:
     Raises:
         VerificationFailed: it is not one of pkiops.
     """
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise VerificationFailed(f"{name} is not JSON", code="trust.manifest") from error
-    if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise VerificationFailed(f"{name} is not a manifest that pkiops wrote", code="trust.manifest")
+    document = read_document(data, name)
     files = document.get("files")
     if not isinstance(files, dict) or len(files) > _MAX_FILES:
         raise VerificationFailed(f"{name} is damaged", code="trust.manifest")
@@ -102,6 +97,21 @@ def read_manifest(data: bytes, name: str) -> FolderManifest:
         content_sha256=text("content_sha256"),
         files=files,
     )
+
+
+def read_document(data: bytes, name: str) -> Mapping[str, Any]:
+    """The JSON object of a manifest that anybody may have written; of its fields only the kind is looked at.
+
+    Raises:
+        VerificationFailed: it is not one of pkiops.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise VerificationFailed(f"{name} is not JSON", code="trust.manifest") from error
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise VerificationFailed(f"{name} is not a manifest that pkiops wrote", code="trust.manifest")
+    return document
 
 
 def _is_safe(path: str) -> bool:

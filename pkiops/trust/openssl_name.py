@@ -33,31 +33,35 @@ _SHORT_NAMES = {
 _ESCAPED = frozenset(',+"\\<>;')
 
 
-def openssl_name(name: x509.Name) -> str:
-    """The name on one line, in printable ASCII.
+def openssl_name(name: x509.Name, *, utf8: bool = False) -> str:
+    """The name on one line, in printable ASCII; ``utf8`` leaves what is beyond ASCII as it is (no ASN1_STRFLGS_ESC_MSB): Apache's SSL_CLIENT_I_DN.
 
     Raises:
         VerificationFailed: it holds an attribute whose form is not certain here.
     """
-    pieces = ["+".join(_attribute(one, name) for one in reversed(list(relative))) for relative in reversed(name.rdns)]
+    pieces = [
+        "+".join(_attribute(one, name, utf8) for one in reversed(list(relative))) for relative in reversed(name.rdns)
+    ]
     return ",".join(pieces)
 
 
-def _attribute(attribute: x509.NameAttribute[str | bytes], name: x509.Name) -> str:
+def _attribute(attribute: x509.NameAttribute[str | bytes], name: x509.Name, utf8: bool) -> str:
     short = _SHORT_NAMES.get(attribute.oid)
     if short is None or isinstance(attribute.value, bytes):
         raise VerificationFailed(
             f"{rfc4514(name)}: no list of allowed issuers can name it, because of its attribute {attribute.oid.dotted_string}",
             code="trust.issuer-name",
         )
-    return f"{short}={_value(attribute.value)}"
+    return f"{short}={_value(attribute.value, utf8)}"
 
 
-def _value(text: str) -> str:
+def _value(text: str, utf8: bool) -> str:
     last = len(text) - 1
     pieces: list[str] = []
     for at, character in enumerate(text):
-        if not character.isascii() or not character.isprintable():
+        if utf8 and not character.isascii():
+            pieces.append(character)
+        elif not character.isascii() or not character.isprintable():
             pieces.extend(f"\\{octet:02X}" for octet in character.encode())
         elif character in _ESCAPED or (character == " " and at in {0, last}) or (character == "#" and at == 0):
             pieces.append("\\" + character)

@@ -16,7 +16,7 @@ from pkiops.trust.bundle import BundleCertificate, BundleCrl
 from pkiops.x509.armor import Block, Kind, scan
 from pkiops.x509.certificate import fingerprint, load_certificates
 from pkiops.x509.certificate import pem as certificate_pem
-from pkiops.x509.crl import crl_pem, load_crls
+from pkiops.x509.crl import load_crls
 from pkiops.x509.names import rfc4514
 
 CERTIFICATE = "CERTIFICATE"
@@ -57,7 +57,7 @@ def crl_file(crls: Sequence[BundleCrl]) -> bytes:
         pieces.append(comment(f"{one.name}: {one.checked.view.issuer}"))
         pieces.append(comment(f"number {one.checked.number}, {one.checked.view.entries} revoked"))
         pieces.append(comment(f"next update {one.checked.next_update.strftime(_MOMENT)}"))
-        pieces.append(crl_pem(one.checked.crl))
+        pieces.append(one.checked.pem())
     return b"".join(pieces)
 
 

@@ -11,19 +11,13 @@ import ssl
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-
-from cryptography import x509
 
 from pkiops.environment.models import Revocation
 from pkiops.errors import VerificationFailed
 from pkiops.trust.explain import explain_verification
 from pkiops.trust.handshake import Identity, load_identity
-from pkiops.x509.algorithms import KeyAlgorithm
-from pkiops.x509.certificate import pem
-from pkiops.x509.keys import generate_private_key, private_key_pem, signing_hash
-from pkiops.x509.names import build_name
+from pkiops.trust.throw_away import SERVER, make_end_entity, write_identity
 
 VERSIONS = (("1.2", ssl.TLSVersion.TLSv1_2), ("1.3", ssl.TLSVersion.TLSv1_3))
 _FLAGS = {
@@ -33,7 +27,6 @@ _FLAGS = {
 }
 # A handshake takes three flights each way at most; whoever has more to say is stuck.
 _MAX_TURNS = 12
-_ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2099, 12, 31, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +71,29 @@ def run_probes(relying_party: RelyingParty, probes: Sequence[Probe]) -> tuple[Pr
     """
     with tempfile.TemporaryDirectory(prefix="pkiops-probe-") as name:  # mode 0700
         folder = Path(name)
-        server = _throw_away(folder, "server")
-        stranger = _throw_away(folder, "stranger")
+        stranger = write_identity(folder, "stranger", [make_end_entity("stranger", None, None)])
         cases = (
             Probe("no certificate", None, expect_accepted=False),
             Probe("a stranger's certificate", stranger, expect_accepted=False),
             *probes,
         )
-        return tuple(_results(relying_party, server, cases, folder))
+        return knock(relying_party, cases, folder)
+
+
+def knock(relying_party: RelyingParty, probes: Sequence[Probe], folder: Path) -> tuple[ProbeResult, ...]:
+    """Knock with these probes over every version.
+
+    Args:
+        relying_party: at whom.
+        probes: who.
+        folder: for files that only we can read: it is the caller's, who made it so and removes it.
+
+    Raises:
+        InputError: a probe's certificate or key cannot be used.
+        VerificationFailed: OpenSSL cannot load the relying party's files.
+    """
+    server = write_identity(folder, "server", [make_end_entity("server", None, None, SERVER)])
+    return tuple(_results(relying_party, server, probes, folder))
 
 
 def _results(
@@ -157,26 +165,3 @@ def _step(side: ssl.SSLObject) -> str | None:
             return "no certificate was sent"
         return (error.reason or str(error)).lower().replace("_", " ")
     return ""
-
-
-def _throw_away(folder: Path, name: str) -> Identity:
-    """A self-signed certificate for both sides of TLS and its key, in files that only we can read."""
-    key = generate_private_key(KeyAlgorithm.EC_prime256v1)
-    subject = build_name({"common_name": f"pkiops throw-away {name}"})
-    usages = [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH, x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(_ALWAYS[0])
-        .not_valid_after(_ALWAYS[1])
-        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        .sign(key, signing_hash(key))
-    )
-    identity = Identity(folder / f"{name}.pem", folder / f"{name}.key")
-    identity.certificate.write_bytes(pem(certificate))
-    identity.key.touch(mode=0o600)
-    identity.key.write_bytes(private_key_pem(key))
-    return identity

@@ -7,7 +7,7 @@ What this module decides: that everything is built and rendered before the first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +20,15 @@ from pkiops.crl.read import read_current
 from pkiops.crl.silent import REASON, silent_authorities
 from pkiops.environment.models import Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
+from pkiops.ledger.interface import Entry
 from pkiops.stores.interface import Store
 from pkiops.trust.bundle import TrustBundle, build_bundle, declared_bundle
+from pkiops.trust.exclusive import exclusive
+from pkiops.trust.file_rules import require_sound_files
 from pkiops.trust.folder import FolderToWrite, write_folders
 from pkiops.trust.manifest import content_digest, manifest_file
+from pkiops.trust.removal import Removal, find_removals, merged, require_consent
+from pkiops.trust.standing import read_standing, require_no_older_crl
 from pkiops.trust.targets.interface import RenderedFile, Target
 from pkiops.trust.targets.registry import target_of
 
@@ -41,11 +46,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where folders are written. ``location`` is where ``folder`` will be found on the relying party's machine."""
+    """Where folders are written. ``location`` is where ``folder`` will be found on the relying party's machine; ``allow_removal`` lets a CA leave a
+    bundle though certificates below it live, or though nobody can tell.
+    """
 
     folder: Path
     location: str
     overwrite: bool = False
+    allow_removal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +70,11 @@ class RenderedTarget:
 
 @dataclass(frozen=True, slots=True)
 class RenderOutcome:
-    """What was written, and which authorities are in none of it."""
+    """What was written, which authorities are in none of it, and which CAs are no longer."""
 
     targets: tuple[RenderedTarget, ...]
     skipped: tuple[SkippedAuthority, ...]
+    removals: tuple[Removal, ...] = ()
 
     @property
     def unpinned(self) -> tuple[str, ...]:
@@ -109,6 +118,7 @@ def render_trust(
     choice: Choice,
     *,
     at: datetime,
+    live_entries: Callable[[], Iterable[Entry]] | None = None,
 ) -> RenderOutcome:
     """Render the chosen targets into their folders; all or none.
 
@@ -119,12 +129,14 @@ def render_trust(
         destination: where the folders go.
         choice: which targets.
         at: the moment (aware) at which everything must be valid.
+        live_entries: the entries of the ledger whose certificates have not expired; None where there is no ledger.
 
     Raises:
         InputError: the choice fits nothing, or a folder cannot be written.
-        VerificationFailed: no CRLs are published, or a bundle would fail open or lock everyone out.
-        GuardRefused: a folder exists that pkiops did not write; two CAs carry one identity.
-        BackendError: the backend or the store failed.
+        VerificationFailed: no CRLs are published, a bundle would fail open or lock everyone out, or a CRL is older than the one that is there.
+        GuardRefused: a folder exists that pkiops did not write, or wrote for something else; a CA leaves a bundle below which certificates live; two
+            CAs carry one identity.
+        BackendError: the backend or the store failed, or somebody else is writing there (InProgress).
     """
     if not destination.location.isprintable() or "`" in destination.location:
         raise InputError(f"the path {destination.location!r} cannot be written into files", code="trust.path")
@@ -138,7 +150,16 @@ def render_trust(
         bundle = build_bundle(environment, name, speaking(environment, name, authorities.known, silent), crls, at=at)
         files = render_target(bundle, target_name, target, f"{destination.location}/{name}/{target_name}")
         rendered.append((bundle, target_name, FolderToWrite(destination.folder / name / target_name, files)))
-    written = write_folders([folder for _, _, folder in rendered], overwrite=destination.overwrite)
+    # from the comparison to the last rename nobody else writes there
+    with exclusive([folder.path for _, _, folder in rendered]):
+        removals = require_consent(
+            _removals(rendered, at, overwrite=destination.overwrite),
+            [bundle for bundle, _, _ in rendered],
+            live_entries,
+            at=at,
+            allow_removal=destination.allow_removal,
+        )
+        written = write_folders([folder for _, _, folder in rendered], overwrite=destination.overwrite)
     return RenderOutcome(
         tuple(
             RenderedTarget(
@@ -152,7 +173,21 @@ def render_trust(
             for (bundle, target_name, folder), done in zip(rendered, written, strict=True)
         ),
         (*authorities.skipped, *(SkippedAuthority(one.name, REASON) for one in silent)),
+        removals,
     )
+
+
+def _removals(
+    rendered: Sequence[tuple[TrustBundle, str, FolderToWrite]], at: datetime, *, overwrite: bool
+) -> tuple[Removal, ...]:
+    """The CAs that leave, compared to what stands in each folder."""
+    found: list[Removal] = []
+    for bundle, target_name, folder in rendered:
+        standing = read_standing(folder.path, bundle, target_name, overwrite=overwrite)
+        if standing is not None:
+            require_no_older_crl(standing, bundle, folder.path)
+            found.extend(find_removals(standing, bundle, at))
+    return merged(found)
 
 
 def speaking(
@@ -165,8 +200,13 @@ def speaking(
 
 
 def render_target(bundle: TrustBundle, name: str, target: Target, location: str) -> tuple[RenderedFile, ...]:
-    """Every file of one target's folder, its manifest last."""
+    """Every file of one target's folder, its manifest last.
+
+    Raises:
+        VerificationFailed: the target cannot hold the bundle, or a file of it would fail open (``file_rules.py``).
+    """
     files = target.render(bundle, location)
+    require_sound_files(files, f"bundle {bundle.environment}/{bundle.name}, target {name}")
     return (*files, manifest_file(bundle, name, location, files))
 
 

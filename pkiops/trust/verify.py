@@ -69,7 +69,9 @@ class _Folder:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFolder:
-    """What came of looking at one folder; ``relying_party`` is what a server would load, None if it cannot be."""
+    """What came of looking at one folder; ``relying_party`` is what a server would load, None if it cannot be. ``location`` is where its manifest
+    says that it will be, empty without one.
+    """
 
     path: Path
     bundle: str
@@ -78,6 +80,7 @@ class VerifiedFolder:
     anchors: tuple[str, ...]
     crls: tuple[str, ...]
     relying_party: RelyingParty | None
+    location: str = ""
 
 
 def verify_folder(path: Path, expected: Expected) -> VerifiedFolder:
@@ -113,6 +116,7 @@ def verify_folder(path: Path, expected: Expected) -> VerifiedFolder:
         relying_party=None
         if unloadable
         else RelyingParty(trusted, folder.files.get(expected.target.crl_file or ""), revocation),
+        location=folder.location or "",
     )
 
 

@@ -24,6 +24,7 @@ _END = b"-----END "
 _DASHES = b"-----"
 _LONGEST_LABEL = 64
 _SEQUENCE = 0x30
+_BLANKS = b" \t\n\r\x0b\x0c"
 
 # Whatever the library raises on hostile input; some of it does not derive from ValueError.
 PARSE_ERRORS: tuple[type[Exception], ...] = (
@@ -133,7 +134,7 @@ def decode(block: Block, source: str, kind: Kind) -> bytes:
     if block.label is None:
         return block.body
     try:
-        der = base64.b64decode(b"".join(block.body.split()), validate=True)
+        der = base64.b64decode(block.body.translate(None, _BLANKS), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(
             f"{source}: the block {block.label} is not base64 ({error}): damaged or cut off",

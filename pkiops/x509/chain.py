@@ -20,9 +20,10 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 from pkiops.errors import VerificationFailed
 from pkiops.x509.armor import PARSE_ERRORS, quiet
 from pkiops.x509.certificate import EXTENDED_KEY_USAGES, serial_hex
-from pkiops.x509.crl import covers, revoked_entry, verify_crl
+from pkiops.x509.crl import covers, verify_crl
 from pkiops.x509.names import printable, rfc4514
 from pkiops.x509.refusal import ca_problem, explain, moment, refused, title, validity_problem
+from pkiops.x509.revoked import revoked_entry
 from pkiops.x509.signatures import certificate_signed_by
 
 

@@ -19,6 +19,7 @@ from pkiops.errors import InputError, VerificationFailed
 from pkiops.x509 import armor
 from pkiops.x509.armor import PARSE_ERRORS
 from pkiops.x509.certificate import crl_urls_of, extension_of, key_usage_of
+from pkiops.x509.crl_bytes import LoadedCrl
 from pkiops.x509.names import printable, rfc4514
 from pkiops.x509.signatures import crl_signed_by, has_broken_digest, signature_name
 
@@ -52,16 +53,13 @@ class CrlView:
     delta: bool
 
 
-@dataclass(frozen=True)
-class RevokedEntry:
-    """When a certificate was revoked (aware UTC), and why: a CRLReason of section 5.3.1 (``keyCompromise``), ``unreadable``, or None."""
-
-    date: datetime
-    reason: str | None
-
-
 def load_crls(data: bytes, source: str) -> tuple[x509.CertificateRevocationList, ...]:
-    """Every CRL of PEM text, or the one in DER. At most 128 MiB.
+    """Every CRL of PEM text, or the one in DER; raises as ``read_crls`` does."""
+    return tuple(one.crl for one in read_crls(data, source))
+
+
+def read_crls(data: bytes, source: str) -> tuple[LoadedCrl, ...]:
+    """Every CRL of PEM text, or the one in DER, with its bytes. At most 128 MiB.
 
     Raises:
         InputError: codes ``crl.too-big``, ``.not-pem``, ``.wrong-pem-type``, ``.truncated``, ``.malformed``, ``.certificate-inside`` (nginx,
@@ -78,8 +76,8 @@ def load_crls(data: bytes, source: str) -> tuple[x509.CertificateRevocationList,
     return tuple(_parse(armor.decode(block, source, _KIND), source) for block in chosen)
 
 
-def view_crl(crl: x509.CertificateRevocationList) -> CrlView:
-    """Everything that is shown about a CRL."""
+def view_crl(crl: x509.CertificateRevocationList, der: bytes | None = None) -> CrlView:
+    """Everything that is shown about a CRL; ``der``: the bytes it was parsed from, which saves a second for a million entries."""
     number = _extension(crl, x509.CRLNumber)
     authority_key = _extension(crl, x509.AuthorityKeyIdentifier)
     key_identifier = authority_key.key_identifier if authority_key else None
@@ -90,7 +88,7 @@ def view_crl(crl: x509.CertificateRevocationList) -> CrlView:
         next_update=crl.next_update_utc,
         entries=len(crl),
         authority_key_identifier=key_identifier.hex() if key_identifier else None,
-        sha256=hashlib.sha256(crl_der(crl)).hexdigest(),
+        sha256=hashlib.sha256(crl_der(crl) if der is None else der).hexdigest(),
         signature_algorithm=signature_name(crl),
         partitioned=_extension(crl, x509.IssuingDistributionPoint) is not None,
         delta=_is_delta(crl),
@@ -98,11 +96,16 @@ def view_crl(crl: x509.CertificateRevocationList) -> CrlView:
 
 
 def verify_crl(
-    crl: x509.CertificateRevocationList, issuer: x509.Certificate, *, at: datetime, name: str | None = None
+    crl: x509.CertificateRevocationList,
+    issuer: x509.Certificate,
+    *,
+    at: datetime,
+    name: str | None = None,
+    der: bytes | None = None,
 ) -> None:
     """Check that ``issuer`` signed this complete CRL and that it is current at ``at`` (aware), RFC 5280 section 6.3.3.
 
-    ``name`` is what to call the CRL in messages; unless given, by its issuer.
+    ``name`` is what to call the CRL in messages; unless given, by its issuer. ``der``: the bytes it was parsed from, if at hand.
 
     Entries are not looked into: entry extensions that are critical occur in indirect CRLs only, which are refused.
 
@@ -111,7 +114,7 @@ def verify_crl(
             ``crl.unknown-critical-extension``, ``crl.delta``, ``crl.indirect``.
     """
     name = name or f"the CRL of {rfc4514(crl.issuer)}"
-    _verify_issuer(crl, issuer, name)
+    _verify_issuer(crl, issuer, name, der)
     _verify_scope(crl, name)
     if crl.last_update_utc > at:
         raise VerificationFailed(
@@ -152,24 +155,8 @@ def covers(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -
     return not names.isdisjoint(crl_urls_of(certificate))
 
 
-def revoked_entry(crl: x509.CertificateRevocationList, serial: int) -> RevokedEntry | None:
-    """What the CRL says about a serial number; None if it is not on it."""
-    entry = crl.get_revoked_certificate_by_serial_number(serial)
-    if entry is None:
-        return None
-    reason: str | None = None
-    try:
-        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except x509.ExtensionNotFound:
-        pass
-    except PARSE_ERRORS:
-        # Revoked it is, whatever stands beside it.
-        reason = "unreadable"
-    return RevokedEntry(entry.revocation_date_utc, reason)
-
-
 def crl_pem(crl: x509.CertificateRevocationList) -> bytes:
-    """The CRL in PEM, a newline at the end."""
+    """The CRL in PEM, a newline at the end; where its bytes are at hand, ``pem.encode`` is ten times as fast."""
     return crl.public_bytes(serialization.Encoding.PEM)
 
 
@@ -178,13 +165,13 @@ def crl_der(crl: x509.CertificateRevocationList) -> bytes:
     return crl.public_bytes(serialization.Encoding.DER)
 
 
-def _verify_issuer(crl: x509.CertificateRevocationList, issuer: x509.Certificate, name: str) -> None:
+def _verify_issuer(crl: x509.CertificateRevocationList, issuer: x509.Certificate, name: str, der: bytes | None) -> None:
     if crl.issuer != issuer.subject:
         raise VerificationFailed(f"{name} is not of the CA {rfc4514(issuer.subject)}", code="crl.issuer")
     usage = key_usage_of(issuer)
     if usage is not None and "cRLSign" not in usage:
         raise VerificationFailed(f"the CA {rfc4514(issuer.subject)} may not sign CRLs (no cRLSign)", code="crl.issuer")
-    if crl_signed_by(crl, issuer):
+    if crl_signed_by(crl, issuer, der):
         return
     authority_key = _extension(crl, x509.AuthorityKeyIdentifier)
     subject_key = extension_of(issuer, x509.SubjectKeyIdentifier)
@@ -229,7 +216,7 @@ def _moment(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _parse(der: bytes, source: str) -> x509.CertificateRevocationList:
+def _parse(der: bytes, source: str) -> LoadedCrl:
     try:
         with armor.quiet():
             crl = x509.load_der_x509_crl(der)
@@ -238,4 +225,4 @@ def _parse(der: bytes, source: str) -> x509.CertificateRevocationList:
         raise InputError(
             f"{source}: not a well-formed CRL ({printable(str(error))[:200]})", code="crl.malformed"
         ) from error
-    return crl
+    return LoadedCrl(crl, der)

@@ -9,13 +9,18 @@ import re
 CERTIFICATE = "CERTIFICATE"
 CERTIFICATE_REQUEST = "CERTIFICATE REQUEST"
 X509_CRL = "X509 CRL"
+# bytes that are encoded at once: whole lines of 48, few enough that a large CRL takes little more memory than its PEM
+_PIECE = 48 * 4096
 
 
 def encode(der: bytes, label: str) -> bytes:
     """One PEM block with lines of 64 characters and a final newline."""
-    text = base64.b64encode(der).decode("ascii")
-    lines = [text[i : i + 64] for i in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode("ascii")
+    view = memoryview(der)
+    pieces = [f"-----BEGIN {label}-----".encode("ascii")]
+    for start in range(0, len(der), _PIECE):
+        text = base64.b64encode(view[start : start + _PIECE])
+        pieces.append(b"\n".join([text[at : at + 64] for at in range(0, len(text), 64)]))
+    return b"\n".join([*pieces, f"-----END {label}-----\n".encode("ascii")])
 
 
 def decode(data: bytes | str, label: str) -> tuple[bytes, ...]:

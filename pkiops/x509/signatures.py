@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from pkiops.x509.armor import PARSE_ERRORS
+from pkiops.x509.crl_bytes import CrlParts, parts_of
 
 _NAMES = {
     SignatureAlgorithmOID.RSA_WITH_SHA256: "SHA256WITHRSA",
@@ -57,16 +60,44 @@ def certificate_signed_by(certificate: x509.Certificate, issuer: x509.Certificat
     return True
 
 
-def crl_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    """Whether the signature of ``crl`` verifies under the key of ``issuer``; nothing else is looked at."""
+def crl_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate, der: bytes | None = None) -> bool:
+    """Whether the signature of ``crl`` verifies under the key of ``issuer``; nothing else is looked at.
+
+    ``der``: the bytes that ``crl`` was parsed from, if at hand; without them the library has to write it out anew, which takes a second for a
+    million entries.
+    """
     if has_broken_digest(crl):
         return False
     try:
-        return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        key = issuer.public_key()
+        if der is not None and isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
+            return _verifies(crl, key, parts_of(der))
+        return crl.is_signature_valid(key)  # type: ignore[arg-type]
     except InvalidSignature:
         return False
     except PARSE_ERRORS:
         return False
+
+
+def _verifies(
+    crl: x509.CertificateRevocationList, key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, parts: CrlParts
+) -> bool:
+    """Raises InvalidSignature, or a parse error where key and algorithm are not of one kind."""
+    if parts.inner_algorithm != parts.algorithm:  # RFC 5280 section 5.1.1.2
+        return False
+    how, algorithm = crl.signature_algorithm_parameters, crl.signature_hash_algorithm
+    if algorithm is None:
+        return False
+    digest = hashes.Hash(algorithm)
+    digest.update(parts.signed)
+    hashed, prehashed = digest.finalize(), utils.Prehashed(algorithm)
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(how, ec.ECDSA):
+        key.verify(crl.signature, hashed, ec.ECDSA(prehashed))
+    elif isinstance(key, rsa.RSAPublicKey) and isinstance(how, (padding.PKCS1v15, padding.PSS)):
+        key.verify(crl.signature, hashed, how, prehashed)
+    else:
+        return False
+    return True
 
 
 def _digest(signed: Signed) -> str | None:

@@ -111,7 +111,8 @@ def _publisher(world: World, credentials: Credentials) -> Iterator[Refusal]:
     empty(world, TRUST_BUCKET, "dev/crl/")
     yield _said(world, credentials, "crl", "publish", "dev")
     yield _said(world, credentials, "crl", "publish", "dev")
-    yield _said(world, credentials, "trust", "render", "dev", "--to", "trust")
+    yield _said(world, credentials, "trust", "render", "dev", "--to", f"@trust-{world.strangers}")
+    yield _removal(world, credentials)
     # a CA whose first CRL is still to come: that, and no lack of a permission, has to be the answer
     crl = f"crl/{world.authorities()['dev/root'].rpartition('/')[2]}.crl"
     s3 = world.sandbox.client("s3")
@@ -123,6 +124,22 @@ def _publisher(world: World, credentials: Credentials) -> Iterator[Refusal]:
         s3.put_object(Bucket=CRL_BUCKET, Key=crl, Body=kept)
     assert missing.exit_code in {8, *_DENIED}, missing.output
     yield None if missing.exit_code == 8 else missing.output
+
+
+def _removal(world: World, credentials: Credentials) -> Refusal:
+    """An anchor leaves a bundle: what lives below it is counted in the ledger, in which nothing does."""
+    (path, *_) = (world.folder / f"trust-{world.strangers}").rglob("MANIFEST.json")
+    document = json.loads(path.read_text())
+    gone = {**document["certificates"][0], "subject": "CN=Gone", "sha256": "0" * 64, "ski": "00" * 20}
+    path.write_text(json.dumps({**document, "certificates": [*document["certificates"], gone]}))
+    result = world.run(credentials, "trust", "render", "dev", "--to", f"@trust-{world.strangers}")
+    if result.exit_code == 9:
+        assert "the ledger cannot be read" in result.output
+        assert "AccessDenied" in result.output
+        return result.output
+    assert result.exit_code == 0, result.output
+    assert "no live certificate is below it" in result.output
+    return None
 
 
 def _auditor(world: World, credentials: Credentials) -> Iterator[Refusal]:
@@ -137,12 +154,23 @@ def _auditor(world: World, credentials: Credentials) -> Iterator[Refusal]:
         ("--expiring-before", "2027-01-31T00:00:00Z"),
     ):
         yield _said(world, credentials, "cert", "list", "dev", *search)
+    yield _not_looked_at(world, credentials)
     entry = _entry_of_the_leaf(world)
     yield _said(world, credentials, "cert", "show", entry, "--env", "dev")
     doctor = world.run(credentials, "ca", "doctor", "dev", "--no-probe", "--format", "json")
     assert doctor.exit_code == 0, doctor.output
     findings = json.loads(doctor.stdout)["findings"]
     yield next((str(one["message"]) for one in findings if one["code"] == "access.denied"), None)
+
+
+def _not_looked_at(world: World, credentials: Credentials) -> Refusal:
+    """What ``crl status`` could not look at for lack of a permission: that is no failure of it."""
+    result = world.run(credentials, "crl", "status", "dev", "--format", "json")
+    if result.exit_code != 0:
+        assert result.exit_code in _DENIED, result.output
+        return result.output
+    skipped = json.loads(result.stdout)["skipped"]
+    return next((str(one["reason"]) for one in skipped if "AccessDenied" in one["reason"]), None)
 
 
 def _entry_of_the_leaf(world: World) -> str:

@@ -90,6 +90,27 @@ def test_below_a_pinned_root_the_issuer_reads_the_index_and_looks_at_nothing(tmp
             assert work(Persona.ISSUER, account, account.role("issuer", smaller)), f"not needed: {what}"
 
 
+def test_below_a_pinned_root_a_relying_party_watches_the_published_crls(tmp_path: Path) -> None:
+    with world(tmp_path) as account:
+        prepare(account)
+        account.done("crl", "publish", "dev")
+        party = account.role("relying-party", account.policy(Persona.RELYING_PARTY))
+        status = ("crl", "status", "dev", "--format", "json", "--fail-on", "warning")
+        unpinned = account.run(party, *status)
+        assert unpinned.exit_code == 5
+        assert [one["code"] for one in json.loads(unpinned.stdout)["findings"]] == ["crl.unverified"]
+        shown = json.loads(account.done("ca", "show", "dev", "--format", "json").stdout)["authorities"]
+        pin = next(one["sha256"] for one in shown if one["authority"] == "root")
+        account.write(environment_text(changes=[("    path_length: 1\n", f"    path_length: 1\n    sha256: {pin}\n")]))
+        result = account.run(party, *status)
+        assert result.exit_code == 0, result.output
+        body = json.loads(result.stdout)
+        assert [one["verified"] for one in body["crls"]] == [True, True]
+        # the CRL bucket, listing, and the ledger's table
+        assert [one["check"] for one in body["skipped"]] == ["own-crl", "later-crls", "ledger"]
+        assert all("AccessDenied" in one["reason"] for one in body["skipped"])
+
+
 def _whole(folder: Path, persona: Persona) -> Policy:
     folder.mkdir()
     with world(folder) as account:

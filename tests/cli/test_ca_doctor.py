@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,35 @@ def test_a_host_that_nobody_serves_is_an_error_unless_nobody_is_asked(
     assert codes(pkiops) == {}  # the sandbox answers for the hosts of its CAs
 
 
+def test_a_redirect_or_another_document_is_not_what_relying_parties_take(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    healthy(pkiops, folder, sandbox)
+
+    class Wrong(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            moved = "clients" not in seen
+            seen.append("clients")
+            self.send_response(301 if moved else 200)
+            self.send_header("Location", f"https://{self.headers['Host']}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    seen: list[str] = []
+    with http.server.HTTPServer(("127.0.0.1", 0), Wrong) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        text = pkiops("ca", "doctor", "dev", "--connect-to", f"127.0.0.1:{server.server_port}").stdout
+        server.shutdown()
+        thread.join(timeout=10)
+    assert text.count("cdp.unreachable") == 2
+    assert "relying parties do not follow" in text
+    assert "the CRL at http://pki.dev.example.com/crl/" in text
+
+
 def test_an_account_that_was_tampered_with(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> None:
     address = healthy(pkiops, folder, sandbox)
     s3, pca = sandbox.client("s3"), sandbox.client("acm-pca")
@@ -79,6 +110,23 @@ def test_time_goes_by(pkiops: Any, folder: Path, sandbox: RunningSandbox) -> Non
     found = codes(pkiops, "--connect-to", address)
     assert found["authority.expiring"] == "dev/ca/clients"
     assert found["authority.leaf-no-longer-fits"] == "dev/ca/clients"
+
+
+def test_an_expired_crl_that_is_served_as_it_is_is_one_finding(
+    pkiops: Any, folder: Path, sandbox: RunningSandbox
+) -> None:
+    address = healthy(pkiops, folder, sandbox)
+    assert isinstance(sandbox.clock, ManualClock)
+    s3, bucket = sandbox.client("s3"), "example-pki-dev-crl"
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix="crl/")["Contents"]]
+    kept = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+    sandbox.clock.advance(timedelta(days=100))
+    codes(pkiops, "--no-probe")  # the service writes what is due
+    for key, body in kept.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    found = codes(pkiops, "--connect-to", address)
+    assert "crl.expired" in found
+    assert "cdp.unreachable" not in found
 
 
 def test_nobody_may_look(pkiops: Any, folder: Path) -> None:

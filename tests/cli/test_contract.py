@@ -31,6 +31,7 @@ GUARDS = {
     "--reissue",
     "--allow-delete",
     "--allow-resolve",
+    "--allow-check",
     "--allow-endpoint",
     "--allow-removal",
     "--insecure-server",

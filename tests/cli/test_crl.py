@@ -10,9 +10,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pkiops.x509 import pem
 from pkiops.x509.certificate import crl_urls_of
 from tests import builders
 from tests.cli.estate import Estate, running_estate
+from tests.raw_crl import crl_der, entry, random_entries, reason
 
 ROOT = builders.root_ca()
 CRL = builders.crl(ROOT, revoked={0xBAD: x509.ReasonFlags.superseded, 0xABC: None}, number=7)
@@ -100,6 +102,38 @@ def test_show_a_file(estate: Estate) -> None:
     shown = body["crls"][0]
     assert (body["kind"], shown["number"], shown["entries"]) == ("crl-show", 7, 2)
     assert [(one["serial"], one["reason"]) for one in shown["revoked"]] == [("bad", "superseded"), ("abc", None)]
+
+
+def test_show_several_with_odd_entries_one_by_one(estate: Estate) -> None:
+    issuer, private_key = ROOT.name.public_bytes(), builders.key()
+    odd = [entry(-5, reason(7)), entry(b"\x01" * 30), entry(2, reason(1)), entry(2)]
+    lists = [
+        crl_der(private_key, issuer, made, this_update=builders.AT)
+        for made in (odd, None, [random_entries(3000, 1)[0]])
+    ]
+    text = b"".join(pem.encode(one, pem.X509_CRL) for one in lists)
+    shown = estate.run("crl", "show", "-", "--entries", stdin=text).stdout
+    assert shown.count("issuer ") == 3
+    assert f"\n{'-5':40}  2026-05-01T12:30:00Z  unreadable\n" in shown
+    assert len(shown.splitlines()) == 3 * 8 + 2 + 2 + 4 + 3000
+    as_json = json.loads(estate.run("crl", "show", "-", "--entries", "--format", "json", stdin=text).stdout)
+    assert [len(one["revoked"]) for one in as_json["crls"]] == [4, 0, 3000]
+    assert [one["serial"] for one in as_json["crls"][0]["revoked"]] == ["-5", "1" + "01" * 29, "2", "2"]
+    assert [one["entries"] for one in as_json["crls"]] == [4, 0, 3000]
+    plain = json.loads(estate.run("crl", "show", "-", "--format", "json", stdin=text).stdout)
+    assert [set(one) for one in plain["crls"]] == [set(one) - {"revoked"} for one in as_json["crls"]]
+
+
+def test_a_file_that_is_larger_than_a_crl_may_be_is_one_clear_error(estate: Estate) -> None:
+    with (estate.folder / "huge.crl").open("wb") as huge:
+        huge.write(b"\x30\x84\x10\x00\x00\x00")
+        huge.truncate(128 * 1024 * 1024 + 1)
+    for command in (("show", "@huge.crl"), ("verify", "@huge.crl", "--issuer", "@foreign.pem")):
+        result = estate.run("crl", *command)
+        assert result.exit_code == 2
+        assert result.stderr.count("error:") == 1
+        assert "more than a certificate revocation list may have" in result.stderr
+    (estate.folder / "huge.crl").unlink()
 
 
 def test_show_standard_input(estate: Estate) -> None:

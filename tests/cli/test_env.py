@@ -157,6 +157,47 @@ def test_a_yaml_bomb_is_one_error(pkiops: Any, folder: Path) -> None:
     assert len(result.stderr) < 4000
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "line", "says"),
+    [
+        ("target.yaml", None, 1, "there is no target in"),
+        ("target.yaml", "title: x\n\tfiles: y\n", 2, "line 2"),
+        ("target.yaml", "title: x\nfiles: {ca.pem: authorities}\nrevocations: [none]\n", 1, "cannot check revocation"),
+        ("target.yaml", "title: x\nfiles: {ca.pem: all}\nrevocations: [none]\n", 1, "neither a content nor a template"),
+        ("gate.conf.j2", None, 1, "there is no template gate.conf.j2"),
+        ("gate.conf.j2", "a\nb\n{% if x %}\n", 3, "is no template, line 3"),
+        ("gate.conf.j2", "a\n{% include 'x' %}\n", 2, "line 2: Include is not allowed"),
+        ("gate.conf.j2", "{{ locaton }}\n", 1, "there is no value locaton"),
+        ("gate.conf.j2", "\udcff", 1, "is not UTF-8"),
+    ],
+)
+def test_validate_looks_into_targets_of_ones_own(
+    pkiops: Any, folder: Path, file: str, text: str | None, line: int, says: str
+) -> None:
+    own = folder / "targets" / "gate"
+    own.mkdir(parents=True)
+    described = (
+        "title: the gate\nrevocations: [chain]\nfiles: {ca.pem: authorities, crl.pem: crls, gate.conf: gate.conf.j2}\n"
+    )
+    (own / "target.yaml").write_text(described)
+    (own / "gate.conf.j2").write_text("trust {{ location }}\n")
+    dev = folder / "dev.yaml"
+    dev.write_text(
+        dev.read_text().replace("pem: {}", "pem: {}\n        gate: {folder: gate}\n        again: {folder: gate}")
+    )
+    sound = pkiops("validate", "dev")
+    assert sound.exit_code == 0, sound.output
+    if text is None:
+        (own / file).unlink()
+    else:
+        (own / file).write_bytes(text.encode("utf-8", "surrogateescape"))
+    wrong = pkiops("validate", "dev")
+    assert wrong.exit_code == 3
+    assert says in wrong.stderr
+    where = "target.yaml" if "there is no template" in says else file
+    assert f"{own / where}:{line}:1: trust.bundles.services.targets.gate.folder: " in wrong.stderr
+
+
 def test_what_validate_leaves_out_is_told(pkiops: Any, folder: Path) -> None:
     (folder / "Prod.yaml").write_text("x")
     (folder / "test.yml").write_text("x")

@@ -15,6 +15,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pkiops.cli.trust_verify import Tried, require_verified
+from pkiops.errors import VerificationFailed
+from pkiops.trust.matrix import Matrix, Untried
+from pkiops.trust.probe import ProbeResult
+from pkiops.trust.verify import VerifiedFolder
 from pkiops.x509.keys import private_key_pem
 from tests import builders
 from tests.cli.estate import ENVIRONMENTS, Estate, running_estate
@@ -99,6 +104,18 @@ def test_verify_knocks_with_real_certificates(estate: Estate) -> None:
     assert (body["kind"], folder["target"], folder["findings"]) == ("trust-verify", "nginx", [])
     outcomes = [(one["tls"], one["result"]) for one in folder["handshakes"]]
     assert outcomes == [(v, r) for r in ("refused", "refused", "accepted", "refused") for v in ("1.2", "1.3")]
+    cases = {one["client"]: one["result"] for one in folder["matrix"] if one["as_expected"]}
+    assert len(cases) * 2 == len(folder["matrix"])
+    assert {name for name, seen in cases.items() if seen == "accepted"} == {
+        "good, of clients-g1",
+        "no EKU",
+        "old root, both in the bundle",
+        "new root, both in the bundle",
+        "new root, alone in it",
+    }
+    assert {"revoked issuer", "other environment", "old root, no longer in it", "three tiers"} <= set(cases)
+    assert folder["not_tried"] == []
+    assert "new root, both in the bundle  1.2, 1.3  accepted  as expected" in result.stdout
 
 
 def test_verify_fails_when_the_wrong_one_gets_in(estate: Estate) -> None:
@@ -114,6 +131,66 @@ def test_verify_of_sound_files_blames_the_probe_that_stays_outside(estate: Estat
     assert result.exit_code == 8
     assert "the files are sound, but 2 handshakes did not end as expected" in result.stderr
     assert "render again" not in result.stderr
+
+
+def test_the_check_of_a_target_of_the_users_own_runs_only_if_allowed(estate: Estate) -> None:
+    own = estate.folder / "checked" / "targets" / "gate"
+    own.mkdir(parents=True)
+
+    def declare(*command: str) -> None:
+        (own / "target.yaml").write_text(
+            "title: the gate\nrevocations: [chain]\nfiles: {ca.pem: authorities, crl.pem: crls}\n"
+            f"check_command: {json.dumps(list(command))}\n"
+        )
+
+    text = (ENVIRONMENTS / "dev.yaml").read_text()
+    (estate.folder / "checked" / "dev.yaml").write_text(text.replace("pem: {}", "pem: {folder: gate}"))
+    at = ("--environments", "@checked", "trust")
+    verify = (*at, "verify", "dev", "@gate", "--target", "pem")
+    (estate.folder / "program").write_text(
+        f'#!/bin/sh\necho "$@" >> {estate.folder}/ran; echo looked; exit $(cat {estate.folder}/code)\n'
+    )
+    (estate.folder / "program").chmod(0o755)
+    (estate.folder / "code").write_text("0")
+    declare(f"{estate.folder}/program", "--check", "{folder}/ca.pem", "; id")
+    estate.done(*at, "render", "dev", "--to", "@gate", "--target", "pem")
+    not_run = estate.done(*verify)
+    assert "services/pem: its check was not run; --allow-check runs: " in not_run.stderr
+    assert not (estate.folder / "ran").exists()
+    done = estate.done(*verify, "--allow-check")
+    assert (
+        f"  check: ok: {estate.folder}/program --check {estate.folder}/gate/services/pem/ca.pem ; id\n    looked\n"
+        in done.stdout
+    )
+    assert (estate.folder / "ran").read_text() == f"--check {estate.folder}/gate/services/pem/ca.pem ; id\n"
+    (estate.folder / "code").write_text("3")
+    failed = estate.run(*verify, "--allow-check", "--format", "json")
+    assert failed.exit_code == 8
+    assert json.loads(failed.stderr.splitlines()[-1])["error"]["code"] == "trust.own-check"
+    (folder,) = json.loads(failed.stdout)["folders"]
+    assert (folder["check"]["problem"], folder["check"]["output"]) == ("exit code 3", "looked")
+    (estate.folder / "gate/services/pem/ca.pem").write_bytes(b"")
+    (estate.folder / "ran").unlink()
+    assert estate.run(*verify, "--allow-check").exit_code == 8
+    assert not (estate.folder / "ran").exists(), "nothing is run over files that are not sound"
+    declare("./program")
+    assert estate.run(*verify, "--allow-check").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("matrix", "count"),
+    [
+        (Matrix((ProbeResult("revoked", "1.2", accepted=True, expected=False, reason=""),), ()), "1 case"),
+        (Matrix((), (Untried("revoked", "no CRL", excused=False), Untried("x", "no CRL", excused=False))), "2 cases"),
+    ],
+)
+def test_verify_fails_when_a_case_of_the_matrix_differs(matrix: Matrix, count: str) -> None:
+    folder = VerifiedFolder(Path("out"), "services", "pem", (), ("root",), (), None)
+    with pytest.raises(VerificationFailed, match=f"{count} of the matrix did not end as expected") as caught:
+        require_verified("dev", Path("out"), [Tried(folder, (), None), Tried(folder, (), matrix)])
+    assert (caught.value.code, caught.value.exit_code) == ("trust.matrix", 8)
+    excused = Matrix((ProbeResult("x", "1.2", accepted=False, expected=False, reason="y"),), (Untried("z", "", True),))
+    require_verified("dev", Path("out"), [Tried(folder, (), excused)])
 
 
 def test_verify_before_render_says_how_to_render(estate: Estate) -> None:
@@ -264,3 +341,36 @@ def test_every_target_that_fits_and_one_of_the_users_own(estate: Estate) -> None
     probes = ("--probe", "@good.pem,@good.key", "--expect-refused", "@bad.pem,@bad.key")
     verified = estate.done(*at, "verify", "dev", "@all", *probes)
     assert verified.stdout.count(": ok (1 anchor, 2 CRLs)") == len(kinds) + 3
+
+
+def leaving_anchor(folder: Path) -> None:
+    """As if the folder had held one more root when it was written."""
+    path = folder / "services" / "nginx" / "MANIFEST.json"
+    document = json.loads(path.read_text())
+    gone = {**document["certificates"][0], "authority": "old-root-g1", "sha256": "0" * 64, "ski": "00" * 20}
+    path.write_text(json.dumps({**document, "certificates": [*document["certificates"], gone]}))
+
+
+def test_render_lets_no_anchor_go_that_somebody_may_need(estate: Estate) -> None:
+    folder = estate.folder / "removal"
+    render = ("trust", "render", "dev", "--to", "@removal", "--target", "nginx")
+    estate.done(*render)
+    leaving_anchor(folder)
+    done = estate.done(*render)
+    assert "anchor old-root-g1" in done.stderr
+    assert "no live certificate is below it" in done.stderr
+    leaving_anchor(folder)
+    ledger = Path(".pkiops/dev.db")
+    ledger.rename("kept.db")
+    try:
+        refused = estate.run(*render, "--format", "json")
+        allowed = estate.done(*render, "--format", "json", "--allow-removal")
+    finally:
+        Path("kept.db").rename(ledger)
+    assert refused.exit_code == 9
+    error = json.loads(refused.stderr[refused.stderr.index("{") :])["error"]
+    assert error["code"] == "guard.removal"
+    assert "there is no ledger here" in error["message"]
+    (removal,) = json.loads(allowed.stdout)["removals"]
+    assert (removal["authority"], removal["live_certificates"]) == ("old-root-g1", None)
+    assert json.loads(estate.done(*render, "--format", "json").stdout)["removals"] == []

@@ -14,6 +14,7 @@ from pkiops.errors import AlreadyExists, InputError, VerificationFailed
 from pkiops.stores.interface import IF_ABSENT, Condition, Store
 from pkiops.stores.local import LocalStore
 from pkiops.stores.s3 import S3Store
+from tests.fakes.store import MemoryStore
 from tests.sandbox_server import ACCOUNT, REGION, running_sandbox
 
 
@@ -32,6 +33,7 @@ def s3_store() -> Iterator[Store]:
 # name -> (folder of this test) -> an empty store, for as long as the context lasts
 STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
     "local": lambda folder: nullcontext(LocalStore(folder / "store")),
+    "memory": lambda _: nullcontext(MemoryStore()),
     "s3": lambda _: s3_store(),
 }
 
@@ -120,6 +122,17 @@ def test_keys_are_listed_by_prefix_and_sorted(store: Store) -> None:
     assert store.list_keys("b") == ("b/1", "b/2", "bb/1")
     assert store.list_keys("") == ("a/1", "b/1", "b/2", "bb/1")
     assert store.list_keys("none") == ()
+
+
+def test_a_list_can_begin_and_end_within(store: Store) -> None:
+    for key in ("b/3", "b/1", "a/1", "b/2", "c/1"):
+        store.put(key, b"x")
+    assert store.list_keys("b/", after="b/1") == ("b/2", "b/3")
+    assert store.list_keys("b/", after="b/1", limit=1) == ("b/2",)
+    assert store.list_keys("b/", after="b/15", limit=9) == ("b/2", "b/3")
+    assert store.list_keys("b/", limit=2) == ("b/1", "b/2")
+    assert store.list_keys("b/", after="b/3") == ()
+    assert store.list_keys("", after="b/3") == ("c/1",)
 
 
 @pytest.mark.parametrize(

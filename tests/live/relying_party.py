@@ -1,7 +1,8 @@
 """How a relying party is started on a free port of the loopback, and what it must make of every client.
 
 What this module decides: the order of a trial (every case with TLS 1.2 and 1.3, then a revocation and a reload, every case again, and the revoked
-client with its old session), and that a server is ended whatever happens. What differs between servers is in ``servers/``.
+client with its old session; then a renewal of the root, while both are trusted and after the old one has left), and that a server is ended whatever
+happens. What differs between servers is in ``servers/``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from pathlib import Path
 import pytest
 
 from pkiops.environment.models import Revocation, TargetKind
+from pkiops.trust.handshake import Identity
 from tests.live.knocking import HTTP, VERSIONS, Knocker, Protocol
-from tests.live.site import CASES, CLOCK, LATER, NONE, Site
+from tests.live.site import CASES, CLOCK, LATER, NEW, NONE, ROLLOVER, Site
 from tests.live_programs import unavailable
 
 # what software built on OpenSSL makes of the cases
@@ -144,12 +146,32 @@ def try_all(party: RelyingParty) -> dict[str, bool]:
             assert seen == dict.fromkeys(VERSIONS, expected), server.log()
             site.revoke_later()
             server.reload()
-            _wait_until_refused(party, site, server)
+            _wait_until(party, server, site.identity(LATER), let_in=False)
             returned = {tls: one.knock() for tls, one in old.items()}
             assert not any(returned.values()), f"came back with an old session: {returned}\n{server.log()}"
             again = _seen(party, site, server)
             assert again == seen, server.log()
-    return seen["1.3"]
+            turned = _roll_over(party, site, server)
+            assert turned == dict.fromkeys(VERSIONS, ROLLOVER), server.log()
+    return seen["1.3"] | turned["1.3"]
+
+
+def _roll_over(party: RelyingParty, site: Site, server: Running) -> dict[str, dict[str, bool]]:
+    """Who was let in while both roots were in the bundle, and after the old one had left it, by the names of ``ROLLOVER``."""
+    site.renew_root()
+    old, new = site.identity("good"), site.identity(NEW)
+
+    def both_knock() -> dict[str, list[bool]]:
+        return {tls: [Knocker(server.port, one, tls, party.protocol).knock() for one in (old, new)] for tls in VERSIONS}
+
+    server.reload()
+    _wait_until(party, server, new, let_in=True)
+    during = both_knock()
+    site.remove_old_root()
+    server.reload()
+    _wait_until(party, server, old, let_in=False)
+    after = both_knock()
+    return {tls: dict(zip(ROLLOVER, [*during[tls], *after[tls]], strict=True)) for tls in VERSIONS}
 
 
 def _seen(party: RelyingParty, site: Site, server: Running) -> dict[str, dict[str, bool]]:
@@ -160,17 +182,17 @@ def _seen(party: RelyingParty, site: Site, server: Running) -> dict[str, dict[st
     }
 
 
-def _wait_until_refused(party: RelyingParty, site: Site, server: Running) -> None:
+def _wait_until(party: RelyingParty, server: Running, identity: Identity, *, let_in: bool) -> None:
     """Until nobody answers for the old files any more: for a moment some servers have two processes at the port."""
-    refused = 0
+    in_a_row = 0
     for _ in range(100):
         with contextlib.suppress(OSError):  # a server that starts again listens for nobody meanwhile
-            let_in = Knocker(server.port, site.identity(LATER), "1.3", party.protocol).knock()
-            refused = 0 if let_in else refused + 1
-            if refused == 4:
+            seen = Knocker(server.port, identity, "1.3", party.protocol).knock()
+            in_a_row = in_a_row + 1 if seen is let_in else 0
+            if in_a_row == 4:
                 return
         CLOCK.sleep(0.05)
-    pytest.fail(f"a client revoked meanwhile is still let in: {server.log()}")
+    pytest.fail(f"{identity.certificate.name} is still {'refused' if let_in else 'let in'}: {server.log()}")
 
 
 def wait_for(happened: Callable[[], bool], what: str) -> None:

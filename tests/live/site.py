@@ -1,7 +1,8 @@
 """The site that every relying party is tried with: CAs, a rendered bundle, and clients that ought to get in or not.
 
 What this module decides: the cases. A root with an issuing CA below it, a second one that the root has revoked, and a third behind a policy CA; a
-client for each thing that can be wrong with one. Time is that of this machine, because servers look at no other.
+client for each thing that can be wrong with one; then a next generation of the root and the issuing CA, with a client of its own. Time
+is that of this machine, because servers look at no other.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pkiops.x509.keys import private_key_pem
 from tests import builders
 from tests.builders import Issued
 from tests.fakes.authority import environment
+from tests.live.generations import Generations, next_generation
 from tests.unit.crl.world import World
 
 CLOCK = SystemClock()
@@ -58,11 +60,15 @@ CASES = {
     "not yet valid": Case(age=-60),
     "revoked": Case(),
     "revoked issuer": Case("gone", ("gone",)),
+    "other environment": Case("other", ("other",)),
     "unknown CA": Case("stranger", ("stranger",)),
     "self-signed": Case("", ()),
 }
 NONE = "no certificate"
 LATER = "revoked later"
+NEW = "of the new root"
+# what happens to the clients of the old and of the new root while both are in the bundle, and after the old one has left it
+ROLLOVER = {"old root of two": True, "new root of two": True, "old root gone": False, "new root alone": True}
 
 
 def _environment(kind: TargetKind, revocation: Revocation, *, include_intermediates: bool) -> Environment:
@@ -103,7 +109,11 @@ class Site:
         self.trust = folder / "trust files"
         env = _environment(kind, revocation, include_intermediates=include_intermediates)
         self.world = World(folder, at=NOW, env=env)
-        self.cas = {**self.world.backend.cas, "stranger": builders.root_ca("Stranger", at=NOW)}
+        self.cas = {
+            **self.world.backend.cas,
+            "stranger": builders.root_ca("Stranger", at=NOW),
+            "other": World(folder / "other", at=NOW, env=env).backend.cas["clients"],  # the same names, but other keys
+        }
         self.write("server", SERVER)
         self.issued = {name: self._issue(name, case) for name, case in {**CASES, LATER: Case()}.items()}
         self._revoked = {self.issued["revoked"].serial: None}
@@ -138,11 +148,11 @@ class Site:
     def identity(self, name: str) -> Identity:
         return Identity(self.folder / f"{name}.pem", self.folder / f"{name}.key")
 
-    def render(self) -> Path:
+    def render(self, *, allow_removal: bool = False) -> Path:
         """Publish the CRLs, write the folder, and say where it is."""
         if self.world.environment.trust.bundles["services"].revocation is not Revocation.NONE:
-            self.world.publish()
-        destination = Destination(folder=self.trust, location=str(self.trust))
+            self.world.publish(allow_removal=allow_removal)
+        destination = Destination(folder=self.trust, location=str(self.trust), allow_removal=allow_removal)
         (done,) = render_trust(
             self.world.environment, self.world.backend, self.world.store, destination, Choice(), at=NOW
         ).targets
@@ -153,3 +163,21 @@ class Site:
         self._revoked[self.issued[LATER].serial] = None
         self.world.backend.write("clients", 3, revoked=self._revoked)
         self.render()
+
+    def renew_root(self) -> None:
+        """Put the next generation of the root and the issuing CA beside those of before, and write the folder again."""
+        before = self.world
+        env = next_generation(before.environment, ("root", "clients"))
+        renewed = {label: env.authorities[label] for label in ("root", "clients")}
+        after = World(self.folder / "next", at=NOW, env=replace(env, authorities=renewed))
+        self._renewed = after.backend
+        issued = builders.end_entity(after.backend.cas["clients"], "new.svc.test.example.com", at=NOW)
+        self.write(NEW, issued, after.backend.cas["clients"])
+        before.environment = env
+        before.backend = Generations([before.backend, after.backend])
+        self.render()
+
+    def remove_old_root(self) -> None:
+        """Leave the old root, and all that is below it, out of the bundle, and write the folder again."""
+        self.world.backend = Generations([self._renewed])
+        self.render(allow_removal=True)

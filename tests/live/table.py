@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.live.relying_party import RelyingParty
-from tests.live.site import CASES, LATER, NONE
+from tests.live.site import CASES, LATER, NONE, ROLLOVER
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "relying-parties.md"
-COLUMNS = (*CASES, NONE, LATER)
+COLUMNS = (*CASES, NONE, LATER, *ROLLOVER)
 HEADER = f"| target | CRLs checked | {' | '.join(COLUMNS)} |"
 
 

@@ -1,4 +1,4 @@
-"""Below a root that is kept elsewhere others have CAs too: their clients stay out of nginx and HAProxy by the list of issuers."""
+"""Below a root that is kept elsewhere others have CAs too: their clients stay out of nginx, HAProxy and Apache by the list of issuers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pkiops.environment.models import Bundle, ExternalAuthority, Revocation, Tar
 from tests import builders
 from tests.live.knocking import VERSIONS, Knocker
 from tests.live.relying_party import Running
-from tests.live.servers import haproxy, nginx
+from tests.live.servers import apache, haproxy, nginx
 from tests.live.site import NOW, Site
 from tests.unit.crl.world import World
 
@@ -50,11 +50,11 @@ def nginx_with_list(site: Site, rendered: Path) -> Iterator[Running]:
         yield running
 
 
-@pytest.mark.parametrize("kind", [TargetKind.NGINX, TargetKind.HAPROXY])
+@pytest.mark.parametrize("kind", [TargetKind.NGINX, TargetKind.HAPROXY, TargetKind.APACHE])
 def test_a_neighbours_client_stays_out(tmp_path: Path, kind: TargetKind) -> None:
     site = shared(tmp_path, kind)
-    serve = nginx_with_list if kind is TargetKind.NGINX else haproxy.serve
-    with serve(site, site.render()) as server:
+    serve = {TargetKind.NGINX: nginx_with_list, TargetKind.HAPROXY: haproxy.serve, TargetKind.APACHE: apache.serve}
+    with serve[kind](site, site.render()) as server:
         for tls in VERSIONS:
             let_in = {name: Knocker(server.port, site.identity(name), tls).knock() for name in ("ours", "theirs")}
             assert let_in == {"ours": True, "theirs": False}, server.log()

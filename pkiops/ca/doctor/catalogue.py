@@ -216,7 +216,7 @@ CHECKS = (
     Check(
         "cdp.unreachable",
         _E,
-        "nobody serves the distribution point",
+        "the distribution point serves no current CRL of the CA",
         "relying parties that refuse every client",
         "RFC 5280 section 4.2.1.13",
     ),

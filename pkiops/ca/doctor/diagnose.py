@@ -356,7 +356,7 @@ def _crl(where: str, environment: str, crl: CrlHealth, now: datetime, *, speaks:
         message = f"{crl.entries} of {_MAX_REVOKED} entries"
         yield finding("crl.large", where, message, "make a new generation, with a partitioned CRL")
     if crl.serving_problem is not None:
-        hint = f"serve the CRL bucket at that host (docs/guides/crl.md), then run pkiops ca doctor {environment} again"
+        hint = f"serve the CRL bucket at that host (docs/guides/crl-host.md), then run pkiops ca doctor {environment} again"
         problem = (
             crl.serving_problem if crl.url and crl.url in crl.serving_problem else f"{crl.url}: {crl.serving_problem}"
         )

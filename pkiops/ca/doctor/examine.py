@@ -29,13 +29,15 @@ from pkiops.ca.index import IndexPublisher
 from pkiops.ca.settle import settled
 from pkiops.clock import Clock
 from pkiops.crl.check import parse_one
-from pkiops.crl.download import ConnectTo, download
+from pkiops.crl.connect import ConnectRule
+from pkiops.crl.download import ConnectTo
 from pkiops.crl.manifest import CrlRecord
+from pkiops.crl.reach import Point, probe
 from pkiops.crl.read import read_pointer, read_records
 from pkiops.crl.silent import issuers_in
 from pkiops.environment.homes import default_home
 from pkiops.environment.models import Environment
-from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, VerificationFailed
+from pkiops.errors import AccessDenied, BackendError, GuardRefused, VerificationFailed
 from pkiops.homes import Home
 from pkiops.ledger.interface import Entry
 from pkiops.ledger.tables import ObservedTable, Tables
@@ -263,11 +265,13 @@ class Examination:
         try:
             crl = parse_one(data, where)
             # as of its own beginning: whether it has expired since is a finding of its own
-            verify_crl(crl, x509.load_der_x509_certificate(issuer), at=crl.last_update_utc, name=where)
+            certificate = x509.load_der_x509_certificate(issuer)
+            verify_crl(crl, certificate, at=crl.last_update_utc, name=where)
         except (VerificationFailed, ValueError) as error:
             return CrlHealth(present=True, problem=str(error))
         view = view_crl(crl)
-        served = self._served(self.backend.crl_url(authority))
+        expired = view.next_update is not None and view.next_update <= self.clock.now()
+        served = self._served(self.backend.crl_url(authority), certificate, where, expired=expired)
         return CrlHealth(
             present=True,
             number=view.number,
@@ -277,14 +281,18 @@ class Examination:
             **served,
         )
 
-    def _served(self, url: str | None) -> dict[str, Any]:
+    def _served(self, url: str | None, issuer: x509.Certificate, where: str, *, expired: bool) -> dict[str, Any]:
+        """What a relying party gets at the distribution point: a current CRL of this CA, or why it gets none."""
         if url is None or not self.probe:
             return {}
-        try:
-            data = download(url, self.clock, connect_to=self.connect_to, timeout=_PROBE_TIMEOUT_S)
-            return {"url": url, "served_number": view_crl(parse_one(data, url)).number}
-        except (BackendError, InputError, VerificationFailed) as error:
-            return {"url": url, "serving_problem": error.message}
+        aside = self.connect_to
+        rules = [ConnectRule(None, None, aside.host, aside.port)] if aside else []
+        (probed,) = probe([Point(url, where, issuer)], self.clock, rules=rules, timeout=_PROBE_TIMEOUT_S)
+        if probed.answers:
+            return {"url": url, "served_number": probed.number}
+        if expired and probed.findings[0].code == "cdp.invalid":
+            return {"url": url}  # what is served cannot be better than what is there
+        return {"url": url, "serving_problem": probed.findings[0].message}
 
     def _try(self, what: str, read: Callable[[], _T]) -> _T | None:
         try:

@@ -16,10 +16,10 @@ from pkiops.trust.name_hash import subject_hash
 from pkiops.trust.pem_file import ca_file, crl_file
 from pkiops.trust.targets.interface import RenderedFile
 from pkiops.trust.targets.java_store import jks, pkcs12
+from pkiops.trust.targets.key_value_store import revoked_serials
 from pkiops.trust.targets.spiffe import spiffe_bundle
 from pkiops.x509.certificate import fingerprint
 from pkiops.x509.certificate import pem as certificate_pem
-from pkiops.x509.crl import crl_pem
 
 CRLS = "crls"
 # the password under which Java's own store is kept: it protects nothing, and every program asks for one
@@ -36,7 +36,7 @@ class ContentKind(StrEnum):
     FOLDER = "folder"
     """Several files, one for each object."""
     DERIVED = "derived"
-    """The certificates again, in another form."""
+    """The certificates again, or the CRLs, in another form."""
 
 
 def content_kind(word: str) -> ContentKind | None:
@@ -62,7 +62,7 @@ def bare_ca_pem(certificates: Sequence[BundleCertificate]) -> bytes:
 
 def bare_crl_pem(crls: Sequence[BundleCrl]) -> bytes:
     """The CRLs one after another, without comments."""
-    return b"".join(crl_pem(one.checked.crl) for one in crls)
+    return b"".join(one.checked.pem() for one in crls)
 
 
 _Write = Callable[[str, TrustBundle], tuple[RenderedFile, ...]]
@@ -105,7 +105,7 @@ def _each_crl(path: str, bundle: TrustBundle) -> tuple[RenderedFile, ...]:
     files: list[RenderedFile] = []
     for one in bundle.crls:
         files.append(RenderedFile(f"{path}{one.name}.crl", one.checked.der))
-        files.append(RenderedFile(f"{path}{one.name}.crl.pem", crl_pem(one.checked.crl)))
+        files.append(RenderedFile(f"{path}{one.name}.crl.pem", one.checked.pem()))
     return tuple(files)
 
 
@@ -137,6 +137,13 @@ def _aliases(bundle: TrustBundle) -> tuple[tuple[str, bytes], ...]:
     return tuple((one.name, one.certificate.public_bytes(Encoding.DER)) for one in bundle.certificates)
 
 
+def _revoked_serials(path: str, bundle: TrustBundle) -> tuple[RenderedFile, ...]:
+    if not bundle.crls:
+        return ()
+    where = f"bundle {bundle.environment}/{bundle.name}"
+    return (RenderedFile(path, revoked_serials([one.checked.crl for one in bundle.crls], where)),)
+
+
 def _spiffe(path: str, bundle: TrustBundle) -> tuple[RenderedFile, ...]:
     return (RenderedFile(path, spiffe_bundle([one.certificate for one in bundle.anchors])),)
 
@@ -150,5 +157,10 @@ _WORDS: dict[ContentKind, dict[str, _Write]] = {
     },
     ContentKind.CRLS: {CRLS: _crls, "crls-bare": _crls_bare},
     ContentKind.FOLDER: {"each-certificate": _each_certificate, "each-crl": _each_crl, "hash-folder": _hash_folder},
-    ContentKind.DERIVED: {"java-pkcs12": _pkcs12, "java-jks": _jks, "spiffe-bundle": _spiffe},
+    ContentKind.DERIVED: {
+        "java-pkcs12": _pkcs12,
+        "java-jks": _jks,
+        "spiffe-bundle": _spiffe,
+        "revoked-serials": _revoked_serials,
+    },
 }

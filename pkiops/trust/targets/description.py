@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pkiops.environment.document import read_document
 from pkiops.environment.models import Revocation
 from pkiops.errors import InputError
+from pkiops.trust.own_check import require_command
 from pkiops.trust.targets.contents import CRLS, ContentKind, content_kind
 
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -70,7 +71,9 @@ class TargetDescription:
 
     ``files`` is what is written by path: a word of ``contents.py`` or the name of a template; those in ``with_crls`` only if the bundle has CRLs,
     those in ``with_shared_root`` (lists of allowed issuers) only if others may have CAs below its root.
-    ``check`` and ``notes`` are lines of VERIFY.md; ``handshake`` is whether ``trust handshake`` can knock at it.
+    ``issuer_list``: a template of it names the allowed issuers by itself, without a file of their own.
+    ``check`` and ``notes`` are lines of VERIFY.md; ``check_command`` is argv that ``trust verify --allow-check`` runs; ``handshake`` is whether
+    ``trust handshake`` can knock at it.
     """
 
     title: str
@@ -82,13 +85,20 @@ class TargetDescription:
     forbidden_in_path: str = "\"'\\$"
     with_crls: frozenset[str] = frozenset()
     with_shared_root: frozenset[str] = frozenset()
+    issuer_list: bool = False
     handshake: bool = True
     check: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    check_command: tuple[str, ...] = ()
 
     def paths_of(self, kind: ContentKind) -> tuple[str, ...]:
         """The files whose content is of this kind, in the order of the description."""
         return tuple(path for path, word in self.files.items() if content_kind(word) is kind)
+
+    @property
+    def lists_issuers(self) -> bool:
+        """Whether its files say which issuers are meant where others may have CAs below a root."""
+        return self.issuer_list or bool(self.with_shared_root)
 
     @property
     def trusted_files(self) -> tuple[str, ...]:
@@ -108,7 +118,8 @@ def read_description(data: bytes, name: str) -> TargetDescription:
     """
     document = read_document(data, name)
     if document.problems:
-        raise _wrong(name, str(document.problems[0]))
+        first = document.problems[0]
+        raise _wrong(name, f"line {first.line}: {first.message}", first.line)
     return _Reader(name, document.value or {}).description()
 
 
@@ -132,14 +143,17 @@ class _Reader:
             forbidden_in_path=self._text("forbidden_in_path", "\"'\\$"),
             with_crls=frozenset(self._lines("with_crls")),
             with_shared_root=frozenset(self._lines("with_shared_root")),
+            issuer_list=self._switch("issuer_list", default=False),
             handshake=self._switch("handshake", default=True),
             check=self._lines("check"),
             notes=self._lines("notes"),
+            check_command=self._lines("check_command"),
         )
         self._check(made)
         return made
 
     def _check(self, made: TargetDescription) -> None:
+        require_command(made.check_command, self._name)
         if not made.revocations:
             raise _wrong(self._name, "revocations names none of chain, leaf, none")
         trusted, crls = made.trusted_files, made.paths_of(ContentKind.CRLS)
@@ -204,7 +218,10 @@ class _Reader:
         return words(str(value))
 
 
-def _wrong(name: str, what: str) -> InputError:
+def _wrong(name: str, what: str, line: int = 1) -> InputError:
     return InputError(
-        f"{name}: {what}", hint="docs/guides/own-targets.md describes the file", code="trust.target-description"
+        f"{name}: {what}",
+        hint="docs/guides/own-targets.md describes the file",
+        code="trust.target-description",
+        details={"file": name, "line": line},
     )

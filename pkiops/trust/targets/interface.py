@@ -24,7 +24,8 @@ class Target:
     ``render`` takes the bundle and the folder in which its files will be found on the relying party's machine, and
     returns the same bytes for the same input. ``trusted_files`` are those of its files whose certificates the relying
     party uses to build chains (the first one always exists); ``crl_file`` is the one it takes CRLs from, there unless
-    the bundle has none; None if it checks none. ``revocations`` are the ways of checking that it has.
+    the bundle has none; None if it checks none. ``revocations`` are the ways of checking that it has. ``check_command`` is
+    argv of a check over its folder, which runs only if that is allowed (``own_check.py``).
     """
 
     kind: str
@@ -32,3 +33,4 @@ class Target:
     trusted_files: tuple[str, ...]
     crl_file: str | None
     revocations: frozenset[Revocation]
+    check_command: tuple[str, ...] = ()

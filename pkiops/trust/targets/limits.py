@@ -14,7 +14,6 @@ from pkiops.trust.bundle import TrustBundle
 from pkiops.trust.targets.contents import bare_ca_pem
 from pkiops.trust.targets.description import Depth, Intermediates, Limits, TargetDescription
 from pkiops.trust.targets.interface import RenderedFile
-from pkiops.x509.crl import crl_pem
 from pkiops.x509.names import rfc4514
 
 
@@ -80,7 +79,7 @@ def _measured(bundle: TrustBundle, limits: Limits) -> Iterator[tuple[str, int, i
     yield "CRLs", len(bundle.crls), limits.crls
     yield "entries of all CRLs", sum(one.checked.view.entries for one in bundle.crls), limits.crl_entries
     if limits.crl_bytes is not None:
-        largest = max((len(crl_pem(one.checked.crl)) for one in bundle.crls), default=0)
+        largest = max((len(one.checked.pem()) for one in bundle.crls), default=0)
         yield "bytes of a CRL", largest, limits.crl_bytes
 
 

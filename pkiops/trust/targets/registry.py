@@ -110,4 +110,4 @@ def _text(data: bytes, name: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not UTF-8", code="trust.template") from error
+        raise InputError(f"{name} is not UTF-8", code="trust.template", details={"file": name}) from error

@@ -25,7 +25,7 @@ from pkiops.trust.targets.contents import (
     content_kind,
     write_content,
 )
-from pkiops.trust.targets.description import TargetDescription
+from pkiops.trust.targets.description import FILE, TargetDescription
 from pkiops.trust.targets.interface import RenderedFile, Target
 from pkiops.trust.targets.limits import depth_setting, require_file_sizes, require_fit
 from pkiops.x509.certificate import fingerprint, pem
@@ -33,6 +33,9 @@ from pkiops.x509.names import rfc4514
 
 VERIFY = "VERIFY.md"
 LISTS = frozenset({"certificates", "anchors", "intermediates", "crls", "issuers"})
+VALUES = LISTS | {
+    "environment", "bundle", "location", "parent", "paths", "revocation", "depth", "ca_pem", "crl_pem", "java_password",
+}  # fmt: skip
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -47,8 +50,21 @@ def make_target(kind: str, description: TargetDescription, templates: Mapping[st
         if content_kind(word) is not None:
             continue
         if word not in templates:
-            raise InputError(f"target {kind}: there is no template {word}", code="trust.template")
+            raise InputError(
+                f"target {kind}: there is no template {word}",
+                hint="files of its target.yaml names it",
+                code="trust.template",
+                details={"file": f"{kind}/{FILE}"},
+            )
         parsed[path] = UntrustedTemplate(templates[word], f"{kind}/{word}", lists=LISTS)
+        unknown = sorted(parsed[path].undeclared - VALUES)
+        if unknown:
+            raise InputError(
+                f"{kind}/{word}: there is no value {unknown[0]}",
+                hint=f"values: {', '.join(sorted(VALUES))}",
+                code="trust.template",
+                details={"file": f"{kind}/{word}"},
+            )
 
     def render(bundle: TrustBundle, location: str) -> tuple[RenderedFile, ...]:
         _require_path(kind, description, location)
@@ -78,6 +94,7 @@ def make_target(kind: str, description: TargetDescription, templates: Mapping[st
         trusted_files=description.trusted_files,
         crl_file=crl_files[0] if crl_files else None,
         revocations=description.revocations,
+        check_command=description.check_command,
     )
 
 
@@ -109,11 +126,20 @@ def _values(bundle: TrustBundle, description: TargetDescription, location: str) 
         "intermediates": _certificates(bundle.intermediates),
         "crls": [_crl(one) for one in bundle.crls],
         "ca_pem": bare_ca_pem(bundle.certificates).decode(),
-        "issuers": [{"name": one.name, "openssl_name": openssl_name(one.certificate.subject)} for one in bundle.issuers]
-        if description.with_shared_root and bundle.shared_root
-        else [],
+        "issuers": _issuers(bundle) if description.lists_issuers and bundle.shared_root else [],
         "java_password": JAVA_PASSWORD,
     }
+
+
+def _issuers(bundle: TrustBundle) -> list[dict[str, str]]:
+    return [
+        {
+            "name": one.name,
+            "openssl_name": openssl_name(one.certificate.subject),
+            "utf8_name_base64": base64.b64encode(openssl_name(one.certificate.subject, utf8=True).encode()).decode(),
+        }
+        for one in bundle.issuers
+    ]
 
 
 def _certificates(certificates: Sequence[BundleCertificate]) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
     (pages / "index.html").write_text("hello")
     lines = [
         f"LoadModule {name}_module {MODULES}/mod_{name}.so"
-        for name in ("mpm_event", "authz_core", "ssl", "socache_shmcb", "dir")
+        for name in ("mpm_event", "authz_core", "ssl", "socache_shmcb", "dir", "rewrite")
     ]
     configuration = site.folder / "apache.conf"
     configuration.write_text(

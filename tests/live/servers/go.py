@@ -96,8 +96,9 @@ def serve(site: Site, rendered: Path) -> Iterator[Running]:
         wait_until_it_listens(port, running, log.read_text)
 
         def reload() -> None:
+            before = log.read_text().count("loaded")
             running.send_signal(signal.SIGHUP)
-            wait_for(lambda: log.read_text().count("loaded") == 2, "the reload")
+            wait_for(lambda: log.read_text().count("loaded") > before, "the reload")
 
         yield Running(port, reload, log.read_text)
 

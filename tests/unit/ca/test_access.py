@@ -270,3 +270,9 @@ def test_an_account_that_the_file_does_not_name_is_refused() -> None:
     with pytest.raises(InputError, match="nothing in account") as caught:
         made(read(SOUND), Persona.ISSUER, account=OTHER)
     assert caught.value.code == "usage.account"
+
+
+def test_an_issuer_that_asks_whether_a_host_has_answered_reads_one_key_more() -> None:
+    asked = changed("host: pki.dev.example.com", "host: pki.dev.example.com\n    require_reachable: true")
+    assert "ReadObjects" not in statements(SOUND, Persona.ISSUER)
+    assert statements(asked, Persona.ISSUER)["ReadObjects"]["Resource"].endswith("/dev/crl/reached.json")

@@ -50,8 +50,8 @@ class WatchedStore:
         self.after(number, "put", key)
         return version
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
-        return self.inner.list_keys(prefix)
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        return self.inner.list_keys(prefix, after=after, limit=limit)
 
     def describe(self) -> str:
         return self.inner.describe()

@@ -77,8 +77,10 @@ class Guarded:
     ) -> str:
         raise AssertionError("crl status writes nothing")
 
-    def list_keys(self, prefix: str) -> tuple[str, ...]:
-        raise AssertionError(f"crl status needs no listing of {prefix}")
+    def list_keys(self, prefix: str, *, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        if self.refused in prefix:
+            raise AccessDenied(f"s3:ListBucket of {prefix} is not allowed")
+        return self.inner.list_keys(prefix, after=after, limit=limit)
 
     def describe(self) -> str:
         return self.inner.describe()

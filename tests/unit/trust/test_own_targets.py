@@ -13,6 +13,7 @@ from pkiops.errors import InputError
 from pkiops.trust.pem_file import read_ca_file
 from pkiops.trust.render import Choice, Destination, RenderOutcome, chosen_targets, render_trust
 from pkiops.trust.targets.description import read_description
+from pkiops.trust.targets.rendering import VALUES
 from pkiops.trust.verify import Expected, verify_folder
 from tests.fakes.authority import environment
 from tests.unit.crl.world import World
@@ -150,6 +151,15 @@ def test_a_template_cannot_reach_anything(own: Own) -> None:
     own.write("gateway.conf.j2", "{{ location.__class__ }}")
     assert own.refused().code == "trust.template"
     assert not own.to.exists()
+
+
+def test_every_value_that_is_promised_is_given(own: Own) -> None:
+    for name in sorted(VALUES):
+        text = "{{ depth }}" if name == "depth" else f"{{{{ {name} | length }}}}"
+        own.write("gateway.conf.j2", text)
+        assert own.render().targets, name
+    own.write("gateway.conf.j2", "{% for one in anchors %}{{ one.name }}{{ loop.first }}{{ on }}{% endfor %}")
+    assert own.refused().message == "old-gateway/gateway.conf.j2: there is no value on"
 
 
 def test_its_limits_bind(own: Own) -> None:

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
+from botocore.validate import ParamValidator
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
@@ -202,7 +204,11 @@ def test_no_longer_chain_than_a_service_takes(make: Make, kind: TargetKind) -> N
 
 @pytest.mark.parametrize(
     ("kind", "entries", "what"),
-    [(TargetKind.KUBERNETES, 21_000, "bytes of"), (TargetKind.AWS_ROLESANYWHERE, 6_000, "bytes of a CRL")],
+    [
+        (TargetKind.KUBERNETES, 21_000, "bytes of"),
+        (TargetKind.AWS_ROLESANYWHERE, 6_000, "bytes of a CRL"),
+        (TargetKind.CLOUDFRONT, 83_000, "bytes of keys"),
+    ],
 )
 def test_no_larger_crl_than_fits(make: Make, kind: TargetKind, entries: int, what: str) -> None:
     bundle = make()
@@ -212,6 +218,70 @@ def test_no_larger_crl_than_fits(make: Make, kind: TargetKind, entries: int, wha
     with pytest.raises(VerificationFailed, match=what) as caught:
         files(kind, bundle)
     assert caught.value.code == "trust.limit"
+
+
+def test_what_aws_takes_of_revocation_at_most(make: Make) -> None:
+    """300,000 bytes for IAM Roles Anywhere, 30 CRLs and 500,000 entries for a load balancer: exactly as many, and one more."""
+    bundle = make()
+    one = bundle.crls[1]
+    files(TargetKind.AWS_ALB, replace(bundle, crls=(one,) * 30))
+    with pytest.raises(VerificationFailed, match="31 CRLs, but it takes 30"):
+        files(TargetKind.AWS_ALB, replace(bundle, crls=(one,) * 31))
+
+    def with_entries(entries: int) -> TrustBundle:
+        view = replace(one.checked.view, entries=entries)
+        return replace(bundle, crls=(replace(one, checked=replace(one.checked, view=view)),))
+
+    files(TargetKind.AWS_ALB, with_entries(500_000))
+    with pytest.raises(VerificationFailed, match="500001 entries of all CRLs"):
+        files(TargetKind.AWS_ALB, with_entries(500_001))
+    with pytest.raises(VerificationFailed, match="3 CRLs, but it takes 2"):
+        files(TargetKind.AWS_ROLESANYWHERE, replace(bundle, crls=(one,) * 3))
+
+
+def test_a_key_value_store_gets_every_revoked_number_once(make: Make) -> None:
+    root, clients = make().crls
+    serials = (0x0A, 0xABCDEF, (1 << 159) - 1)
+    ca = builders.root_ca("Busy CA")
+
+    def revoking(numbers: tuple[int, ...]) -> CheckedCrl:
+        crl = builders.crl(ca, revoked=dict.fromkeys(numbers))
+        return check_crl(crl, ca.certificate, "busy", at=AT)
+
+    bundle = replace(
+        make(Revocation.LEAF),
+        crls=(replace(root, checked=revoking(serials[:2])), replace(clients, checked=revoking(serials))),
+    )
+    found = files(TargetKind.CLOUDFRONT, bundle)
+    assert json.loads(found["revoked-serials.json"]) == {
+        "data": [{"key": key, "value": ""} for key in sorted(["A", "ABCDEF", "7" + "F" * 39])]
+    }
+    none_revoked = files(TargetKind.CLOUDFRONT, make(Revocation.LEAF))
+    assert json.loads(none_revoked["revoked-serials.json"]) == {"data": []}
+    assert "connection-function.js" in none_revoked
+    assert not {"revoked-serials.json", "connection-function.js"} & set(
+        files(TargetKind.CLOUDFRONT, make(Revocation.NONE))
+    )
+
+
+@pytest.mark.parametrize("revocation", [Revocation.CHAIN, Revocation.NONE])
+def test_the_plan_of_a_load_balancer_is_what_its_service_takes(make: Make, revocation: Revocation) -> None:
+    found = files(TargetKind.AWS_ALB, make(revocation))
+    plan = json.loads(found["plan.json"])
+    service = botocore.session.get_session().get_service_model("elbv2")
+    assert set(plan["upload"]) == {"ca.pem", *(name for name in found if name.endswith(".crl.pem"))}
+    assert len(plan["add"]) == (2 if revocation is Revocation.CHAIN else 0)
+    for call in (plan["create"], plan["modify"], *plan["add"], plan["remove"]):
+        parameters = dict(call["parameters"])
+        if "RevocationIds" in parameters:
+            parameters["RevocationIds"] = [1]
+        shape = service.operation_model(call["operation"]).input_shape
+        assert shape is not None
+        assert not ParamValidator().validate(parameters, shape).has_errors()
+        assert set(shape.required_members) <= set(parameters)
+    for uploaded in plan["upload"]:
+        assert f"${{VERSION:{uploaded}}}" in found["plan.json"].decode()
+        assert f"${{PREFIX}}/{uploaded}" in found["plan.json"].decode()
 
 
 def large_crl(entries: int) -> CheckedCrl:
@@ -349,8 +419,13 @@ def test_where_the_root_is_shared_the_issuers_that_are_meant_are_told(make: Make
         assert set(shared) - set(alone) == {lists[kind]}
         assert b"CN=Example Test Clients CA G1,O=Example Ltd" in shared[lists[kind]]
         assert b"Root CA" not in shared[lists[kind]]
+    elif kind is TargetKind.APACHE:
+        name = base64.b64encode(b"CN=Example Test Clients CA G1,O=Example Ltd")
+        assert b"in { '" + name + b"' })" in shared["mtls.conf"]
+        assert b"Rewrite" not in alone["mtls.conf"]
     elif kind is not TargetKind.PEM:
         assert b"Those that are meant: clients-g1." in shared["VERIFY.md"]
+        assert b"pkiops writes no list of allowed issuers for" in shared["VERIFY.md"]
         assert b"Those that are meant" not in alone["VERIFY.md"]
 
 

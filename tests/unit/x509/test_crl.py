@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pkiops.errors import InputError, PkiopsError, VerificationFailed
 from pkiops.x509.certificate import pem
-from pkiops.x509.crl import covers, crl_der, crl_pem, load_crls, revoked_entry, verify_crl, view_crl
+from pkiops.x509.crl import covers, crl_der, crl_pem, load_crls, verify_crl, view_crl
+from pkiops.x509.revoked import revoked_entry
 from tests.builders import AT, Extra, Issued, crl, end_entity, key, root_ca, subordinate_ca
 from tests.seeded import seeded
 
