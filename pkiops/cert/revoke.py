@@ -1,24 +1,30 @@
 """Revoke a certificate, given as a file or by its serial.
 
 What this module decides: which CA of the environment is asked, from the certificate's own issuer and signature, the ledger, or the authority that was
-named, and that the three never contradict each other; that CA certificates are not revoked here; and that a revocation is in the ledger. Asking for
-consent is left to the caller, between ``plan`` and ``revoke``.
+named, and that the three never contradict each other; that CA certificates are not revoked here; and that a revocation is in the ledger. Which CAs
+there are is read in the published index where that counts, else asked of the service, once. Asking for consent is left to the caller,
+between ``plan`` and ``revoke``.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from cryptography import x509
 
 from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities, RevocationReason, RevokesCertificates
 from pkiops.clock import Clock
-from pkiops.crl.authorities import KnownAuthority, observe_authorities
+from pkiops.crl.authorities import Authorities, KnownAuthority, observe_authorities
+from pkiops.crl.indexed import indexed_authorities
 from pkiops.environment.models import Environment
-from pkiops.errors import GuardRefused, InputError, InvalidState, NotFound, NotSupported
+from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, InvalidState, NotFound, NotSupported
 from pkiops.ledger.interface import Entry, Ledger, RevocationRecord
+from pkiops.progress import NoProgress, Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.certificate import serial_hex
 from pkiops.x509.names import build_name, rfc4514
 from pkiops.x509.signatures import certificate_signed_by
@@ -31,6 +37,7 @@ class RevocationPlan:
     environment: str
     authority: str
     authority_reference: str
+    crl_url: str | None
     serial: str
     reason: RevocationReason
     subject: str | None
@@ -45,7 +52,11 @@ class Revoked:
     plan: RevocationPlan
     already_revoked: bool
     in_crl_after_seconds: int
-    crl_url: str | None
+
+    @property
+    def crl_url(self) -> str | None:
+        """Where that CRL is."""
+        return self.plan.crl_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +68,9 @@ class Revocation:
     ledger: Ledger
     clock: Clock
     requester: Callable[[], str]
+    store: Store | None = None
+    credential: Callable[[], str] | None = None
+    progress: Progress = field(default_factory=NoProgress)
 
     def plan(
         self, target: x509.Certificate | int, *, reason: RevocationReason, authority: str | None = None
@@ -74,9 +88,7 @@ class Revocation:
                 f"the backend of environment {self.environment.environment} cannot revoke certificates",
                 code="backend.cannot-revoke",
             )
-        # the first call also sets the clock where that follows the server
-        self.requester()
-        known = observe_authorities(self.environment, self.backend, self.clock.now()).known
+        known, _ = self._known
         serial = serial_hex(target if isinstance(target, int) else target.serial_number)
         entries = self.ledger.find_by_serial(self.environment.environment, serial)
         issuer = self._issuer(known, target, entries, authority, serial)
@@ -86,6 +98,7 @@ class Revocation:
             environment=self.environment.environment,
             authority=issuer.label,
             authority_reference=issuer.observed.reference,
+            crl_url=self._crl_url(issuer),
             serial=serial,
             reason=reason,
             subject=_subject(target, entry),
@@ -109,20 +122,40 @@ class Revocation:
         """
         if not isinstance(self.backend, RevokesCertificates):
             raise NotSupported("the backend cannot revoke certificates", code="backend.cannot-revoke")
-        outcome = self.backend.revoke_certificate(plan.authority_reference, plan.serial, plan.reason)
-        record = RevocationRecord(reason=plan.reason.value, at=self.clock.now(), requester=self.requester())
+        try:
+            outcome = self.backend.revoke_certificate(plan.authority_reference, plan.serial, plan.reason)
+        except (AccessDenied, NotFound):
+            # where the index was enough nobody asked who calls: a caller of another account is told that, and not which permission it lacks
+            with contextlib.suppress(BackendError):
+                self.requester()
+            raise
+        _, requester = self._known
+        record = RevocationRecord(reason=plan.reason.value, at=self.clock.now(), requester=requester)
         self.ledger.record_revoked(plan.environment, plan.authority_reference, plan.serial, record)
         return Revoked(
             plan=plan,
             already_revoked=outcome.already_revoked,
             in_crl_after_seconds=_remaining(plan, outcome.visible_after_seconds, record.at),
-            crl_url=self._crl_url(plan),
         )
 
-    def _crl_url(self, plan: RevocationPlan) -> str | None:
-        if not isinstance(self.backend, PublishesOwnCrls) or not isinstance(self.backend, ReadsAuthorities):
+    @cached_property
+    def _known(self) -> tuple[tuple[KnownAuthority, ...], str]:
+        """The CAs that could have issued something, and who asks: by the index without a call but one read, else by asking the service."""
+        found = indexed_authorities(self.environment, self.store, self.clock)
+        if isinstance(found, Authorities):
+            return found.known, (self.credential or self.requester)()
+        self.progress.step(f"the index is of no use, the service is asked: {found.reason}")
+        # the first call also sets the clock where that follows the server
+        requester = self.requester()
+        reader = self.backend
+        if not isinstance(reader, ReadsAuthorities):
+            raise NotSupported("the backend cannot list authorities", code="backend.cannot-revoke")
+        return observe_authorities(self.environment, reader, self.clock.now()).known, requester
+
+    def _crl_url(self, issuer: KnownAuthority) -> str | None:
+        if not isinstance(self.backend, PublishesOwnCrls):
             return None
-        return self.backend.crl_url(self.backend.describe_authority(plan.authority_reference))
+        return self.backend.crl_url(issuer.observed)
 
     def _issuer(
         self,

@@ -12,7 +12,7 @@ from pkiops.cli.cert import AllowEndpoint, app
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, read_bounded
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
 from pkiops.cli.output import ask, emit, emit_json, note
-from pkiops.cli.wiring import factory_of
+from pkiops.cli.wiring import factory_of, progress_of
 from pkiops.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def revoke_command(
 
     wanted = _certificate_or_serial(target)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
-    use_case = _revocation(factory)
+    use_case = _revocation(ctx, factory)
     plan = use_case.plan(wanted, reason=RevocationReason(reason.value), authority=authority)
     note(_described(plan))
     if plan.known_revocation is None:
@@ -93,7 +93,7 @@ def _serial(text: str) -> int:
         raise InputError(message, hint=error.hint, code=error.code) from error
 
 
-def _revocation(factory: Factory) -> Revocation:
+def _revocation(ctx: typer.Context, factory: Factory) -> Revocation:
     from pkiops.cert.revoke import Revocation
 
     return Revocation(
@@ -102,6 +102,9 @@ def _revocation(factory: Factory) -> Revocation:
         ledger=factory.ledger,
         clock=factory.clock,
         requester=lambda: _caller(factory),
+        store=factory.trust_store,
+        credential=factory.credential,
+        progress=progress_of(ctx),
     )
 
 

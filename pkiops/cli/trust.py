@@ -1,4 +1,4 @@
-"""``pkiops trust``: what its verbs share. They are in ``trust_render.py``, ``trust_verify.py`` and ``trust_handshake.py``."""
+"""``pkiops trust``: what its verbs share; each has a module of its own (``trust_render.py``, ``trust_verify.py``, ``trust_handshake.py``)."""
 
 from __future__ import annotations
 

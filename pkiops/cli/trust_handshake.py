@@ -18,6 +18,7 @@ from pkiops.cli.wiring import factory_of
 from pkiops.errors import InputError, Unreachable, VerificationFailed
 
 if TYPE_CHECKING:
+    from pkiops.trust.advertised import Heard
     from pkiops.trust.handshake import Attempt, Identity, Outcome
 
 
@@ -55,12 +56,20 @@ def handshake_command(
     ] = None,
     tls: Annotated[Tls | None, option("--tls", help="This version of TLS only.")] = None,
     timeout: Annotated[
-        float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For everything together.")
+        float,
+        option(
+            "--timeout",
+            metavar="SECONDS",
+            min=0.1,
+            max=600,
+            help="For everything together; with --advertised, for each handshake.",
+        ),
     ] = 10.0,
     expect: Annotated[
         Expect | None,
         option(
-            "--expect", help="What must come of it for exit code 0: accepted; of --advertised without one, refused."
+            "--expect",
+            help="What must come of it for exit code 0: accepted. With --advertised, of no certificate: refused.",
         ),
     ] = None,
     advertised: Annotated[
@@ -80,7 +89,8 @@ def handshake_command(
 ) -> None:
     """Make a real mutual TLS handshake and say in plain words what came of it."""
     from pkiops.clock import SystemClock
-    from pkiops.trust.handshake import Address, Attempt, knock
+    from pkiops.trust.advertised import listen
+    from pkiops.trust.handshake import Address, Attempt
 
     if ca is not None and insecure_server:
         raise InputError("--ca and --insecure-server exclude each other")
@@ -98,17 +108,17 @@ def handshake_command(
         against = _against(ctx, survey, attempt, allow_endpoint=allow_endpoint)
         _survey(attempt, survey, expect, format_, against, StepPrinter(ctx, SystemClock(), ca))
         return
-    survey.require_none()
+    survey.require_none(ctx)
     clock = SystemClock()
     steps = StepPrinter(ctx, clock, ca)
-    outcome = knock(attempt, clock, steps.watcher(attempt))
-    hints = _identity_hints(attempt, outcome)
+    heard = listen(attempt, clock, steps.watcher(attempt))
+    hints = _hints(attempt, heard)
     if format_ is Format.JSON:
-        body = {**_outcome_json(attempt, outcome, hints), "steps": steps.as_json()}
+        body = {**_outcome_json(attempt, heard, hints), "steps": steps.as_json()}
         emit_json("trust-handshake", None, clock.now(), body)
     else:
-        emit(_outcome_text(attempt, outcome, hints))
-    _exit_as_expected(attempt, outcome, expect or Expect.ACCEPTED)
+        emit(_outcome_text(attempt, heard.outcome, hints))
+    _exit_as_expected(attempt, heard.outcome, expect or Expect.ACCEPTED)
 
 
 @dataclass(frozen=True)
@@ -120,8 +130,12 @@ class _SurveyOptions:
     probe: tuple[str, ...]
     expect_refused: tuple[str, ...]
 
-    def require_none(self) -> None:
-        given = [f"--{field.name.replace('_', '-')}" for field in fields(self) if getattr(self, field.name)]
+    def require_none(self, ctx: typer.Context) -> None:
+        """Refuse what was asked for in vain; what an environment variable says is meant for other calls."""
+        said = [
+            field.name for field in fields(self) if str(ctx.get_parameter_source(field.name)).endswith("COMMANDLINE")
+        ]
+        given = [f"--{name.replace('_', '-')}" for name in said]
         if given:
             raise InputError(
                 f"{given[0]} belongs to --advertised", hint="add --advertised, or knock with --cert and --key"
@@ -152,7 +166,12 @@ def _survey(
         watching=steps.watcher_of_many if steps.wanted else None,
     )
     if format_ is Format.JSON:
-        emit_json("trust-advertised", options.env, clock.now(), survey_json(attempt, found, against))
+        emit_json(
+            "trust-advertised",
+            options.env,
+            clock.now(),
+            {**survey_json(attempt, found, against), "steps": steps.as_json_of_many()},
+        )
     else:
         emit(survey_text(attempt, found, against))
     require_answers(attempt, found, against)
@@ -216,17 +235,20 @@ def _read_text(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _identity_hints(attempt: Attempt, outcome: Outcome) -> tuple[str, ...]:
+def _hints(attempt: Attempt, heard: Heard) -> tuple[str, ...]:
     from pkiops.clock import SystemClock
     from pkiops.trust.handshake import Result
     from pkiops.trust.identity_hints import hints_about
 
-    if attempt.identity is None or outcome.result is not Result.REFUSED:
+    if attempt.identity is None:
         return ()
-    return hints_about(attempt.identity, SystemClock().now())
+    if heard.asked is False:
+        return ("the server did not ask for a client certificate, so yours was not sent",)
+    return hints_about(attempt.identity, SystemClock().now()) if heard.outcome.result is Result.REFUSED else ()
 
 
-def _outcome_json(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> dict[str, Any]:
+def _outcome_json(attempt: Attempt, heard: Heard, hints: tuple[str, ...]) -> dict[str, Any]:
+    outcome = heard.outcome
     return {
         "address": str(attempt.address),
         "result": outcome.result.value,
@@ -235,7 +257,8 @@ def _outcome_json(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) ->
         "summary": outcome.summary,
         "advice": outcome.advice,
         "hints": list(hints),
-        "certificate_sent": attempt.identity is not None,
+        "certificate_asked_for": heard.asked,
+        "certificate_sent": attempt.identity is not None and heard.asked is not False,
         "tls_version": outcome.tls_version,
         "cipher": outcome.cipher,
         "http_status": outcome.http_status,

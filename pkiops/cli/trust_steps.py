@@ -28,6 +28,7 @@ class StepPrinter:
         self._clock = clock
         self._trusted = f"a CA of {ca}" if ca is not None else "a CA that this machine trusts"
         self._steps: list[Step] = []
+        self._attempts: list[tuple[str, str | None, int]] = []
 
     def watcher(self, attempt: Attempt) -> Watcher | None:
         """Who is told of the events of this attempt; None if nobody wants to see steps."""
@@ -37,6 +38,7 @@ class StepPrinter:
         """Who is told of the events of one of several attempts; it gets a line of its own."""
         watcher = self._begin(attempt)
         note(f"TLS {attempt.tls}, {client}:")
+        self._attempts.append((client, attempt.tls, len(self._steps)))
         return watcher
 
     def _begin(self, attempt: Attempt) -> Watcher:
@@ -52,9 +54,24 @@ class StepPrinter:
 
     def as_json(self) -> list[dict[str, Any]] | None:
         """The steps that were told, in their order; None if they are not wanted."""
+        return [_json(one) for one in self._steps] if self.wanted else None
+
+    def as_json_of_many(self) -> list[dict[str, Any]] | None:
+        """The same, attempt by attempt."""
         if not self.wanted:
             return None
+        ends = [*(begin for _, _, begin in self._attempts[1:]), len(self._steps)]
         return [
-            {"ms": one.ms, "part": one.part.value, "from": one.sender.value, "name": one.name, "text": one.text}
-            for one in self._steps
+            {"client": client, "tls": tls, "steps": [_json(one) for one in self._steps[begin:end]]}
+            for (client, tls, begin), end in zip(self._attempts, ends, strict=True)
         ]
+
+
+def _json(step: Step) -> dict[str, Any]:
+    return {
+        "ms": step.ms,
+        "part": step.part.value,
+        "from": step.sender.value,
+        "name": step.name,
+        "text": step.text,
+    }

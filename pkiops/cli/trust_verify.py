@@ -10,7 +10,15 @@ import typer
 
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json, iso, note, table
-from pkiops.cli.trust import AllowEndpoint, BundleOption, ExpectRefusedOption, ProbeOption, TargetOption, app, probe_of
+from pkiops.cli.trust import (
+    AllowEndpoint,
+    BundleOption,
+    ExpectRefusedOption,
+    ProbeOption,
+    TargetOption,
+    app,
+    probe_of,
+)
 from pkiops.cli.wiring import factory_of
 from pkiops.errors import VerificationFailed
 

@@ -18,6 +18,7 @@ from pkiops.crl.check import CheckedCrl, check_crl, read_one
 from pkiops.crl.fetch import CrlBackend
 from pkiops.crl.manifest import CrlRecord, record_of
 from pkiops.crl.outside import CertifiedCa, OutsideCa, outside_cas
+from pkiops.crl.parts import fetch_parts, is_in_parts, parts_backend
 from pkiops.crl.read import read_crl, read_pointer, read_records
 from pkiops.crl.silent import may_be_silent
 from pkiops.crl.status_authorities import FoundCas, find_cas
@@ -280,6 +281,9 @@ class StatusReader:
             backend: object = self._service()
             if not isinstance(backend, PublishesOwnCrls):
                 return None, False
+            if is_in_parts(authority):
+                in_parts = parts_backend(self._environment.environment, authority, backend)
+                return None, not fetch_parts(self._environment.environment, authority, in_parts, at=self._at())
             data = backend.fetch_crl(authority.observed)
         except (BackendError, GuardRefused) as error:
             # all CAs of an environment write into one bucket: one answer stands for the others

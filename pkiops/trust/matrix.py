@@ -227,14 +227,14 @@ def _rollover(
     ours = mirror.environment.authorities
     now = [one for one in mirror.authorities if one.generation == ours[one.label].generation]
     roots = [one.certificate for one in now if one.label in labels]
-    present = [one for one in issuers if one in now and one.root in roots]
-    if not present:
+    below = [one for one in issuers if one.root in roots]
+    if not below:
         under_way = "a rollover is under way: its cases are the good clients of both generations"
         kept = "its roots are kept elsewhere: who keeps them renews them"
         yield Untried("old and new root", under_way if roots else kept, excused=True)
         return
-    turned = rollover(mirror, labels, present[0])
-    fine = _for_clients(present[0])
+    turned = rollover(mirror, labels, below[0])
+    fine = _for_clients(below[0])
     before, after = turned.during, turned.after
 
     def client(issuer: KnownAuthority, name: str, accepted: bool) -> _Client:

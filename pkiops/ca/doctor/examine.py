@@ -28,7 +28,7 @@ from pkiops.ca.doctor.world import CrlHealth, World
 from pkiops.ca.index import IndexPublisher
 from pkiops.ca.settle import settled
 from pkiops.clock import Clock
-from pkiops.crl.check import parse_one
+from pkiops.crl.check import read_one
 from pkiops.crl.connect import ConnectRule
 from pkiops.crl.download import ConnectTo
 from pkiops.crl.manifest import CrlRecord
@@ -263,13 +263,14 @@ class Examination:
         if data is None:
             return CrlHealth(present=False)
         try:
-            crl = parse_one(data, where)
+            loaded = read_one(data, where)
+            crl = loaded.crl
             # as of its own beginning: whether it has expired since is a finding of its own
             certificate = x509.load_der_x509_certificate(issuer)
-            verify_crl(crl, certificate, at=crl.last_update_utc, name=where)
+            verify_crl(crl, certificate, at=crl.last_update_utc, name=where, der=loaded.der)
         except (VerificationFailed, ValueError) as error:
             return CrlHealth(present=True, problem=str(error))
-        view = view_crl(crl)
+        view = view_crl(crl, loaded.der)
         expired = view.next_update is not None and view.next_update <= self.clock.now()
         served = self._served(self.backend.crl_url(authority), certificate, where, expired=expired)
         return CrlHealth(
