@@ -136,7 +136,7 @@ def counted(
 def _until(removals: Sequence[Removal], at: datetime) -> datetime:
     """The moment beyond which nothing below these CAs lives: a ledger that is asked month by month must not be asked for ever."""
     furthest = at + _LONGEST_LIFE
-    return min(furthest, max((one.not_after or furthest) + timedelta(seconds=1) for one in removals))
+    return min(furthest, max(one.not_after or furthest for one in removals)) + timedelta(seconds=1)
 
 
 def require_consent(
