@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pkiops.environment.models import Bundle, Environment, ExternalAuthority, Revocation, Target, TargetKind, Trust
 from pkiops.errors import VerificationFailed
 from pkiops.trust.bundle import build_bundle
-from pkiops.trust.der import encode, object_identifier, sequence
+from pkiops.x509.der import encode, object_identifier, sequence
 from pkiops.trust.file_rules import require_sound_files
 from pkiops.trust.render import render_target
 from pkiops.trust.targets.description import read_description
