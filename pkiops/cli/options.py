@@ -44,7 +44,7 @@ KeyPassphraseNameOption = Annotated[
     str | None, option("--key-passphrase-name", help="Secret that decrypts --key.", metavar="NAME")
 ]
 PassphraseNameOption = Annotated[
-    str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 outputs.", metavar="NAME")
+    str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 and JKS outputs.", metavar="NAME")
 ]
 SecretNameOption = Annotated[
     str | None, option("--secret-name", help="Of a Kubernetes Secret; else its file's.", metavar="[NAMESPACE/]NAME")
