@@ -92,7 +92,11 @@ def ask_once(url: str, clock: Clock, *, connect_to: ConnectTo | None = None, tim
 def _asked(parts: SplitResult, url: str, clock: Clock, deadline: float, connect_to: ConnectTo | None) -> Answer:
     try:
         return _request(parts, clock, deadline, connect_to)
-    except (OSError, http.client.HTTPException) as error:
+    except (
+        OSError,
+        http.client.HTTPException,
+        UnicodeError,
+    ) as error:  # the last: a label of the host is empty or too long
         raise Unreachable(
             f"cannot fetch {url}: {str(error) or type(error).__name__}",
             hint=f"does anything listen at {connect_to.host}:{connect_to.port}?"

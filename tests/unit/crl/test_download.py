@@ -128,6 +128,12 @@ def test_other_urls_are_refused(url: str) -> None:
         download(url, CLOCK)
 
 
+@pytest.mark.parametrize("host", ["a..b", "...", "a" * 64 + ".example.com"])
+def test_a_host_that_can_have_no_name_is_not_reached(host: str) -> None:
+    with pytest.raises(Unreachable):
+        download(f"http://{host}/", CLOCK)
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
