@@ -92,6 +92,12 @@ def test_a_part_is_shown_and_verified_as_one(estate: PartsEstate) -> None:
     assert said["crls"][0]["scope"] == one["scope"]
 
 
+def test_a_certificate_is_judged_by_its_part(estate: PartsEstate) -> None:
+    estate.done("cert", "verify", "@good.pem", "--env", "dev")
+    found = estate.run("cert", "verify", "@bad.pem", "--env", "dev")
+    assert (found.exit_code, "revoked" in found.stderr) == (8, True)
+
+
 @pytest.mark.live
 def test_openssl_finds_each_certificate_s_part_in_the_published_file(estate: PartsEstate) -> None:
     body = estate.publish()
