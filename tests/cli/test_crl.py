@@ -182,6 +182,7 @@ def test_verify_under_a_file_of_cas(estate: Estate) -> None:
     foreign = estate.run("crl", "verify", "@foreign.crl", "--env", "dev")
     assert foreign.exit_code == 8
     assert "is not of dev/ca/root-g1, dev/ca/clients-g1" in foreign.stderr
+    assert "hint: every CRL of a file is verified" in foreign.stderr
 
 
 @pytest.mark.parametrize(
