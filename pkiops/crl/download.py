@@ -101,7 +101,7 @@ def _asked(parts: SplitResult, url: str, clock: Clock, deadline: float, connect_
             f"cannot fetch {url}: {str(error) or type(error).__name__}",
             hint=f"does anything listen at {connect_to.host}:{connect_to.port}?"
             if connect_to
-            else "does anybody serve this host yet? On the sandbox: --connect-to 127.0.0.1:4599",
+            else "does anybody serve this host yet? On a sandbox: --connect-to and its address, such as 127.0.0.1:4599",
             code="crl.unreachable",
         ) from error
 
