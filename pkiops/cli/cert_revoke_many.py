@@ -164,7 +164,7 @@ def _end(outcomes: Sequence[RowOutcome], waiting: Waiting, summary: str, counts:
         note(f"{error.message}{f'; {error.hint}' if error.hint else ''}")
     if failed:
         raise PartialApply(
-            f"not every row is revoked: {summary}",
+            f"not every row is revoked ({summary}), the first for this: {failed[0].message}",
             hint="correct the rows that failed and run the same command again: what is revoked is passed over",
             code="cert.revoke-partial",
             details=counts,
