@@ -294,7 +294,7 @@ def _crls(
                 code="trust.crl-missing",
             )
         name = f"{where}: the CRL of {authority.name}"
-        checked = check_crl(crl.crl, authority.certificate, name, at=at, margin=margin)
+        checked = check_crl(crl.crl, authority.certificate, name, at=at, margin=margin, der=crl.der)
         found.append(BundleCrl(authority.name, checked))
     return tuple(found)
 
