@@ -2,7 +2,7 @@
 
 What this module decides: the cases, and what is right for each under the bundle's way of checking revocation. As it is: a good client of every
 issuing CA, nobody, strangers, and whatever can be wrong with a certificate. Grown: a revoked issuing CA, three tiers, a rollover of the roots. A
-relying party that cannot hold a grown bundle within its limits is not tried with it, and that is said; one that cannot hold the mirror as it is
+relying party that cannot hold a grown bundle is not tried with it, and that is said; one that cannot hold the mirror as it is
 fails.
 """
 
@@ -37,7 +37,8 @@ from pkiops.trust.throw_away import (
 from pkiops.x509.certificate import extended_key_usage_of, extension_of
 from pkiops.x509.names import build_name
 
-TOO_LARGE = "trust.limit"
+# what a sound relying party may not be able to hold: more than its limits, or nothing but a revoked CA where it needs one
+CANNOT_HOLD = frozenset({"trust.limit", "trust.intermediates"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class MatrixOfBundle:
                     self._bundles[number] = scenario.mirror.bundle(self.bundle, scenario.revoked)
                 party = relying_party(self._bundles[number], name, target, location)
             except (VerificationFailed, InputError) as error:
-                excused = scenario.grown and error.code == TOO_LARGE
+                excused = scenario.grown and error.code in CANNOT_HOLD
                 untried.extend(Untried(client.name, error.message, excused) for client in scenario.clients)
                 continue
             key = (number, party)
