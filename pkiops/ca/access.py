@@ -16,7 +16,7 @@ from pkiops.backends.permissions import AuthorityRights, IssuingRight, SigningRi
 from pkiops.ca.desired import Desired
 from pkiops.ca.holdings import own_acknowledgements, provisioner_keys, publisher_keys
 from pkiops.ca.places import Places
-from pkiops.cert.find_indexed import index_counts
+from pkiops.crl.indexed import index_counts, index_suffices
 from pkiops.crl.reached import reached_key
 from pkiops.environment.index import index_key
 from pkiops.environment.models import DynamoDbLedger, Environment, Persona
@@ -153,7 +153,8 @@ def _authority_rights(
             environment=name, find=looked_for, read=looked_for, looks_at=tuple(sorted(pinned)), issues=issues
         )
     if persona is Persona.REVOKER:
-        return AuthorityRights(environment=name, revokes=True, crl_bucket=bucket)
+        looks = not index_suffices(environment)
+        return AuthorityRights(environment=name, find=looks, read=looks, revokes=True, crl_bucket=bucket)
     if persona is Persona.RELYING_PARTY:
         return AuthorityRights(environment=name, find=False, read=False)
     is_auditor = persona is Persona.AUDITOR
@@ -183,6 +184,8 @@ def _bucket_rights(environment: Environment, persona: Persona, *, may_delete: bo
         indexed = any(index_counts(environment, label) for label in _issuing(environment))
         keys = ((index_key(name),) if indexed else ()) + ((reached_key(name),) if crl.require_reachable else ())
         return (BucketRights(bucket=trust.bucket, read=keys),) if keys else ()
+    if persona is Persona.REVOKER and index_suffices(environment):
+        return (BucketRights(bucket=trust.bucket, read=(index_key(name),)),)
     if persona is Persona.RELYING_PARTY:
         read = (provisioner_keys(name)[0], *publisher_keys(name))
         return (BucketRights(bucket=trust.bucket, read=read, write=(own_acknowledgements(name),)),)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pkiops.cert.find_indexed import index_counts, indexed_issuer
+from pkiops.cert.find_indexed import indexed_issuer
 from pkiops.cert.history import RunTally, history_of
 from pkiops.cert.issuer import Issuer, IssuingBackend, active_issuer, issuing_backend
 from pkiops.cert.known_keys import examine_key
 from pkiops.cert.order import Order, Prepared, issuance_request, ledger_intent, policy_sha256
 from pkiops.cert.reuse import Step, next_step
 from pkiops.clock import Clock
+from pkiops.crl.indexed import index_counts
 from pkiops.environment.models import Environment
 from pkiops.errors import AccessDenied, GuardRefused, InputError, InternalError, NotSupported, PkiopsError, PolicyDenied
 from pkiops.ledger.interface import EntryState, Ledger, LedgerIntent, Rejection

@@ -87,7 +87,7 @@ def to_renew(issuance: Issuance, certificate: x509.Certificate, source: str, *, 
             hint="say under which profile it is renewed with --profile; is this the folder of its ledger?",
             code="cert.unknown-serial",
         )
-    require_issued_by(environment, issuance.backend, profile, certificate, source, now=issuance.clock.now())
+    require_issued_by(environment, issuance.backend, profile, certificate, source, clock=issuance.clock)
     return Renewed(certificate, source, profile, None)
 
 

@@ -6,13 +6,12 @@ generation. Otherwise anybody could write a certificate for a name of somebody e
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from cryptography import x509
 
 from pkiops.backends.interface import ReadsAuthorities
 from pkiops.cert.prepare import profile_of
 from pkiops.cert.verify import material_of_environment, verify_certificate
+from pkiops.clock import Clock
 from pkiops.crl.authorities import observe_authorities
 from pkiops.environment.models import Environment
 from pkiops.errors import NotSupported, VerificationFailed
@@ -27,9 +26,9 @@ def require_issued_by(
     certificate: x509.Certificate,
     source: str,
     *,
-    now: datetime,
+    clock: Clock,
 ) -> None:
-    """Accept a certificate of the profile's CA that counts at ``now`` (aware).
+    """Accept a certificate of the profile's CA that counts now.
 
     Raises:
         VerificationFailed: code ``cert.not-ours``, it is not that.
@@ -41,8 +40,9 @@ def require_issued_by(
         raise NotSupported(f"the backend of environment {environment.environment} does not read CAs")
     usages = view(certificate).extended_key_usage
     purpose = next((one for one in Purpose if one.value in usages), Purpose.CLIENT)
+    now = clock.now()
     try:
-        material = material_of_environment(environment, backend, now=now)
+        material = material_of_environment(environment, backend, clock)
         above = verify_certificate([certificate], material, purpose=purpose, at=now).certificates[1]
     except VerificationFailed as error:
         raise _not_ours(environment, label, source, error.message) from error

@@ -6,21 +6,30 @@ nothing handed over can change what an environment says. Building and judging th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
 
+from pkiops.backends.auditing import PublishesCrlsInParts
 from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities
 from pkiops.cert.issuer import check_pins
-from pkiops.crl.authorities import observe_authorities
+from pkiops.clock import Clock
+from pkiops.crl.authorities import Authorities, KnownAuthority, observe_authorities
+from pkiops.crl.indexed import as_it_is, indexed_authorities
 from pkiops.crl.outside import outside_cas
+from pkiops.crl.parts import is_in_parts
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError, NotSupported, VerificationFailed
+from pkiops.progress import NoProgress, Progress
+from pkiops.stores.interface import Store
 from pkiops.x509.certificate import load_certificates
 from pkiops.x509.chain import Purpose, VerifiedChain, verify_chain
 from pkiops.x509.crl import load_crls
+from pkiops.x509.names import printable
+
+_SILENT = NoProgress()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +42,24 @@ class Material:
     unchecked: tuple[x509.Certificate, ...] = ()
 
 
-def material_of_environment(environment: Environment, backend: object, *, now: datetime) -> Material:
+def material_of_environment(
+    environment: Environment,
+    backend: object,
+    clock: Clock,
+    *,
+    store: Store | None = None,
+    check_caller: Callable[[], None] = lambda: None,
+    progress: Progress = _SILENT,
+) -> Material:
     """Roots, other CAs and CRLs of an environment as they are now. Whether a CRL is sound and current is checked where it is used.
+
+    Args:
+        environment: the file.
+        backend: the CAs; asked for them where the index does not count.
+        clock: the moment as of which CAs must be valid.
+        store: the trust bucket with the index.
+        check_caller: refuses a caller of another account; called before the service is asked for its CAs.
+        progress: is told why the index was of no use.
 
     Raises:
         BackendError: they cannot be read.
@@ -42,14 +67,18 @@ def material_of_environment(environment: Environment, backend: object, *, now: d
     """
     if not isinstance(backend, ReadsAuthorities) or not isinstance(backend, PublishesOwnCrls):
         raise NotSupported(f"the backend of environment {environment.environment} does not publish CRLs itself")
-    known = observe_authorities(environment, backend, now).known
+    found = indexed_authorities(environment, store, clock)
+    if isinstance(found, Authorities):
+        known = found.known
+    else:
+        progress.step(f"the index is of no use, the service is asked: {found.reason}")
+        check_caller()
+        known = observe_authorities(environment, backend, clock.now()).known
     crls: list[x509.CertificateRevocationList] = []
     for authority in known:
         if authority.generation == environment.authorities[authority.label].generation:
             check_pins(environment, authority.label, authority.chain)
-        data = backend.fetch_crl(authority.observed)
-        if data is not None:
-            crls.extend(_crls_of_ca(data, f"the CRL of {environment.environment}/ca/{authority.name}"))
+        crls.extend(_crls_of(environment, backend, as_it_is(environment, backend, authority)))
     if not known:
         raise VerificationFailed(
             f"environment {environment.environment} has no CA with a valid certificate, so nothing can be trusted",
@@ -106,6 +135,18 @@ def verify_certificate(
         crls=material.crls,
         unchecked=material.unchecked,
     )
+
+
+def _crls_of(
+    environment: Environment, backend: PublishesOwnCrls, authority: KnownAuthority
+) -> list[x509.CertificateRevocationList]:
+    """The CRL of a CA, or all that may be parts of it: whose they are, and for which certificates, is looked at where they are used."""
+    name = f"the CRL of {environment.environment}/ca/{authority.name}"
+    if is_in_parts(authority) and isinstance(backend, PublishesCrlsInParts):
+        parts = backend.fetch_crl_parts(authority.observed)
+        return [crl for file, data in parts for crl in _crls_of_ca(data, f"{name}, {printable(file)[:200]}")]
+    data = backend.fetch_crl(authority.observed)
+    return [] if data is None else list(_crls_of_ca(data, name))
 
 
 def _crls_of_ca(data: bytes, source: str) -> tuple[x509.CertificateRevocationList, ...]:

@@ -28,7 +28,7 @@ from pkiops.cli.options import (
     option,
 )
 from pkiops.cli.output import emit, emit_bytes, emit_json, json_text, note
-from pkiops.cli.wiring import environment_of, factory_of
+from pkiops.cli.wiring import environment_of, factory_of, progress_of
 from pkiops.errors import InputError
 from pkiops.x509.algorithms import KeyAlgorithm
 
@@ -174,7 +174,7 @@ def issue_command(
     refuse_outputs_of_preview(preview, output, output_certificate, output_chain)
     names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
-    outputs = replace(outputs, place_of=factory.secret_place)
+    outputs = replace(outputs, place_of=factory.secret_place, randomness=factory.randomness)
     if not preview and (warning := factory.ledger_warning()):
         note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)
@@ -271,7 +271,7 @@ def verify_command(
     now = SystemClock().now()
     if env is not None:
         factory = factory_of(ctx, env, allow_endpoint=allow_endpoint)
-        material, now = _of_environment(factory), factory.clock.now()
+        material, now = _of_environment(ctx, factory), factory.clock.now()
     else:
         material = material_of_files(
             read_bounded(str(anchors), MAX_CERTIFICATE_BYTES),
@@ -341,12 +341,18 @@ def duration_of(text: str | None, flag: str = "--validity") -> Any:
         raise InputError(f"{flag} {text}: {error}", code="usage.arguments") from error
 
 
-def _of_environment(factory: Factory) -> Material:
+def _of_environment(ctx: typer.Context, factory: Factory) -> Material:
     from pkiops.cert.verify import material_of_environment
 
-    # the first answer sets the clock where that follows the server
-    factory.check_account()
-    return material_of_environment(factory.environment, factory.backend, now=factory.clock.now())
+    return material_of_environment(
+        factory.environment,
+        factory.backend,
+        factory.clock,
+        store=factory.trust_store,
+        # its answer sets the clock where that follows the server
+        check_caller=factory.check_account,
+        progress=progress_of(ctx),
+    )
 
 
 def _hand_out(

@@ -35,12 +35,16 @@ _EXPIRED = "expired"
 
 @dataclass(frozen=True, slots=True)
 class KnownAuthority:
-    """One generation of a declared authority, with its certificate and those above it (own first, root last)."""
+    """One generation of a declared authority, with its certificate and those above it (own first, root last).
+
+    ``indexed`` says that the CA was not asked: what is "observed" is what the published index and the file say (``indexed.py``).
+    """
 
     label: str
     generation: int
     observed: ObservedAuthority
     chain: tuple[x509.Certificate, ...]
+    indexed: bool = False
 
     @property
     def name(self) -> str:

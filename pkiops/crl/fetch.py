@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from pkiops.backends.auditing import PublishesCrlsInParts
 from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.check import CheckedCrl, check_data
 from pkiops.crl.manifest import CrlRecord, CrlSet, record_of
-from pkiops.crl.parts import fetch_parts, is_in_parts, require_not_too_many
+from pkiops.crl.parts import fetch_parts, is_in_parts, parts_backend, require_not_too_many
 from pkiops.errors import VerificationFailed
 from pkiops.progress import Progress
 
@@ -46,16 +45,16 @@ def fetch_set(
         progress.step(f"fetch the CRL of {environment}/ca/{authority.name}")
         if is_in_parts(authority):
             data: bytes | tuple[CheckedCrl, ...] | None = fetch_parts(
-                environment, authority, _in_parts(environment, authority, backend), at=at
+                environment, authority, parts_backend(environment, authority, backend), at=at
             )
         else:
             data = backend.fetch_crl(authority.observed)
-        if data is None and may_lack(authority):
-            lacking.append(authority)
-        elif data is None or data == ():
-            missing.append(authority)
-        else:
+        if data is not None and data != ():
             fetched.append((authority, data))
+        elif may_lack(authority):
+            lacking.append(authority)
+        else:
+            missing.append(authority)
     if missing or not fetched:
         raise _missing(environment, missing or lacking)
     records: list[CrlRecord] = []
@@ -67,17 +66,6 @@ def fetch_set(
         crls += checked
     require_not_too_many(environment, records)
     return CrlSet(environment, tuple(records), tuple(crls)), tuple(lacking)
-
-
-def _in_parts(environment: str, authority: KnownAuthority, backend: CrlBackend) -> PublishesCrlsInParts:
-    if not isinstance(backend, PublishesCrlsInParts):
-        raise VerificationFailed(
-            f"the CRL of {environment}/ca/{authority.name} is published in parts, and this backend cannot say which parts there are",
-            hint="write type: COMPLETE at crl of that authority, and apply",
-            code="crl.partitioned",
-            details={"authorities": [authority.name]},
-        )
-    return backend
 
 
 def _missing(environment: str, missing: Sequence[KnownAuthority]) -> VerificationFailed:

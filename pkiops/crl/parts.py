@@ -41,6 +41,22 @@ def is_in_parts(authority: KnownAuthority) -> bool:
     return authority.observed.crl is not None and not authority.observed.crl.complete
 
 
+def parts_backend(environment: str, authority: KnownAuthority, backend: object) -> PublishesCrlsInParts:
+    """The backend, if it can say which parts there are.
+
+    Raises:
+        VerificationFailed: it cannot (code ``crl.partitioned``).
+    """
+    if not isinstance(backend, PublishesCrlsInParts):
+        raise VerificationFailed(
+            f"the CRL of {environment}/ca/{authority.name} is published in parts, and this backend cannot say which parts there are",
+            hint="write type: COMPLETE at crl of that authority, and apply",
+            code="crl.partitioned",
+            details={"authorities": [authority.name]},
+        )
+    return backend
+
+
 def fetch_parts(
     environment: str, authority: KnownAuthority, backend: PublishesCrlsInParts, *, at: datetime
 ) -> tuple[CheckedCrl, ...]:

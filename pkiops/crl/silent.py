@@ -1,7 +1,7 @@
 """CAs that have issued nothing yet: the service writes the first CRL of a CA with the first certificate that points to it, and none before.
 
 What this module decides: which CAs without a CRL may be left out of a set or a bundle instead of holding up the CRLs of all others. A CA is silent
-if it writes a complete CRL once it has something to say, no CA is signed by it, no CRL of it was ever published, and nobody knows of a certificate
+if it writes a CRL once it has something to say, no CA is signed by it, no CRL of it was ever published, and nobody knows of a certificate
 of it. What it issues later is refused by relying parties until its CRL is with them, and by no mistake let in.
 
 The first set of an environment is complete all the same: who sets one up wants to hear that something is missing.
@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from pkiops.backends.interface import PublishesOwnCrls
 from pkiops.crl.authorities import KnownAuthority
+from pkiops.crl.parts import is_in_parts
 from pkiops.errors import AccessDenied
 from pkiops.ledger.interface import Entry, EntryState
 from pkiops.x509.certificate import fingerprint
@@ -37,8 +38,12 @@ def may_be_silent(
     """
     crl, own = authority.observed.crl, fingerprint(authority.certificate)
     signs = any(len(one.chain) > 1 and fingerprint(one.chain[1]) == own for one in authorities)
-    writes = crl is not None and crl.complete
-    return writes and not signs and authority.name not in published and authority.observed.reference not in issuers
+    return (
+        crl is not None
+        and not signs
+        and authority.name not in published
+        and authority.observed.reference not in issuers
+    )
 
 
 def silent_authorities(
@@ -54,7 +59,10 @@ def silent_authorities(
     return tuple(
         one
         for one in authorities
-        if len(one.chain) > 1 and may_be_silent(one, authorities, published=published) and not _has_crl(backend, one)
+        if len(one.chain) > 1
+        and not is_in_parts(one)  # it needs a complete one anyway
+        and may_be_silent(one, authorities, published=published)
+        and not _has_crl(backend, one)
     )
 
 

@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from datetime import date
 
 from pkiops.environment.finding import Finding, KeyPath, listed, nearest
-from pkiops.environment.models import AccessForm, Authority, AuthoritySubject, AwsPrivateCaBackend, Environment, Tags
+from pkiops.environment.models import (
+    AccessForm,
+    Authority,
+    AuthoritySubject,
+    AwsPrivateCaBackend,
+    CrlType,
+    Environment,
+    Tags,
+)
 from pkiops.environment.sharing_checks import check_policy
 from pkiops.environment.subjects import common_name, ordered_attributes
 from pkiops.x509.attribute_types import ATTRIBUTE_NAMES, COMMON_NAME, COUNTRY, FIELD_OIDS, attribute_oid, is_oid
@@ -121,6 +129,9 @@ def _check_revocation(authority: Authority, path: KeyPath) -> Iterator[Finding]:
     if crl.omit_cdp and crl.host is not None:
         message = "with omit_cdp no certificate names a host, and the service refuses one; remove host"
         yield Finding((*path, "crl", "host"), message, "env.crl-host", at_key=True)
+    if crl.omit_cdp and crl.type is CrlType.PARTITIONED:
+        message = "a part speaks only for certificates that name it, and with omit_cdp none does; write COMPLETE, or remove omit_cdp"
+        yield Finding((*path, "crl", "type"), message, "env.crl-type")
     if crl.path == "audit-report" or crl.path.startswith("audit-report/"):
         yield Finding(
             (*path, "crl", "path"), "audit reports are there, and nobody may serve them; write another", "env.crl-path"

@@ -2,7 +2,7 @@
 
 What this module decides: the cases, and what is right for each under the bundle's way of checking revocation. As it is: a good client of every
 issuing CA, nobody, strangers, and whatever can be wrong with a certificate. Grown: a revoked issuing CA, three tiers, a rollover of the roots. A
-relying party that cannot hold a grown bundle is not tried with it, and that is said; one that cannot hold the mirror as it is
+relying party that cannot hold a grown bundle within its limits is not tried with it, and that is said; one that cannot hold the mirror as it is
 fails.
 """
 
@@ -37,8 +37,9 @@ from pkiops.trust.throw_away import (
 from pkiops.x509.certificate import extended_key_usage_of, extension_of
 from pkiops.x509.names import build_name
 
-# what a sound relying party may not be able to hold: more than its limits, or nothing but a revoked CA where it needs one
-CANNOT_HOLD = frozenset({"trust.limit", "trust.intermediates"})
+TOO_LARGE = "trust.limit"
+# of one that needs every issuing CA listed: the only one is revoked, and so in no bundle
+NOBODY_LEFT = "trust.intermediates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class MatrixOfBundle:
                     self._bundles[number] = scenario.mirror.bundle(self.bundle, scenario.revoked)
                 party = relying_party(self._bundles[number], name, target, location)
             except (VerificationFailed, InputError) as error:
-                excused = scenario.grown and error.code in CANNOT_HOLD
+                excused = scenario.grown and error.code in {TOO_LARGE, *((NOBODY_LEFT,) if scenario.revoked else ())}
                 untried.extend(Untried(client.name, error.message, excused) for client in scenario.clients)
                 continue
             key = (number, party)
@@ -228,14 +229,14 @@ def _rollover(
     ours = mirror.environment.authorities
     now = [one for one in mirror.authorities if one.generation == ours[one.label].generation]
     roots = [one.certificate for one in now if one.label in labels]
-    present = [one for one in issuers if one in now and one.root in roots]
-    if not present:
+    below = [one for one in issuers if one.root in roots]
+    if not below:
         under_way = "a rollover is under way: its cases are the good clients of both generations"
         kept = "its roots are kept elsewhere: who keeps them renews them"
         yield Untried("old and new root", under_way if roots else kept, excused=True)
         return
-    turned = rollover(mirror, labels, present[0])
-    fine = _for_clients(present[0])
+    turned = rollover(mirror, labels, below[0])
+    fine = _for_clients(below[0])
     before, after = turned.during, turned.after
 
     def client(issuer: KnownAuthority, name: str, accepted: bool) -> _Client:

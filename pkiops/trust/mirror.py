@@ -116,30 +116,35 @@ class Rollover:
 
 
 def rollover(mirror: Mirror, anchors: Sequence[str], issuer: KnownAuthority) -> Rollover:
-    """Renew the present generation of the roots named ``anchors``, which are ours, and everything below it that is present too.
+    """Renew the present generation of the roots named ``anchors``, which are ours, and everything that is below it.
 
     Args:
         mirror: as it is.
         anchors: labels of the roots.
-        issuer: a CA of the present generation below one of them; of it and of its successor clients may be had.
+        issuer: a CA below one of them; of it and of its successor clients may be had.
     """
     declared = dict(mirror.environment.authorities)
     now = [one for one in mirror.authorities if one.generation == declared[one.label].generation]
     roots = {_identity(one.certificate) for one in now if one.label in anchors}
-    present = [one for one in now if _identity(one.root) in roots]
+    below = [one for one in mirror.authorities if _identity(one.root) in roots]
     twins: dict[Identity, ThrowAway] = {}
+    # several generations may be below one root: each gets a number that none has
     renewed = tuple(
-        replace(one, generation=one.generation + 1, chain=_chain(one.chain, twins, mirror.at, suffix=NEXT))
-        for one in present
+        replace(
+            one,
+            generation=declared[one.label].generation + one.generation,
+            chain=_chain(one.chain, twins, mirror.at, suffix=NEXT),
+        )
+        for one in below
     )
-    for one in present:
-        declared[one.label] = replace(declared[one.label], generation=one.generation + 1)
+    for label in {one.label for one in below}:
+        declared[label] = replace(declared[label], generation=2 * declared[label].generation)
     environment = replace(mirror.environment, authorities=declared)
     everything = {**mirror.made, **_by_identity(twins.values())}
     others = tuple(one for one in mirror.authorities if _identity(one.root) not in roots)
     during = replace(mirror, environment=environment, authorities=(*mirror.authorities, *renewed), made=everything)
     after = replace(during, authorities=(*others, *renewed))
-    for old, new in zip(present, renewed, strict=True):
+    for old, new in zip(below, renewed, strict=True):
         if old == issuer:
             return Rollover(during, after, old, new)
     raise InternalError(f"{issuer.name} is not below the roots that are renewed")

@@ -97,9 +97,10 @@ def verify_folder(path: Path, expected: Expected) -> VerifiedFolder:
     if not path.is_dir():
         name = expected.environment.environment
         to = path.parent.parent
-        raise InputError(
-            f"{path} is not a folder", hint=f"render it first: pkiops trust render {name} --to {to}", code="usage.input"
-        )
+        hint = f"render it first: pkiops trust render {name} --to {to}"
+        if (to / manifest.NAME).exists():
+            hint = f"{to} is the folder of one target; give the one that was given to trust render, with its folders of bundles"
+        raise InputError(f"{path} is not a folder", hint=hint, code="usage.input")
     folder = _read(path)
     _check_manifest(folder, expected)
     certificates = _check_certificates(folder, expected)

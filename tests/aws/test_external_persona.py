@@ -82,6 +82,26 @@ def test_the_publisher_brings_the_crl_of_the_root(tmp_path: Path) -> None:
         doctored(account)
 
 
+def test_the_publisher_finds_the_parts_of_a_crl(tmp_path: Path) -> None:
+    with world(tmp_path) as account:
+        in_parts = ("crl: {validity: 7d}", "crl: {validity: 7d, type: PARTITIONED}")
+        unchecked = ("targets: {pem: {}}}", "targets: {pem: {}}, revocation: none}")
+        account.write(environment_text(changes=[in_parts, unchecked]))
+        account.done("ca", "apply", "dev", "--yes")
+        request = builders.csr({"common_name": "a.svc.dev.example.com"}, sans=("dns:a.svc.dev.example.com",))
+        (account.folder / "a.csr").write_bytes(request)
+        account.done("cert", "issue", "dev", "--profile", "service", "--csr", "@a.csr", "--output", "@a.pem")
+        policy = account.policy(Persona.PUBLISHER)
+        result = account.run(account.role("publisher", policy), "crl", "publish", "dev", "--format", "json")
+        assert result.exit_code == 0, result.output
+        assert [one["authority"] for one in json.loads(result.stdout)["crls"] if one["scope"]] == ["clients"]
+        less = json.loads(json.dumps(policy).replace('"s3:ListBucket"', '"s3:GetBucketTagging"'))
+        assert less != policy
+        blind = account.run(account.role("publisher", less), "crl", "publish", "dev")
+        assert blind.exit_code == 6
+        assert "ListObjectsV2" in blind.stderr
+
+
 def doctored(account: World) -> None:
     """The auditor is told of the root's CRL in time, by exactly the policy of the auditor; without the right to the set, that it cannot be seen."""
     policy = account.policy(Persona.AUDITOR)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -298,3 +299,77 @@ def test_whoever_calls_from_another_account_is_refused_as_before(account: World)
         account.write(text)
     assert result.exit_code == 9
     assert json.loads(result.stderr.splitlines()[-1])["error"]["code"] == "guard.account"
+
+
+def own_calls(
+    account: World, *words: str, credentials: Mapping[str, Any] = ADMINISTRATOR
+) -> tuple[Result, dict[str, int]]:
+    result, calls = calls_of(account, lambda: account.run(credentials, *words))
+    return result, {name: count for name, count in calls.items() if not name.startswith(("iam:", "sts:AssumeRole"))}
+
+
+def a_certificate(account: World, validity: str) -> None:
+    """Another one in ``one.pem``, for a validity that no other test asks for."""
+    words = (
+        "--profile",
+        "service",
+        "--csr",
+        "@same.csr",
+        "--validity",
+        validity,
+        "--output",
+        "@one.pem",
+        "--overwrite",
+    )
+    account.done("cert", "issue", "dev", *words)
+
+
+def test_revoking_costs_the_index_and_the_revocation_and_needs_no_right_to_look_around(account: World) -> None:
+    a_certificate(account, "11d")
+    policy = account.policy(Persona.REVOKER)
+    sids = {one["Sid"] for one in policy["Statement"]}
+    assert not {sid for sid in sids if sid.startswith(("List", "Look", "Read"))} - set(_sids_of_s3(policy))
+    words = ("cert", "revoke", "dev", "@one.pem", "--yes")
+    result, calls = own_calls(account, *words, credentials=account.role("revoker", policy))
+    assert result.exit_code == 0, result.output
+    assert {name: calls[name] for name in calls if name.startswith("acm-pca:")} == {"acm-pca:RevokeCertificate": 1}
+    assert calls["s3:GetObject"] == 1
+    assert "sts:GetCallerIdentity" not in calls
+
+
+def test_verifying_asks_no_ca(account: World) -> None:
+    a_certificate(account, "12d")
+    account.clock.advance(timedelta(hours=1))
+    result, calls = own_calls(account, "cert", "verify", "@one.pem", "--env", "dev")
+    assert result.exit_code == 0, result.output
+    # the index, and the CRL of each of the two CAs
+    assert calls == {"s3:GetObject": 3}
+
+
+@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize("verb", ["revoke", "verify"])
+def test_a_forged_index_stops_revoking_and_verifying(account: World, honest: Body, name: str, verb: str) -> None:
+    forge, code = FORGED[name]
+    forge(honest)
+    write_index(account, json.dumps(honest).encode())
+    words = ("revoke", "dev", "@leaf.pem", "--yes") if verb == "revoke" else ("verify", "@leaf.pem", "--env", "dev")
+    result, calls = own_calls(account, "cert", *words, "--format", "json")
+    assert result.exit_code == 8, result.output
+    assert json.loads(result.stderr.splitlines()[-1])["error"]["code"].startswith(code)
+    assert calls == {"s3:GetObject": 1}
+
+
+@pytest.mark.parametrize("make", [_stale, _without, _missing])
+def test_without_an_index_of_this_time_the_service_is_asked_by_those_with_the_rights_to(
+    account: World, honest: Body, make: Callable[[World, Body], None]
+) -> None:
+    a_certificate(account, "13d")
+    account.clock.advance(timedelta(hours=1))
+    make(account, honest)
+    for words in (("verify", "@one.pem", "--env", "dev"), ("revoke", "dev", "@one.pem", "--yes")):
+        result, calls = own_calls(account, "cert", *words)
+        assert result.exit_code == 0, result.output
+        assert calls["acm-pca:ListCertificateAuthorities"] == 1
+    policy = account.policy(Persona.REVOKER)
+    refused = account.run(account.role("revoker", policy), "cert", "revoke", "dev", "@one.pem", "--yes")
+    assert refused.exit_code == 6

@@ -69,12 +69,15 @@ def test_publish_from_the_first_certificate_to_a_revocation(fresh: Estate) -> No
         ("clients", "updated", 1),
     ]
     store = fresh.sandbox.client("s3")
+    kinds = {"crl": "application/pkix-crl", "pem": "application/x-pem-file", "json": "application/json"}
+    for one in store.list_objects_v2(Bucket="example-pki-dev-trust", Prefix="dev/crl/")["Contents"]:
+        head = store.head_object(Bucket="example-pki-dev-trust", Key=one["Key"])
+        cache = "no-cache" if one["Key"].endswith("/current.json") else "public, max-age=31536000, immutable"
+        assert (head["ContentType"], head["CacheControl"]) == (kinds[one["Key"].rpartition(".")[2]], cache), one["Key"]
     current = store.get_object(Bucket="example-pki-dev-trust", Key="dev/crl/current.json")
-    assert current["CacheControl"] == "no-cache"
     assert json.loads(current["Body"].read())["manifest_sha256"] == body["manifest_sha256"]
     folder = f"dev/crl/{body['manifest_sha256']}/"
     der = store.get_object(Bucket="example-pki-dev-trust", Key=f"{folder}clients-g1.crl")
-    assert der["ContentType"] == "application/pkix-crl"
     assert len(x509.load_der_x509_crl(der["Body"].read())) == 1
 
 
@@ -159,6 +162,20 @@ def test_verify_what_a_certificate_points_to(estate: Estate) -> None:
     assert "expired" in late.stderr
 
 
+def test_the_address_may_be_given_as_curl_has_it(estate: Estate) -> None:
+    address = connect_to(estate)[1]
+    for rule in (f"::{address}", f"pki.dev.example.com:80:{address}"):
+        estate.done("crl", "show", url_of(estate), "--connect-to", rule)
+    aside = ("--connect-to", "pki.dev.example.com:80:127.0.0.1:9", "--connect-to", f"::{address}")
+    elsewhere = estate.run("crl", "show", url_of(estate), *aside)
+    assert elsewhere.exit_code == 6
+    assert "does anything listen at 127.0.0.1:9?" in elsewhere.stderr
+
+
+def test_verify_of_a_sandbox_environment_asks_the_sandbox(estate: Estate) -> None:
+    assert "dev/ca/clients-g1" in estate.done("crl", "verify", url_of(estate), "--env", "dev").stdout
+
+
 def test_verify_under_a_file_of_cas(estate: Estate) -> None:
     at = ("--at", "2026-06-01T12:00:00Z")
     body = json.loads(
@@ -168,6 +185,7 @@ def test_verify_under_a_file_of_cas(estate: Estate) -> None:
     foreign = estate.run("crl", "verify", "@foreign.crl", "--env", "dev")
     assert foreign.exit_code == 8
     assert "is not of dev/ca/root-g1, dev/ca/clients-g1" in foreign.stderr
+    assert "hint: every CRL of a file is verified" in foreign.stderr
 
 
 @pytest.mark.parametrize(
@@ -179,6 +197,7 @@ def test_verify_under_a_file_of_cas(estate: Estate) -> None:
         (("show", "http://user:x@127.0.0.1/"), 2),
         (("show", "http://127.0.0.1:9/x.crl"), 6),
         (("show", "http://pki.example.com/x", "--connect-to", "nonsense"), 2),
+        (("show", "@foreign.crl", "--connect-to", "127.0.0.1:9"), 2),
         (("verify", "@foreign.crl"), 2),
         (("verify", "@foreign.crl", "--issuer", "@foreign.pem", "--env", "dev"), 2),
         (("verify", "@foreign.crl", "--issuer", "@foreign.pem", "--at", "tomorrow"), 2),

@@ -265,7 +265,7 @@ CHECKS = (
     Check(
         "crl.partitioned",
         _I,
-        "the CRL is published in parts, which are not looked at",
+        "the CRL is published in parts, which are not looked at here",
         "believing that somebody watches it",
         _GUIDE + ", partitioned CRLs",
     ),

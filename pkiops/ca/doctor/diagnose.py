@@ -282,7 +282,7 @@ def _crls(world: World, now: datetime) -> Iterator[Finding]:
         if one.crl is None:
             yield finding("crl.off", where, f"{one.reference} publishes no CRL", f"pkiops ca apply {environment}")
         elif not one.crl.complete:
-            hint = "look at its parts yourself, or write type: COMPLETE at its crl"
+            hint = f"pkiops crl status {environment} looks at the published parts; or write type: COMPLETE at its crl"
             yield finding("crl.partitioned", where, f"{one.reference} publishes its CRL in parts", hint)
         elif one.reference in world.crls:
             crl, speaks = world.crls[one.reference], _speaks(world, one.reference)

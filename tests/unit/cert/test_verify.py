@@ -29,7 +29,7 @@ def setting(tmp_path: Path) -> Setting:
 
 
 def of_environment(setting: Setting) -> Material:
-    return material_of_environment(setting.environment, setting.backend, now=setting.clock.now())
+    return material_of_environment(setting.environment, setting.backend, setting.clock)
 
 
 def test_what_was_issued_verifies_until_it_is_revoked(setting: Setting) -> None:
@@ -67,13 +67,13 @@ def test_a_pin_of_the_environment_counts(setting: Setting) -> None:
     authorities["root"] = replace(authorities["root"], sha256="0" * 64)
     changed = replace(setting.environment, authorities=authorities)
     with pytest.raises(VerificationFailed) as caught:
-        material_of_environment(changed, setting.backend, now=AT)
+        material_of_environment(changed, setting.backend, setting.clock)
     assert caught.value.code == "cert.pin"
 
 
 def test_a_backend_without_crls_is_refused(setting: Setting) -> None:
     with pytest.raises(NotSupported):
-        material_of_environment(setting.environment, object(), now=AT)
+        material_of_environment(setting.environment, object(), setting.clock)
 
 
 def of_files(*crls: bytes, anchors: bytes = pem(ROOT.certificate)) -> Material:

@@ -191,13 +191,13 @@ def test_an_anchor_that_is_not_the_pinned_one_is_refused(world: Company) -> None
 
 def test_a_certificate_below_them_is_verified_and_theirs_is_not_looked_up(world: Company) -> None:
     leaf = builders.end_entity(world.backend.cas["clients"], at=AT).certificate
-    material = material_of_environment(world.environment, world.backend, now=AT)
+    material = material_of_environment(world.environment, world.backend, world.clock)
     chain = verify_certificate([leaf], material, purpose=Purpose.CLIENT, at=AT).certificates
     assert chain[-1] == world.outside["company-root"].certificate
     assert set(material.unchecked) == {one.certificate for one in world.outside.values()}
     revoked = builders.end_entity(world.backend.cas["clients"], at=AT, serial=77).certificate
     world.backend.write("clients", 2, revoked={77: None})
-    material = material_of_environment(world.environment, world.backend, now=AT)
+    material = material_of_environment(world.environment, world.backend, world.clock)
     with pytest.raises(VerificationFailed) as caught:
         verify_certificate([revoked], material, purpose=Purpose.CLIENT, at=AT)
     assert caught.value.code == "chain.revoked"
@@ -206,7 +206,7 @@ def test_a_certificate_below_them_is_verified_and_theirs_is_not_looked_up(world:
 def test_what_was_installed_above_ours_is_no_anchor_unless_it_is_pinned(world: Company) -> None:
     leaf = builders.end_entity(world.backend.cas["clients"], at=AT).certificate
     loose = replace(world.environment, external_authorities=below_a_company().external_authorities)
-    material = material_of_environment(loose, world.backend, now=AT)
+    material = material_of_environment(loose, world.backend, world.clock)
     with pytest.raises(VerificationFailed) as caught:
         verify_certificate([leaf], material, purpose=Purpose.CLIENT, at=AT)
     assert caught.value.code == "chain.unknown-issuer"

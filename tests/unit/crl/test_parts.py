@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pkiops.backends.interface import ObservedAuthority
+from pkiops.backends.interface import AuthorityStatus, ObservedAuthority
 from pkiops.clock import ManualClock
 from pkiops.crl.check import check_crl
 from pkiops.crl.manifest import CrlRecord, decode_manifest, encode_manifest, record_of
@@ -189,9 +189,22 @@ def test_a_part_that_ran_out_may_go(world: PartsWorld) -> None:
     assert world.publish().moved
 
 
-def test_no_part_at_all_is_a_missing_crl(world: PartsWorld) -> None:
+def test_no_part_at_all_is_a_missing_crl_unless_nothing_was_issued(world: PartsWorld) -> None:
+    kept = dict(world.backend.parts)
     world.backend.parts.clear()
     assert refused(world) == "crl.missing"
+    # beside a set that is published, one that has issued nothing does not count yet
+    world.backend.status["clients"] = AuthorityStatus.PENDING_CERTIFICATE
+    world.publish()
+    world.backend.status["clients"] = AuthorityStatus.ACTIVE
+    assert [one.name for one in world.publish().skipped] == ["clients-g1"]
+    assert [one.code for one in world.status().findings] == ["crl.awaited"]
+    with pytest.raises(VerificationFailed) as caught:
+        world.publish(entries=lambda: [issued(world, URL.format(A))])
+    assert caught.value.code == "crl.missing"
+    world.backend.parts = kept
+    assert [one.code for one in world.status().findings] == ["crl.not-in-set"]
+    assert world.publish().moved
 
 
 def test_crls_of_others_in_the_folder_do_not_count(world: PartsWorld) -> None:

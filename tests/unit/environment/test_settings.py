@@ -135,6 +135,12 @@ def test_each_rule_of_a_crl(crl: str, path: str, code: str) -> None:
     assert [(p.code, p.key_path) for p in found] == [(code, f"authorities.clients.{path}")], found
 
 
+def test_a_crl_in_parts_needs_certificates_that_name_them() -> None:
+    found = problems(changed(CLIENTS, "    crl: {validity: 7d, type: PARTITIONED, omit_cdp: true}\n"))
+    assert {(p.code, p.key_path) for p in found} == {("env.crl-type", "authorities.clients.crl.type")}
+    assert any("remove omit_cdp" in p.message for p in found)
+
+
 def test_a_root_takes_no_name_constraints() -> None:
     text = changed(
         "    path_length: 1\n", "    path_length: 1\n    name_constraints: {permitted: {dns: [example.com]}}\n"

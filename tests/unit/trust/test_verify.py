@@ -363,5 +363,5 @@ def test_keys_that_cannot_be_used_are_errors(rendered: Rendered, tmp_path: Path)
         rendered.knock([Probe("none", Identity(tmp_path / "none", tmp_path / "none"), True)])
     garbage = tmp_path / "garbage"
     garbage.write_bytes(b"garbage")
-    with pytest.raises(InputError, match="not PEM"):
+    with pytest.raises(InputError, match="no certificate in PEM, or the other no private key"):
         rendered.knock([Probe("garbage", Identity(garbage, garbage), True)])
