@@ -12,12 +12,14 @@ from datetime import datetime
 
 from cryptography import x509
 
+from pkiops.backends.auditing import PublishesCrlsInParts
 from pkiops.backends.interface import PublishesOwnCrls, ReadsAuthorities
 from pkiops.cert.issuer import check_pins
 from pkiops.clock import Clock
-from pkiops.crl.authorities import Authorities, observe_authorities
+from pkiops.crl.authorities import Authorities, KnownAuthority, observe_authorities
 from pkiops.crl.indexed import as_it_is, indexed_authorities
 from pkiops.crl.outside import outside_cas
+from pkiops.crl.parts import is_in_parts
 from pkiops.environment.models import Environment
 from pkiops.errors import InputError, NotSupported, VerificationFailed
 from pkiops.progress import NoProgress, Progress
@@ -25,6 +27,7 @@ from pkiops.stores.interface import Store
 from pkiops.x509.certificate import load_certificates
 from pkiops.x509.chain import Purpose, VerifiedChain, verify_chain
 from pkiops.x509.crl import load_crls
+from pkiops.x509.names import printable
 
 _SILENT = NoProgress()
 
@@ -75,9 +78,7 @@ def material_of_environment(
     for authority in known:
         if authority.generation == environment.authorities[authority.label].generation:
             check_pins(environment, authority.label, authority.chain)
-        data = backend.fetch_crl(as_it_is(environment, backend, authority).observed)
-        if data is not None:
-            crls.extend(_crls_of_ca(data, f"the CRL of {environment.environment}/ca/{authority.name}"))
+        crls.extend(_crls_of(environment, backend, as_it_is(environment, backend, authority)))
     if not known:
         raise VerificationFailed(
             f"environment {environment.environment} has no CA with a valid certificate, so nothing can be trusted",
@@ -134,6 +135,18 @@ def verify_certificate(
         crls=material.crls,
         unchecked=material.unchecked,
     )
+
+
+def _crls_of(
+    environment: Environment, backend: PublishesOwnCrls, authority: KnownAuthority
+) -> list[x509.CertificateRevocationList]:
+    """The CRL of a CA, or all that may be parts of it: whose they are, and for which certificates, is looked at where they are used."""
+    name = f"the CRL of {environment.environment}/ca/{authority.name}"
+    if is_in_parts(authority) and isinstance(backend, PublishesCrlsInParts):
+        parts = backend.fetch_crl_parts(authority.observed)
+        return [crl for file, data in parts for crl in _crls_of_ca(data, f"{name}, {printable(file)[:200]}")]
+    data = backend.fetch_crl(authority.observed)
+    return [] if data is None else list(_crls_of_ca(data, name))
 
 
 def _crls_of_ca(data: bytes, source: str) -> tuple[x509.CertificateRevocationList, ...]:

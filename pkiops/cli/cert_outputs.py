@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pkiops.cert.formats import Material, SecretName
     from pkiops.cert.order import Issued, Prepared
     from pkiops.cert.server_folder import Owner
+    from pkiops.clock import Randomness
     from pkiops.ledger.interface import Entry, LedgerIntent, Output
     from pkiops.named_secrets import NamedSecrets
     from pkiops.stores.secret_places import SecretPlace
@@ -71,6 +72,7 @@ class CertificateOutputs:
     passphrase: bytes | None = field(default=None, repr=False)
     secret_name: str | None = None
     place_of: Callable[[str], SecretPlace] | None = None
+    randomness: Randomness | None = field(default=None, repr=False)
 
     def check(self, ledger: RemembersOutputs, prepared: Prepared, *, overwrite: bool) -> None:
         """Check every target before anything is asked for.
@@ -146,6 +148,9 @@ class CertificateOutputs:
             key=self.key,
             passphrase=self.passphrase,
             document=document,
+            # by the record, not by this run
+            dated=issued.entry.created_at,
+            randomness=self.randomness,
         )
 
     def _render(self, target: OutputTarget, material: Material) -> bytes:
@@ -270,13 +275,6 @@ def _parse(text: str) -> OutputTarget:
     if match is None:
         return OutputTarget(OutputFormat.FULLCHAIN, text)
     word, dest = match.groups()
-    if word == "jks":
-        raise InputError(
-            "--output jks=: the JKS format is not written here; Java has read PKCS#12 since version 8",
-            hint=f"--output pkcs12={dest or 'FILE'}; for a program that insists: keytool -importkeystore -srckeystore FILE "
-            "-destkeystore FILE.jks -deststoretype JKS",
-            code="usage.output-format",
-        )
     if word not in set(OutputFormat):
         raise InputError(
             f"--output {word}=: no such format; there are {', '.join(OutputFormat)}",

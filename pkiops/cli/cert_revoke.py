@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pkiops.cli.cert import AllowEndpoint, app
-from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, read_bounded
+from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, STDIN, read_bounded
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
 from pkiops.cli.output import ask, emit, emit_json, note
 from pkiops.cli.wiring import factory_of, progress_of
-from pkiops.errors import InputError
 
 if TYPE_CHECKING:
-    from pkiops.cert.revoke import Revocation, RevocationPlan, Revoked
+    from pkiops.cert.revoke import Revocation, RevocationPlan, Revoked, Target
     from pkiops.factory import Factory
 
 
@@ -42,9 +41,18 @@ ReasonOption = Annotated[
 def revoke_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
-    target: Annotated[
-        str, typer.Argument(metavar="SERIAL|FILE", help="Serial in hex, or the certificate; - is stdin.")
-    ],
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SERIAL|ARN|FILE]...", help="Serial in hex, ARN, or the certificate; - is stdin."),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        option("--from", metavar="FILE|-", help="A list: one of these on each line, or CSV with serial,reason."),
+    ] = None,
+    name: Annotated[
+        list[str],
+        option("--name", metavar="NAME", help="Every unexpired certificate with that name in the ledger; repeat."),
+    ] = [],  # noqa: B006 - typer copies it
     reason: ReasonOption = ReasonChoice.UNSPECIFIED,
     authority: Annotated[
         str | None,
@@ -54,43 +62,35 @@ def revoke_command(
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Revoke a certificate. It cannot be undone."""
+    """Revoke certificates. It cannot be undone."""
     from pkiops.backends.interface import RevocationReason
+    from pkiops.cli.cert_revoke_many import revoke_many, wanted_rows
 
-    wanted = _certificate_or_serial(target)
+    why, words = RevocationReason(reason.value), targets or []
+    single = _target(words[0]) if len(words) == 1 and from_ is None and not name else None
+    rows = wanted_rows(words, from_, name, why, _target) if single is None else []
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     use_case = _revocation(ctx, factory)
-    plan = use_case.plan(wanted, reason=RevocationReason(reason.value), authority=authority)
+    if single is not None:
+        _revoke_one(factory, use_case, use_case.plan(single, reason=why, authority=authority), format_, yes=yes)
+    else:
+        revoke_many(ctx, factory, use_case, rows, format_, names=name, reason=why, authority=authority, yes=yes)
+
+
+def _target(word: str) -> Target:
+    from pkiops.cert.revoke_list import read_target
+    from pkiops.x509.certificate import load_certificate
+
+    if word == STDIN:
+        return load_certificate(*read_bounded(word, MAX_CERTIFICATE_BYTES))
+    return read_target(word, Path(), lambda path: read_bounded(path, MAX_CERTIFICATE_BYTES))
+
+
+def _revoke_one(factory: Factory, use_case: Revocation, plan: RevocationPlan, format_: Format, *, yes: bool) -> None:
     note(_described(plan))
     if plan.known_revocation is None:
         ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
     _say_revoked(factory, use_case.revoke(plan), format_)
-
-
-def _certificate_or_serial(target: str) -> Any:
-    from pkiops.x509.certificate import load_certificate, parse_serial
-
-    if target != "-" and not Path(target).is_file():
-        return _serial(target)
-    try:
-        parse_serial(target)
-    except InputError:
-        return load_certificate(*read_bounded(target, MAX_CERTIFICATE_BYTES))
-    raise InputError(
-        f"{target} is a file, and could be a serial number",
-        hint=f"write ./{target} for the file",
-        code="usage.arguments",
-    )
-
-
-def _serial(text: str) -> int:
-    from pkiops.x509.certificate import parse_serial
-
-    try:
-        return parse_serial(text)
-    except InputError as error:
-        message = f"{text} is neither a file nor a serial number in hexadecimal"
-        raise InputError(message, hint=error.hint, code=error.code) from error
 
 
 def _revocation(ctx: typer.Context, factory: Factory) -> Revocation:

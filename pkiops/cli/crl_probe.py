@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pkiops.cli.output import iso, note, table
-from pkiops.errors import AccessDenied, InputError
+from pkiops.errors import BackendError, GuardRefused, InputError, VerificationFailed
 
 # a publishing job has done its work by then: it waits no longer than this for each point
 _PATIENCE_S = 5.0
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pkiops.crl.connect import ConnectRule
+    from pkiops.crl.fetch import CrlBackend
+    from pkiops.crl.manifest import CrlRecord
     from pkiops.crl.publish import PublishOutcome
     from pkiops.crl.reach import ProbedPoint
     from pkiops.crl.status_facts import CrlStatus
@@ -70,32 +74,38 @@ def probe_points(
     from pkiops.crl.reach import distribution_points, probe
     from pkiops.crl.status_authorities import find_cas
 
-    found = find_cas(factory.environment, factory.trust_store, lambda: factory.backend, factory.clock.now)
-    published = {
-        one.facts.name: one.facts.published.record.number
-        for one in status.authorities
-        if one.facts.published is not None
-    }
-    points, skipped = distribution_points(found.authorities.known, factory.backend.crl_url, published)
+    found = find_cas(factory.environment, factory.trust_store, lambda: service_of(factory), factory.clock.now)
+    published, parts = _numbers(one.facts.published.record for one in status.authorities if one.facts.published)
+    points, skipped = distribution_points(found.authorities.known, factory.backend.crl_url, published, parts)
     silent = {one.facts.name for one in status.authorities if one.facts.published is None}
     probed = probe(points, factory.clock, rules=rules or sandbox_rules(factory), silent=silent)
-    _remember(factory, probed)
+    _remember(factory, probed, rules)
     findings = (*status.findings, *(finding for one in probed for finding in one.findings))
     worst_first = tuple(sorted(findings, key=lambda one: -one.severity))
     return replace(status, findings=worst_first, skipped=(*status.skipped, *skipped)), probed
 
 
-def _remember(factory: Factory, probed: Sequence[ProbedPoint]) -> None:
-    """Record which hosts have answered, where the file has issuers ask for that; whoever may not write there is told."""
+def _remember(factory: Factory, probed: Sequence[ProbedPoint], given: Sequence[ConnectRule]) -> None:
+    """Record which hosts have answered, where the file has issuers ask for that; whoever may not write there is told.
+
+    What answered at another place (``--connect-to``: a CDN that DNS does not lead to yet) does not count, unless AWS is stood in for as a whole.
+    """
     if not factory.environment.publication.crl.require_reachable:
         return
-    from pkiops.crl.reached import reached_key, record_reached
+    from pkiops.crl.reached import asked_in_place, reached_key, record_reached
+    from pkiops.environment.endpoints import is_of_one_region
 
     name = factory.environment.environment
+    endpoint = factory.clients.access.endpoint_urls.get("acm-pca")
+    if endpoint is None or is_of_one_region("acm-pca", endpoint):
+        probed, aside = asked_in_place(probed, given)
+        for host in aside:
+            note(f"{host} is not recorded: it was asked where --connect-to says, and not where relying parties look")
     try:
         for host in record_reached(factory.trust_store, name, probed, factory.clock.now()):
             note(f"{host} answers: recorded, so that issuers need not ask")
-    except AccessDenied as error:
+    except (BackendError, GuardRefused, VerificationFailed) as error:
+        # what was asked for is done, and its result has to be said
         note(f"not recorded in {reached_key(name)}, which is the publisher's to write: {error.message}")
 
 
@@ -103,13 +113,34 @@ def probe_published(factory: Factory, outcome: PublishOutcome, rules: Sequence[C
     """Ask the distribution points of the CAs whose CRLs were just published, each for a few seconds."""
     from pkiops.crl.reach import distribution_points, probe
 
-    published = {one.record.name: one.record.number for one in outcome.records}
-    points, _ = distribution_points(outcome.authorities, factory.backend.crl_url, published)
+    # of a thousand parts, those that have just changed
+    published, parts = _numbers(
+        one.record for one in outcome.records if one.record.scope is None or one.change != "unchanged"
+    )
+    points, _ = distribution_points(outcome.authorities, factory.backend.crl_url, published, parts)
     # of one without a published CRL there is nothing to compare
     asked = [one for one in points if one.published is not None]
     probed = probe(asked, factory.clock, rules=rules or sandbox_rules(factory), timeout=_PATIENCE_S)
-    _remember(factory, probed)
+    _remember(factory, probed, rules)
     return probed
+
+
+def service_of(factory: Factory) -> CrlBackend:
+    """The backend, once the account is known to be the right one."""
+    factory.check_account()
+    return factory.backend
+
+
+def _numbers(records: Iterable[CrlRecord]) -> tuple[dict[str, int], Mapping[str, dict[str, int]]]:
+    """The numbers of published CRLs by the CA's name; and of those in parts, by the CA's name and the part's URL."""
+    published: dict[str, int] = {}
+    parts: dict[str, dict[str, int]] = {}
+    for one in records:
+        if one.scope is None:
+            published[one.name] = one.number
+        else:
+            parts.setdefault(one.ca, {})[one.scope] = one.number
+    return published, parts
 
 
 def note_points(probed: Sequence[ProbedPoint] | None) -> None:

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pkiops.cli.crl import AllowEndpoint, ConnectRules, app
-from pkiops.cli.crl_probe import points_json, points_text, probe_points, probe_rules
+from pkiops.cli.crl_probe import points_json, points_text, probe_points, probe_rules, service_of
 from pkiops.cli.options import EnvironmentArgument, OverwriteOption, option
 from pkiops.cli.output import emit, iso, json_text, note, printable, table
 from pkiops.cli.wiring import factory_of, progress_of
 from pkiops.errors import ChangesPending, InputError, VerificationFailed
 
 if TYPE_CHECKING:
-    from pkiops.crl.fetch import CrlBackend
     from pkiops.crl.reach import ProbedPoint
     from pkiops.crl.status import Thresholds
     from pkiops.crl.status_facts import AuthorityStatus, CrlStatus
-    from pkiops.factory import Factory
 
 
 class StatusFormat(StrEnum):
@@ -103,7 +101,7 @@ def status_command(
     reader = StatusReader(
         factory.environment,
         factory.trust_store,
-        lambda: _service(factory),
+        lambda: service_of(factory),
         factory.clock.now,
         entries=entries,
         no_entries="no ledger was begun here" if ledger and entries is None else None,
@@ -114,11 +112,6 @@ def status_command(
     status, probed = probe_points(factory, status, rules) if probe else (status, None)
     _show(status, format_, output, probed)
     _exit(status, fail_on, _where(status.environment, format_, output))
-
-
-def _service(factory: Factory) -> CrlBackend:
-    factory.check_account()
-    return factory.backend
 
 
 def _thresholds(warn: str | None, critical: str | None) -> Thresholds:
@@ -265,6 +258,8 @@ def _crl_json(one: AuthorityStatus) -> dict[str, Any]:
     body: dict[str, Any] = {
         "authority": facts.label,
         "generation": facts.generation,
+        "name": facts.name,
+        "scope": published.record.scope if published else None,
         "state": one.state,
         "published": published is not None,
         "own_number": facts.own.number if facts.own else None,

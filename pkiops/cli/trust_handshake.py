@@ -13,10 +13,12 @@ from pkiops.cli.options import Format, FormatOption, option
 from pkiops.cli.output import emit, emit_json
 from pkiops.cli.trust import AllowEndpoint, ExpectRefusedOption, ProbeOption, app, probe_of
 from pkiops.cli.trust_advertised import Against, require_answers, survey_json, survey_text
+from pkiops.cli.trust_steps import StepPrinter
 from pkiops.cli.wiring import factory_of
 from pkiops.errors import InputError, Unreachable, VerificationFailed
 
 if TYPE_CHECKING:
+    from pkiops.trust.advertised import Heard
     from pkiops.trust.handshake import Attempt, Identity, Outcome
 
 
@@ -54,12 +56,20 @@ def handshake_command(
     ] = None,
     tls: Annotated[Tls | None, option("--tls", help="This version of TLS only.")] = None,
     timeout: Annotated[
-        float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For everything together.")
+        float,
+        option(
+            "--timeout",
+            metavar="SECONDS",
+            min=0.1,
+            max=600,
+            help="For everything together; with --advertised, for each handshake.",
+        ),
     ] = 10.0,
     expect: Annotated[
         Expect | None,
         option(
-            "--expect", help="What must come of it for exit code 0: accepted; of --advertised without one, refused."
+            "--expect",
+            help="What must come of it for exit code 0: accepted. With --advertised, of no certificate: refused.",
         ),
     ] = None,
     advertised: Annotated[
@@ -79,7 +89,8 @@ def handshake_command(
 ) -> None:
     """Make a real mutual TLS handshake and say in plain words what came of it."""
     from pkiops.clock import SystemClock
-    from pkiops.trust.handshake import Address, Attempt, knock
+    from pkiops.trust.advertised import listen
+    from pkiops.trust.handshake import Address, Attempt
 
     if ca is not None and insecure_server:
         raise InputError("--ca and --insecure-server exclude each other")
@@ -94,17 +105,20 @@ def handshake_command(
     )
     survey = _SurveyOptions(env, bundle, tuple(probe or ()), tuple(expect_refused or ()))
     if advertised:
-        _survey(ctx, attempt, survey, expect, format_, allow_endpoint=allow_endpoint)
+        against = _against(ctx, survey, attempt, allow_endpoint=allow_endpoint)
+        _survey(attempt, survey, expect, format_, against, StepPrinter(ctx, SystemClock(), ca))
         return
-    survey.require_none()
+    survey.require_none(ctx)
     clock = SystemClock()
-    outcome = knock(attempt, clock)
-    hints = _identity_hints(attempt, outcome)
+    steps = StepPrinter(ctx, clock, ca)
+    heard = listen(attempt, clock, steps.watcher(attempt))
+    hints = _hints(attempt, heard)
     if format_ is Format.JSON:
-        emit_json("trust-handshake", None, clock.now(), _outcome_json(attempt, outcome, hints))
+        body = {**_outcome_json(attempt, heard, hints), "steps": steps.as_json()}
+        emit_json("trust-handshake", None, clock.now(), body)
     else:
-        emit(_outcome_text(attempt, outcome, hints))
-    _exit_as_expected(attempt, outcome, expect or Expect.ACCEPTED)
+        emit(_outcome_text(attempt, heard.outcome, hints))
+    _exit_as_expected(attempt, heard.outcome, expect or Expect.ACCEPTED)
 
 
 @dataclass(frozen=True)
@@ -116,8 +130,12 @@ class _SurveyOptions:
     probe: tuple[str, ...]
     expect_refused: tuple[str, ...]
 
-    def require_none(self) -> None:
-        given = [f"--{field.name.replace('_', '-')}" for field in fields(self) if getattr(self, field.name)]
+    def require_none(self, ctx: typer.Context) -> None:
+        """Refuse what was asked for in vain; what an environment variable says is meant for other calls."""
+        said = [
+            field.name for field in fields(self) if str(ctx.get_parameter_source(field.name)).endswith("COMMANDLINE")
+        ]
+        given = [f"--{name.replace('_', '-')}" for name in said]
         if given:
             raise InputError(
                 f"{given[0]} belongs to --advertised", hint="add --advertised, or knock with --cert and --key"
@@ -125,44 +143,56 @@ class _SurveyOptions:
 
 
 def _survey(
-    ctx: typer.Context,
     attempt: Attempt,
     options: _SurveyOptions,
     expect: Expect | None,
     format_: Format,
-    *,
-    allow_endpoint: bool,
+    against: Against | None,
+    steps: StepPrinter,
 ) -> None:
     from pkiops.clock import SystemClock
     from pkiops.trust.advertised import survey
 
-    if attempt.identity is not None:
-        raise InputError("--cert and --advertised exclude each other", hint="give the client as --probe CERT,KEY")
-    if options.bundle is not None and options.env is None:
-        raise InputError("--bundle belongs to --env", hint="say with --env whose bundle it is")
     probes = [
         *(probe_of(text, accepted=True) for text in options.probe),
         *(probe_of(text, accepted=False) for text in options.expect_refused),
     ]
-    against = _against(ctx, options.env, options.bundle, allow_endpoint=allow_endpoint) if options.env else None
     clock = SystemClock()
-    found = survey(attempt, probes, clock, without_certificate=expect is Expect.ACCEPTED)
+    found = survey(
+        attempt,
+        probes,
+        clock,
+        without_certificate=expect is Expect.ACCEPTED,
+        watching=steps.watcher_of_many if steps.wanted else None,
+    )
     if format_ is Format.JSON:
-        emit_json("trust-advertised", options.env, clock.now(), survey_json(attempt, found, against))
+        emit_json(
+            "trust-advertised",
+            options.env,
+            clock.now(),
+            {**survey_json(attempt, found, against), "steps": steps.as_json_of_many()},
+        )
     else:
         emit(survey_text(attempt, found, against))
     require_answers(attempt, found, against)
 
 
-def _against(ctx: typer.Context, env: str, bundle: str | None, *, allow_endpoint: bool) -> Against:
+def _against(ctx: typer.Context, options: _SurveyOptions, attempt: Attempt, *, allow_endpoint: bool) -> Against | None:
+    """The names to compare with, once it is sure that the options fit together."""
     from pkiops.crl.authorities import observe_authorities
     from pkiops.trust.advertised_names import bundle_to_compare, our_names
 
-    factory = factory_of(ctx, env, allow_endpoint=allow_endpoint)
-    name = bundle_to_compare(factory.environment, bundle)
+    if attempt.identity is not None:
+        raise InputError("--cert and --advertised exclude each other", hint="give the client as --probe CERT,KEY")
+    if options.env is None:
+        if options.bundle is not None:
+            raise InputError("--bundle belongs to --env", hint="say with --env whose bundle it is")
+        return None
+    factory = factory_of(ctx, options.env, allow_endpoint=allow_endpoint)
+    name = bundle_to_compare(factory.environment, options.bundle)
     factory.check_account()
     known = observe_authorities(factory.environment, factory.backend, factory.clock.now()).known
-    return Against(f"{env}/{name}", our_names(factory.environment, name, known))
+    return Against(f"{options.env}/{name}", our_names(factory.environment, name, known))
 
 
 def _exit_as_expected(attempt: Attempt, outcome: Outcome, expect: Expect) -> None:
@@ -205,17 +235,20 @@ def _read_text(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _identity_hints(attempt: Attempt, outcome: Outcome) -> tuple[str, ...]:
+def _hints(attempt: Attempt, heard: Heard) -> tuple[str, ...]:
     from pkiops.clock import SystemClock
     from pkiops.trust.handshake import Result
     from pkiops.trust.identity_hints import hints_about
 
-    if attempt.identity is None or outcome.result is not Result.REFUSED:
+    if attempt.identity is None:
         return ()
-    return hints_about(attempt.identity, SystemClock().now())
+    if heard.asked is False:
+        return ("the server did not ask for a client certificate, so yours was not sent",)
+    return hints_about(attempt.identity, SystemClock().now()) if heard.outcome.result is Result.REFUSED else ()
 
 
-def _outcome_json(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) -> dict[str, Any]:
+def _outcome_json(attempt: Attempt, heard: Heard, hints: tuple[str, ...]) -> dict[str, Any]:
+    outcome = heard.outcome
     return {
         "address": str(attempt.address),
         "result": outcome.result.value,
@@ -224,7 +257,8 @@ def _outcome_json(attempt: Attempt, outcome: Outcome, hints: tuple[str, ...]) ->
         "summary": outcome.summary,
         "advice": outcome.advice,
         "hints": list(hints),
-        "certificate_sent": attempt.identity is not None,
+        "certificate_asked_for": heard.asked,
+        "certificate_sent": attempt.identity is not None and heard.asked is not False,
         "tls_version": outcome.tls_version,
         "cipher": outcome.cipher,
         "http_status": outcome.http_status,

@@ -1,13 +1,15 @@
 """Fetches the distribution points of an environment as a relying party would, and says what is wrong with what it gets.
 
 What this module decides: which URLs are asked (those that the CAs put into certificates now, and those in the certificates of CAs, which were put
-there once), that a plain GET has to do (RFC 5280 section 4.2.1.13: one CRL in DER; no redirect is followed, because many relying parties follow
-none), and how bad each difference is. Only what verifies under the CA and is current counts as an answer.
+there once, and those of published parts), that a plain GET has to do (RFC 5280 section 4.2.1.13: one CRL in DER; no redirect is followed, because
+many relying parties follow none), and how bad each difference is. Only what verifies under the CA, is current, and is for all certificates of the CA
+or for those that name the URL (section 6.3.3) counts as an answer. A host that does not answer at all is not asked for everything it should have.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from cryptography import x509
 from pkiops.backends.interface import ObservedAuthority
 from pkiops.clock import Clock
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.check import check_data
+from pkiops.crl.check import CheckedCrl, check_crl, read_one, scope_of
 from pkiops.crl.connect import ConnectRule, stand_in
 from pkiops.crl.download import Answer, ask_once, is_url
 from pkiops.crl.status_facts import Finding, Severity, SkippedCheck
@@ -29,6 +31,8 @@ from pkiops.x509.certificate import crl_urls_of, fingerprint
 TIMEOUT_S = 10.0
 CONTENT_TYPE = "application/pkix-crl"  # RFC 2585 section 4.2
 _AT_ONCE = 4
+# connections to a host that came to nothing, before the rest of what it should serve is not asked for: a CRL may have a thousand parts
+_ENOUGH = 3
 _MAX_AGE = re.compile(r"(?:^|[,\s])(s-maxage|max-age)\s*=\s*\"?([0-9]{1,10})")
 _GUIDE = "docs/guides/crl-host.md"
 
@@ -63,6 +67,7 @@ def distribution_points(
     known: Sequence[KnownAuthority],
     crl_url: Callable[[ObservedAuthority], str | None],
     published: Mapping[str, int],
+    parts: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[tuple[Point, ...], tuple[SkippedCheck, ...]]:
     """Every URL that certificates of these CAs name, and what cannot be asked.
 
@@ -70,30 +75,42 @@ def distribution_points(
         known: the CAs.
         crl_url: the URL that a CA puts into certificates now.
         published: CRL numbers in the trust bucket, by the CA's name (``clients-g1``).
+        parts: of a CRL in parts the number of each published one by its URL, by the CA's name.
     """
     names = {fingerprint(one.certificate): one.name for one in known}
     points: dict[tuple[str, str], Point] = {}
     skipped: list[SkippedCheck] = []
 
-    def add(url: str, issuer: x509.Certificate, name: str) -> None:
-        if not is_url(url):
-            skipped.append(SkippedCheck("cdp", name, f"{url} is not http"))
+    def add(url: str, issuer: x509.Certificate, name: str, number: int | None) -> None:
+        if not _may_ask(url):
+            skipped.append(SkippedCheck("cdp", name, f"{url[:300]} is not http"))
             return
         key = (url, fingerprint(issuer))
-        points.setdefault(key, Point(url, name, issuer, published.get(name)))
+        points.setdefault(key, Point(url, name, issuer, number))
 
     for one in known:
         url = crl_url(one.observed)
+        in_parts = (parts or {}).get(one.name, {})
+        for scope, number in in_parts.items():
+            add(scope, one.certificate, one.name, number)
         if url is not None:
-            add(url, one.certificate, one.name)
-        elif one.observed.crl is not None and one.observed.crl.named:
-            skipped.append(SkippedCheck("cdp", one.name, "its CRL is in parts, each with a URL of its own"))
+            add(url, one.certificate, one.name, published.get(one.name))
+        elif one.observed.crl is not None and one.observed.crl.named and not in_parts:
+            skipped.append(SkippedCheck("cdp", one.name, "its CRL is in parts, and none of them is known"))
     for one in known:
         if len(one.chain) > 1:
             name = names.get(fingerprint(one.chain[1]), f"the issuer of {one.name}")
             for url in crl_urls_of(one.certificate):
-                add(url, one.chain[1], name)
+                add(url, one.chain[1], name, published.get(name))
     return tuple(points.values()), tuple(skipped)
+
+
+def _may_ask(url: str) -> bool:
+    """Whether it is an http URL; one in a certificate may be anything."""
+    try:
+        return is_url(url) and bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def probe(
@@ -113,11 +130,15 @@ def probe(
         timeout: seconds for each.
         silent: names of CAs that may have no CRL yet.
     """
+    failed: Counter[str] = Counter()
 
     def ask(point: Point) -> ProbedPoint:
         try:
+            if failed[point.host] >= _ENOUGH:
+                raise Unreachable(f"{point.url} was not asked for: {point.host} did not answer {_ENOUGH} times")
             answer = ask_once(point.url, clock, connect_to=stand_in(rules, point.url), timeout=timeout)
         except (Unreachable, InputError) as error:
+            failed[point.host] += isinstance(error, Unreachable)
             hint = f"somebody has to serve it: {_GUIDE}"
             found = _finding("cdp.unreachable", Severity.CRITICAL, point, error.message, hint)
             return ProbedPoint(point=point, answers=False, findings=(found,))
@@ -140,11 +161,7 @@ def judge(point: Point, answer: Answer, at: datetime, *, may_lack: bool = False)
     if refused is not None:
         return ProbedPoint(point=point, answers=False, findings=(refused,))
     try:
-        if answer.body.lstrip()[:5] == b"-----":
-            message = f"{point.url} serves PEM, and relying parties expect DER (RFC 5280 section 4.2.1.13)"
-            raise VerificationFailed(message, hint="serve the service's own bucket", code="cdp.pem")
-        name = f"the CRL at {point.url}"
-        checked = check_data(answer.body, point.issuer, name, at=at, margin=timedelta(0))
+        checked = _checked(point, answer.body, at)
     except VerificationFailed as error:
         code = error.code if error.code == "cdp.pem" else "cdp.invalid"
         hint = error.hint or "find out what is served there: pkiops crl show URL"
@@ -154,6 +171,23 @@ def judge(point: Point, answer: Answer, at: datetime, *, may_lack: bool = False)
     return ProbedPoint(
         point=point, answers=True, number=checked.number, next_update=checked.next_update, findings=findings
     )
+
+
+def _checked(point: Point, body: bytes, at: datetime) -> CheckedCrl:
+    """The CRL that was served; raises VerificationFailed where relying parties could not use it."""
+    name = f"the CRL at {point.url}"
+    pem = VerificationFailed(
+        f"{point.url} serves PEM, and relying parties expect DER (RFC 5280 section 4.2.1.13)",
+        hint="serve the service's own bucket",
+        code="cdp.pem",
+    )
+    if body.lstrip()[:5] == b"-----":
+        raise pem
+    loaded = read_one(body, name)
+    if loaded.der != body:  # PEM with text before it
+        raise pem
+    scope = None if scope_of(loaded.crl, name) is None else point.url
+    return check_crl(loaded.crl, point.issuer, name, at=at, margin=timedelta(0), der=loaded.der, scope=scope)
 
 
 def _refused(point: Point, answer: Answer, *, may_lack: bool) -> Finding | None:

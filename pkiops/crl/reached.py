@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pkiops.backends.interface import ObservedAuthority
 from pkiops.clock import Clock
 from pkiops.crl.authorities import KnownAuthority
-from pkiops.crl.connect import ConnectRule
+from pkiops.crl.connect import ConnectRule, stand_in
 from pkiops.crl.manifest import parse_json
 from pkiops.crl.reach import ProbedPoint, distribution_points, probe
 from pkiops.environment.models import Environment
@@ -85,6 +85,14 @@ def record_reached(store: Store, environment: str, probed: Iterable[ProbedPoint]
         else:
             return tuple(sorted(new))
     return ()
+
+
+def asked_in_place(
+    probed: Sequence[ProbedPoint], rules: Sequence[ConnectRule]
+) -> tuple[tuple[ProbedPoint, ...], tuple[str, ...]]:
+    """Those that were asked where their URL leads, and the other hosts that answered: a CDN that DNS does not lead to yet serves nobody. Pure."""
+    aside = sorted({one.point.host for one in probed if one.answers and stand_in(rules, one.point.url) is not None})
+    return tuple(one for one in probed if one.point.host not in aside), tuple(aside)
 
 
 def _read(store: Store, environment: str) -> tuple[dict[str, Reached], Condition]:

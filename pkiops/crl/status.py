@@ -124,7 +124,7 @@ def _authority_findings(
     published = one.published
     if published is None:
         if facts.manifest_sha256 is not None and facts.set_problem is None:
-            yield _missing(facts.environment, one)
+            yield _missing(facts.environment, one, at)
         return
     where = f"the published CRL of {facts.environment}/ca/{one.name}"
     if published.problem is not None:
@@ -145,8 +145,17 @@ def _authority_findings(
         yield from ledger_findings(facts.environment, one.name, one.ledger)
 
 
-def _missing(environment: str, one: AuthorityFacts) -> Finding:
+def _missing(environment: str, one: AuthorityFacts, at: datetime) -> Finding:
     name = f"{environment}/ca/{one.name}"
+    own = one.own if one.part else None  # a CA begins new parts whenever it likes
+    if own is not None and own.this_update is not None and at - own.this_update <= PUBLISHER_GRACE:
+        return Finding(
+            code="crl.publisher-behind",
+            severity=Severity.INFO,
+            authority=one.name,
+            message=f"the CA has written {name} ({_moment(own.this_update)}), and it is not published yet",
+            hint=f"does pkiops crl publish {environment} run on its schedule?",
+        )
     if one.silent:
         return Finding(
             code="crl.awaited",

@@ -154,6 +154,11 @@ class AuthorityFacts:
     silent: bool = False
     kept_elsewhere: bool = False
 
+    @property
+    def part(self) -> str | None:
+        """The name of the part within its CA's, None of a complete CRL."""
+        return self.name.partition(".")[2] or None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusFacts:

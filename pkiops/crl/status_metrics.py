@@ -56,7 +56,9 @@ def _metrics(status: CrlStatus) -> Iterator[tuple[str, str, list[_Sample]]]:
 def _authority_metrics(status: CrlStatus) -> Iterator[tuple[str, str, list[_Sample]]]:
     def of(value: int | float, one: AuthorityStatus) -> _Sample:
         labels = {"environment": status.environment, "authority": one.facts.label}
-        return _Sample({**labels, "generation": str(one.facts.generation)}, value)
+        # two samples with the same labels would cost the collector the whole file
+        part = {"part": one.facts.part} if one.facts.part else {}
+        return _Sample({**labels, "generation": str(one.facts.generation), **part}, value)
 
     rows = status.authorities
     in_set = [(one, one.facts.published) for one in rows if one.facts.published is not None]

@@ -155,7 +155,10 @@ class StatusReader:
         )
 
     def _parts(self, authority: KnownAuthority, digest: str | None, parts: Sequence[CrlRecord]) -> list[AuthorityFacts]:
-        """The published parts of a CA's CRL, each like a CRL of its own."""
+        """The published parts of a CA's CRL, each like a CRL of its own, and those that it wrote and nobody has published."""
+        if not parts:
+            return []
+        own, unpublished = self._own_parts(authority, parts)
         facts = []
         for record in parts:
             published = self._published(digest, record, (authority,))
@@ -165,12 +168,44 @@ class StatusReader:
                     label=authority.label,
                     generation=authority.generation,
                     published=published,
+                    own=own.get(record.name),
                     history=self._history(published),
                 )
             )
-        if parts:
-            self._skipped.append(SkippedCheck("own-crl", authority.name, "it is in parts; crl publish compares them"))
+        for name, one in unpublished.items():
+            facts.append(
+                AuthorityFacts(
+                    name=name, label=authority.label, generation=authority.generation, published=None, own=one
+                )
+            )
         return facts
+
+    def _own_parts(
+        self, authority: KnownAuthority, parts: Sequence[CrlRecord]
+    ) -> tuple[dict[str, OwnCrl], dict[str, OwnCrl]]:
+        """What the CA wrote itself of the published parts, by their names; and of others. Both are empty where nobody may look."""
+        environment = self._environment.environment
+        if not self._may_look:
+            return {}, {}
+        try:
+            if not is_in_parts(authority):
+                self._skipped.append(SkippedCheck("own-crl", authority.name, "it is complete now, parts are published"))
+                return {}, {}
+            backend = parts_backend(environment, authority, self._service())
+            written = fetch_parts(environment, authority, backend, at=self._at())
+        except (BackendError, GuardRefused) as error:
+            self._may_look = False
+            self._skipped.append(SkippedCheck("own-crl", None, error.message))
+            return {}, {}
+        except VerificationFailed as error:
+            return {parts[0].name: OwnCrl(None, None, error.message)}, {}
+        named = {record_of(authority.label, authority.generation, one).name: one for one in written}
+        own = {name: OwnCrl(one.number, one.view.this_update) for name, one in named.items()}
+        published = {one.name for one in parts}
+        gone = "is in the CRL bucket no more"
+        lost = {one.name: OwnCrl(None, None, f"{one.scope} {gone}") for one in parts if one.name not in own}
+        kept = {name: one for name, one in own.items() if name in published}
+        return kept | lost, {name: one for name, one in own.items() if name not in published}
 
     def _own_authority(
         self,

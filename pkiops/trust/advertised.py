@@ -17,7 +17,7 @@ from pkiops.trust.explain import explain_alert
 from pkiops.trust.handshake import Attempt, Outcome, Result, Side, knock
 from pkiops.trust.probe import Probe
 from pkiops.trust.tls_reader import MalformedMessage
-from pkiops.trust.wire import CLOSE_NOTIFY, Event, HandshakeType, Message, Watcher
+from pkiops.trust.wire import CLOSE_NOTIFY, Event, HandshakeType, Message, Watcher, can_watch, require_messages
 
 VERSIONS = ("1.2", "1.3")
 NO_CERTIFICATE = "no certificate"
@@ -78,17 +78,53 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Knock:
+class Heard:
+    """One handshake: what came of it, and the messages of TLS that went by; None if this Python does not show them."""
+
     outcome: Outcome
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] | None
 
     @property
     def alert(self) -> str | None:
-        alerts = [one.alert for one in self.messages if one.received and one.alert and one.number != CLOSE_NOTIFY]
-        return alerts[-1] if alerts else None
+        """The name of the alert that the server sent, if it sent one."""
+        told = [one.alert for one in self.messages or () if one.received and one.alert and one.number != CLOSE_NOTIFY]
+        return told[-1] if told else None
+
+    @property
+    def asked(self) -> bool | None:
+        """Whether the server asked for a client certificate; None if it could not, or nobody knows."""
+        if self.first(HandshakeType.CERTIFICATE_REQUEST) is not None:
+            return True
+        return False if self.messages is not None and self.outcome.tls_version is not None else None
 
     def first(self, kind: HandshakeType) -> Message | None:
-        return next((one for one in self.messages if one.is_handshake(kind, received=True)), None)
+        """The first message of that kind that the server sent."""
+        return next((one for one in self.messages or () if one.is_handshake(kind, received=True)), None)
+
+
+def listen(attempt: Attempt, clock: Clock, watcher: Watcher | None = None) -> Heard:
+    """Knock, and keep the messages that went by; ``watcher`` is told of them as well.
+
+    Raises:
+        InputError: the certificate, the key or the server's CA cannot be used; there is a watcher, and this Python shows no messages.
+    """
+    if watcher is None and not can_watch():
+        return Heard(knock(attempt, clock), None)
+    messages: list[Message] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Message):
+            messages.append(event)
+        if watcher is not None:
+            watcher(event)
+
+    outcome = knock(attempt, clock, note)
+    heard = Heard(outcome, tuple(messages))
+    if heard.alert == "handshake_failure" and heard.first(HandshakeType.CERTIFICATE_REQUEST) is None:
+        # nobody asked for the certificate that was not sent
+        why = explain_alert("SSLV3_ALERT_HANDSHAKE_FAILURE", certificate_sent=True)
+        return replace(heard, outcome=replace(outcome, code=why.code, summary=why.summary, advice=why.advice))
+    return heard
 
 
 def survey(
@@ -111,13 +147,14 @@ def survey(
     Raises:
         InputError: a certificate, a key or the server's CA cannot be used; this Python shows no messages.
     """
+    require_messages()
     versions: list[VersionAnswer] = []
     clients: list[ClientAnswer] = []
     nobody = Probe(NO_CERTIFICATE, None, without_certificate)
     for tls in VERSIONS if attempt.tls is None else (attempt.tls,):
         for client in (nobody, *probes):
             knocking = replace(attempt, identity=client.identity, tls=tls)
-            knocked = _knock(knocking, clock, watching(knocking, client.name) if watching else None)
+            knocked = listen(knocking, clock, watching(knocking, client.name) if watching else None)
             # a server that hangs may have asked before
             if client is nobody and (
                 knocked.outcome.result is not Result.UNREACHABLE or knocked.first(HandshakeType.CERTIFICATE_REQUEST)
@@ -131,31 +168,14 @@ def survey(
     return Survey(tuple(versions), tuple(clients))
 
 
-def _knock(attempt: Attempt, clock: Clock, watcher: Watcher | None) -> _Knock:
-    events: list[Event] = []
-
-    def note(event: Event) -> None:
-        events.append(event)
-        if watcher is not None:
-            watcher(event)
-
-    outcome = knock(attempt, clock, note)
-    knocked = _Knock(outcome, tuple(event for event in events if isinstance(event, Message)))
-    if knocked.alert == "handshake_failure" and knocked.first(HandshakeType.CERTIFICATE_REQUEST) is None:
-        # nobody asked for the certificate that was not sent
-        why = explain_alert("SSLV3_ALERT_HANDSHAKE_FAILURE", certificate_sent=True)
-        return replace(knocked, outcome=replace(outcome, code=why.code, summary=why.summary, advice=why.advice))
-    return knocked
-
-
-def _version_answer(tls: str, knocked: _Knock) -> VersionAnswer:
+def _version_answer(tls: str, knocked: Heard) -> VersionAnswer:
     request = knocked.first(HandshakeType.CERTIFICATE_REQUEST)
     if request is not None:
         try:
             return VersionAnswer(tls, Asks.YES, read_certificate_request(request), None)
         except MalformedMessage as error:
             return VersionAnswer(tls, Asks.YES, None, str(error))
-    if knocked.outcome.tls_version is not None:
+    if knocked.asked is False:
         return VersionAnswer(tls, Asks.NO, None, None)
     if (
         knocked.outcome.refused_by is Side.SERVER

@@ -93,6 +93,8 @@ _ALERTS: dict[str, Explanation] = {
     ),
 }
 _CERTIFICATE_REQUIRED = frozenset({"CERTIFICATE_REQUIRED", "NO_CERTIFICATE"})
+# what Java and Go say of a certificate that was not sent
+_ABOUT_A_CERTIFICATE = frozenset({"BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN"})
 _HANDSHAKE_FAILURE = Explanation(
     "handshake-failure",
     "the server broke off the handshake without a closer reason: no cipher or signature algorithm in common, or a certificate it dislikes",
@@ -113,6 +115,8 @@ def explain_alert(reason: str, *, certificate_sent: bool) -> Explanation:
     if alert == "HANDSHAKE_FAILURE":
         # TLS 1.2 has no alert of its own for a missing certificate
         return _HANDSHAKE_FAILURE if certificate_sent else _NO_CERTIFICATE
+    if alert in _ABOUT_A_CERTIFICATE and not certificate_sent:
+        return _NO_CERTIFICATE
     known = _ALERTS.get(alert)
     if known is not None:
         return known

@@ -118,7 +118,7 @@ def render_trust(
     choice: Choice,
     *,
     at: datetime,
-    live_entries: Callable[[], Iterable[Entry]] | None = None,
+    live_entries: Callable[[datetime], Iterable[Entry]] | None = None,
 ) -> RenderOutcome:
     """Render the chosen targets into their folders; all or none.
 
@@ -129,7 +129,7 @@ def render_trust(
         destination: where the folders go.
         choice: which targets.
         at: the moment (aware) at which everything must be valid.
-        live_entries: the entries of the ledger whose certificates have not expired; None where there is no ledger.
+        live_entries: the entries of the ledger whose certificates have not expired and do so before a moment; None where there is no ledger.
 
     Raises:
         InputError: the choice fits nothing, or a folder cannot be written.

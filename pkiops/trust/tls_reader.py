@@ -35,6 +35,10 @@ class Reader:
         """The vector whose length is written in ``size`` octets."""
         return Reader(self.take(self.number(size)), what)
 
+    def rest(self) -> bytes:
+        """Everything that is left."""
+        return self.take(len(self._left))
+
     def end(self) -> None:
         """Refuse what is left over."""
         if self._left:

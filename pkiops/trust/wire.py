@@ -132,18 +132,32 @@ Event = Connected | Message | Data
 Watcher = Callable[[Event], None]
 
 
+def can_watch() -> bool:
+    """Whether this Python shows the messages of TLS."""
+    return hasattr(ssl.SSLContext, "_msg_callback")
+
+
+def require_messages() -> None:
+    """Return if this Python shows the messages of TLS.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not can_watch():
+        raise InputError(
+            "this Python does not show the messages of TLS, so what the server asks for cannot be read",
+            hint="run pkiops with CPython, or leave --advertised and -v out",
+            code="handshake.no-messages",
+        )
+
+
 def watch(context: ssl.SSLContext, watcher: Watcher) -> None:
     """Have ``watcher`` told of every message of the connections made with ``context`` from now on, of the first 200 in all.
 
     Raises:
         InputError: this Python has no such hook.
     """
-    if not hasattr(ssl.SSLContext, "_msg_callback"):
-        raise InputError(
-            "this Python does not show the messages of TLS, so what the server asks for cannot be read",
-            hint="run pkiops with CPython, or leave --advertised and -v out",
-            code="handshake.no-messages",
-        )
+    require_messages()
     left = _MAX_MESSAGES
 
     def hook(connection: object, direction: str, version: int, content: int, number: int, data: bytes) -> None:

@@ -69,12 +69,15 @@ def test_publish_from_the_first_certificate_to_a_revocation(fresh: Estate) -> No
         ("clients", "updated", 1),
     ]
     store = fresh.sandbox.client("s3")
+    kinds = {"crl": "application/pkix-crl", "pem": "application/x-pem-file", "json": "application/json"}
+    for one in store.list_objects_v2(Bucket="example-pki-dev-trust", Prefix="dev/crl/")["Contents"]:
+        head = store.head_object(Bucket="example-pki-dev-trust", Key=one["Key"])
+        cache = "no-cache" if one["Key"].endswith("/current.json") else "public, max-age=31536000, immutable"
+        assert (head["ContentType"], head["CacheControl"]) == (kinds[one["Key"].rpartition(".")[2]], cache), one["Key"]
     current = store.get_object(Bucket="example-pki-dev-trust", Key="dev/crl/current.json")
-    assert current["CacheControl"] == "no-cache"
     assert json.loads(current["Body"].read())["manifest_sha256"] == body["manifest_sha256"]
     folder = f"dev/crl/{body['manifest_sha256']}/"
     der = store.get_object(Bucket="example-pki-dev-trust", Key=f"{folder}clients-g1.crl")
-    assert der["ContentType"] == "application/pkix-crl"
     assert len(x509.load_der_x509_crl(der["Body"].read())) == 1
 
 

@@ -92,6 +92,12 @@ def test_a_part_is_shown_and_verified_as_one(estate: PartsEstate) -> None:
     assert said["crls"][0]["scope"] == one["scope"]
 
 
+def test_a_certificate_is_judged_by_its_part(estate: PartsEstate) -> None:
+    estate.done("cert", "verify", "@good.pem", "--env", "dev")
+    found = estate.run("cert", "verify", "@bad.pem", "--env", "dev")
+    assert (found.exit_code, "revoked" in found.stderr) == (8, True)
+
+
 @pytest.mark.live
 def test_openssl_finds_each_certificate_s_part_in_the_published_file(estate: PartsEstate) -> None:
     body = estate.publish()
@@ -119,3 +125,42 @@ def test_a_part_that_vanishes_stops_publishing(estate: PartsEstate) -> None:
     assert estate.run("crl", "publish", "dev", "--allow-removal").exit_code == 8
     s3.put_object(Bucket=CRL_BUCKET, Key=key, Body=lost)
     assert not estate.publish()["moved"]
+
+
+def test_every_part_is_fetched_where_certificates_say_it_is(estate: PartsEstate) -> None:
+    parts = {one["scope"] for one in estate.publish()["crls"] if one["scope"]}
+    body = json.loads(estate.done("crl", "status", "dev", "--probe", "--format", "json").stdout)
+    asked = {one["url"]: one for one in body["distribution_points"]}
+    assert parts < set(asked)
+    assert all(one["answers"] and one["number"] == one["published_number"] for one in asked.values())
+    assert not any(one["check"] in {"cdp", "own-crl"} for one in body["skipped"])
+    assert {one["scope"] for one in body["crls"]} == parts | {None}
+    assert len({one["name"] for one in body["crls"]}) == 3
+    down = estate.run("crl", "status", "dev", "--probe", "--connect-to", "127.0.0.1:1")
+    assert down.stdout.count("critical cdp.unreachable") == 3
+
+
+def test_no_two_samples_have_the_same_labels(estate: PartsEstate) -> None:
+    estate.publish()
+    text = estate.done("crl", "status", "dev", "--format", "prometheus").stdout
+    series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    assert sum('part="' in one for one in series if one.startswith("pkiops_crl_number")) == 2
+
+
+def test_a_new_part_that_nobody_published_is_seen_and_one_that_is_gone(estate: PartsEstate) -> None:
+    estate.publish()
+    estate.issue("third")
+    found = json.loads(estate.done("crl", "status", "dev", "--format", "json").stdout)
+    assert {(one["code"], one["severity"]) for one in found["findings"]} == {("crl.publisher-behind", "info")}
+    assert len([one for one in found["crls"] if not one["published"]]) == 1
+    scope = next(one["scope"] for one in estate.publish()["crls"] if one["scope"])
+    key, s3 = scope.split("/", 3)[3], estate.sandbox.client("s3")
+    lost = s3.get_object(Bucket=CRL_BUCKET, Key=key)["Body"].read()
+    s3.delete_object(Bucket=CRL_BUCKET, Key=key)
+    try:
+        found = json.loads(estate.done("crl", "status", "dev", "--format", "json").stdout)
+    finally:
+        s3.put_object(Bucket=CRL_BUCKET, Key=key, Body=lost)
+    (said,) = found["findings"]
+    assert (said["code"], scope in said["message"]) == ("crl.own-invalid", True)

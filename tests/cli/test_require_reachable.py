@@ -125,3 +125,15 @@ def test_the_probe_records_nothing_where_the_file_does_not_ask(estate: Estate) -
     assert estate.run("crl", "status", "dev", "--probe", "--no-ledger").exit_code == 0
     kept = estate.sandbox.client("s3").list_objects_v2(Bucket=TRUST, Prefix=RECORD)
     assert kept["KeyCount"] == 0
+
+
+def test_a_broken_record_does_not_hide_that_crls_were_published(estate: Estate) -> None:
+    estate.sandbox.client("s3").put_object(Bucket=TRUST, Key=RECORD, Body=b"[")
+    estate.issue("first")
+    found = guarded(estate, "crl", "publish", "dev", "--format", "json")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["kind"] == "crl-publish"
+    assert f"not recorded in {RECORD}" in found.stderr
+    # the alarm still sounds, and an issuer does not go by it
+    assert guarded(estate, "crl", "status", "dev", "--probe", "--no-ledger").exit_code == 0
+    assert issue(estate).exit_code == 8

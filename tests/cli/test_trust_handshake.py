@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from typer.testing import CliRunner
 
+from pkiops.cli.app import app
 from pkiops.x509.keys import private_key_pem
 from tests import builders
 from tests.cli.estate import Estate, running_estate
@@ -165,3 +167,45 @@ def test_options_that_do_not_fit(estate: Estate, options: tuple[str, ...]) -> No
     result = estate.run("trust", "handshake", "127.0.0.1:9", *options)
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
+
+
+def test_steps_go_to_stderr_as_they_happen(estate: Estate) -> None:
+    with server(estate, *demanding("ours")) as address:
+        how = ("trust", "handshake", address, "--insecure-server", "--tls", "1.3", "--expect", "refused")
+        verbose = estate.done("-v", *how)
+        body = json.loads(estate.done("-v", *how, "--format", "json").stdout)
+        quiet = estate.done(*how, "--format", "json")
+        many = json.loads(estate.done("-v", "trust", "handshake", address, *HOW, "--format", "json").stdout)["steps"]
+        survey = estate.done("-v", "trust", "handshake", address, *HOW, "--expect-refused", "@server.pem,@server.key")
+    assert verbose.stdout.startswith("REFUSED by the server")
+    assert "mutual  <-  CertificateRequest: the server asks for a client certificate issued below " in verbose.stderr
+    assert "mutual  ->  Certificate: an empty list: we send no certificate" in verbose.stderr
+    assert "after the handshake was over for us: certificate_required" in verbose.stderr
+    assert "CertificateRequest" not in verbose.stdout + quiet.stderr
+    assert body["steps"][0]["name"] == "connect"
+    assert {"name": "CertificateRequest", "part": "mutual", "from": "server"}.items() <= body["steps"][4].items()
+    assert json.loads(quiet.stdout)["steps"] is None
+    assert [(one["client"], one["tls"]) for one in many] == [("no certificate", "1.2"), ("no certificate", "1.3")]
+    assert all((one["steps"][0]["name"], one["steps"][-1]["name"]) == ("connect", "Alert") for one in many)
+    assert survey.stderr.count("ClientHello") == 4
+    assert f"TLS 1.2, {estate.folder}/server.pem:" in survey.stderr
+
+
+def test_a_certificate_that_nobody_asked_for(estate: Estate) -> None:
+    how = ("--insecure-server", "--cert", "@good.pem", "--key", "@good.key")
+    with server(estate) as address:
+        text = estate.done("trust", "handshake", address, *how)
+        body = json.loads(estate.done("trust", "handshake", address, *how, "--format", "json").stdout)
+    with server(estate, *demanding("ours")) as address:
+        asked = json.loads(estate.run("trust", "handshake", address, *how, "--format", "json").stdout)
+    assert "note:  the server did not ask for a client certificate, so yours was not sent" in text.stdout
+    assert (body["certificate_asked_for"], body["certificate_sent"]) == (False, False)
+    assert (asked["certificate_asked_for"], asked["certificate_sent"]) == (True, True)
+
+
+def test_variables_for_other_calls_do_not_matter(estate: Estate) -> None:
+    with server(estate) as address:
+        command = [*["--environments", "environments", "trust", "handshake", "--insecure-server"], address]
+        variables = {"PKIOPS_ENV": "dev", "PKIOPS_BUNDLE": "services", "PKIOPS_PROBE_WITH": "a,b"}
+        result = CliRunner().invoke(app, command, env=variables, prog_name="pkiops")
+    assert result.exit_code == 0, result.output

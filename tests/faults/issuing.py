@@ -24,7 +24,7 @@ def _requested(world: World) -> None:
     world.done(*request, "--key", "a.key", "--csr", "a.csr")
 
 
-def _issued(world: World) -> None:
+def issued(world: World) -> None:
     _requested(world)
     world.done(*_ISSUE)
 
@@ -61,7 +61,7 @@ def _one_certificate(world: World) -> None:
     assert x509.load_pem_x509_certificate((world.folder / "a.pem").read_bytes()) == certificate
 
 
-def _revoke(world: World) -> list[str]:
+def revoke(world: World) -> list[str]:
     certificate = x509.load_pem_x509_certificate((world.folder / "a.pem").read_bytes())
     return ["cert", "revoke", "dev", f"{certificate.serial_number:x}", "--reason", "superseded", "--yes"]
 
@@ -75,7 +75,7 @@ def _revoked(world: World) -> None:
 
 def _lost(world: World) -> None:
     """A run was killed when the CA had heard of it, and the token's time has passed."""
-    _issued(world)
+    issued(world)
     with closing(sqlite3.connect(world.folder / ".pkiops" / "dev.db")) as ledger, ledger:
         ledger.execute(
             "UPDATE entries SET state = 'pending', serial = NULL, certificate_sha256 = NULL, chain = '[]', certificate_reference = NULL"
@@ -104,7 +104,7 @@ def _renewed(world: World) -> None:
 ISSUING = (
     Verb("issue", lambda world: _ISSUE, _one_certificate, _requested),
     Verb("issue with a shared ledger", lambda world: _ISSUE, _one_certificate, _shared(_requested)),
-    Verb("revoke", _revoke, _revoked, _issued),
+    Verb("revoke", revoke, _revoked, issued),
     Verb(
         "resolve",
         lambda world: ["cert", "resolve", "dev"],
@@ -114,5 +114,5 @@ ISSUING = (
         recovers=frozenset({"CreateCertificateAuthorityAuditReport"}),
     ),
     Verb("cert renew", lambda world: ["cert", "renew", "dev", "tls", "--due"], _renewed, _due),
-    Verb("revoke with a shared ledger", _revoke, _revoked, _shared(_issued), looks_elsewhere=True),
+    Verb("revoke with a shared ledger", revoke, _revoked, _shared(issued), looks_elsewhere=True),
 )

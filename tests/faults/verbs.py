@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from tests.faults.hierarchy import IDENTITY, assert_buckets_closed, assert_whole_dev
 from tests.faults.issuing import ISSUING
+from tests.faults.publishing import PUBLISHING
 from tests.faults.retiring import RETIRING
 from tests.faults.signing_verbs import SIGNING_VERBS
 from tests.faults.world import EVERYTHING, Verb, World
+from tests.seeded import SOAK
 
 ACM = "acm.amazonaws.com"
 
@@ -141,4 +143,6 @@ VERBS = (
     *SIGNING_VERBS,
     *RETIRING,
     *ISSUING,
+    # test_publishers.py does this and more, in no time; here what is said is looked at, too
+    *(PUBLISHING if SOAK else ()),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -128,11 +129,44 @@ def test_other_urls_are_refused(url: str) -> None:
         download(url, CLOCK)
 
 
+@pytest.mark.parametrize("host", ["a..b", "...", "a" * 64 + ".example.com"])
+def test_a_host_that_can_have_no_name_is_not_reached(host: str) -> None:
+    with pytest.raises(Unreachable):
+        download(f"http://{host}/", CLOCK)
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(Unreachable):
         download(f"http://127.0.0.1:{port}/", CLOCK)
+
+
+def test_addresses_that_do_not_answer_leave_time_for_those_that_do(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.rpartition(":")[2])
+    with socket.socket() as full:  # its queue is full, so that what comes next is neither accepted nor refused
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        queued = [socket.socket() for _ in range(4)]
+        for one in queued:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", full.getsockname()),
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        began = time.monotonic()
+        assert download("http://many.example.com/ca.crl", CLOCK, timeout=3) == b"the crl"
+        assert time.monotonic() - began < 3
+        found[1] = found[0]
+        with pytest.raises(Unreachable):
+            download("http://many.example.com/ca.crl", CLOCK, timeout=1)
+        assert time.monotonic() - began < 6
+        for one in queued:
+            one.close()
 
 
 def test_a_silent_server_is_not_waited_for() -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.clock import SystemClock
@@ -79,9 +80,49 @@ def test_what_is_no_current_crl_of_the_ca_is_an_outage(body: bytes, code: str) -
     assert found.findings[0].severity is Severity.CRITICAL
 
 
-def test_pem_is_refused_though_it_verifies() -> None:
+@pytest.mark.parametrize("before", [b"", b"\n", b"Certificate Revocation List (CRL):\n"])
+def test_pem_is_refused_though_it_verifies(before: bytes) -> None:
     pem = builders.crl(CA, number=7, next_update=NOW + timedelta(days=7)).public_bytes(Encoding.PEM)
-    assert codes(judged(pem)) == ["cdp.pem"]
+    assert codes(judged(before + pem)) == ["cdp.pem"]
+
+
+def part_of(url: str) -> bytes:
+    scope = x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier(url)],
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+    made = builders.crl(CA, number=7, next_update=NOW + timedelta(days=7), extra=[builders.Extra(scope, critical=True)])
+    return made.public_bytes(Encoding.DER)
+
+
+def test_a_part_answers_for_the_certificates_that_name_its_url_alone() -> None:
+    found = judged(part_of(URL))
+    assert (found.answers, codes(found)) == (True, [])
+    assert codes(judged(part_of("http://pki.example.com/crl/other.crl"))) == ["cdp.invalid"]
+
+
+def test_a_host_that_does_not_answer_is_not_asked_for_a_thousand_parts() -> None:
+    urls = [f"http://pki.example.com/crl/{number}.crl" for number in range(1000)]
+    found = probe([point(one) for one in urls], _AtNow(), rules=[parse_rule("::127.0.0.1:1")], timeout=5)
+    assert {code for one in found for code in codes(one)} == {"cdp.unreachable"}
+    assert sum("was not asked for" in one.findings[0].message for one in found) > 990
+
+
+def test_an_odd_url_in_the_certificate_of_a_ca_is_skipped(tmp_path: Path) -> None:
+    _, clients = World(tmp_path).known()
+    above = builders.root_ca("Root")
+    below = builders.subordinate_ca(above, crl_urls=["http://[bad/a.crl", "http:///a.crl", "http://a..b/a.crl"])
+    known = [replace(clients, chain=(below.certificate, above.certificate))]
+    points, skipped = distribution_points(known, lambda _: None, {})
+    assert [one.url for one in points] == ["http://a..b/a.crl"]
+    assert [one.check for one in skipped].count("cdp") == 3
+    (found,) = probe(points, _AtNow(), timeout=5)
+    assert codes(found) == ["cdp.unreachable"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pkiops.clock import ManualClock
 from pkiops.crl.authorities import KnownAuthority
 from pkiops.crl.connect import parse_rule
 from pkiops.crl.reach import Point, ProbedPoint
-from pkiops.crl.reached import Reached, ReachGuard, reached_key, read_reached, record_reached
+from pkiops.crl.reached import Reached, ReachGuard, asked_in_place, reached_key, read_reached, record_reached
 from pkiops.errors import AccessDenied, AlreadyExists, GuardRefused, VerificationFailed
 from pkiops.stores.interface import ALWAYS, Condition, Store, StoredObject
 from tests import builders
@@ -258,3 +258,13 @@ def test_a_ca_without_a_distribution_point_has_nothing_to_answer_for(world: Worl
 
 def _record() -> dict[str, object]:
     return {"format_version": "1.0", "environment": "test", "hosts": {HOST: {"at": "x", "url": "y"}}}
+
+
+def test_an_answer_at_another_place_is_none_of_the_host() -> None:
+    ours = ProbedPoint(point=Point(f"http://{HOST}/crl/a.crl", "root-g1", ROOT.certificate), answers=True)
+    other = replace(ours, point=replace(ours.point, url="http://other.example.com/a.crl"))
+    silent = replace(ours, answers=False)
+    assert asked_in_place([ours, other], []) == ((ours, other), ())
+    rules = [parse_rule(f"{HOST}:80:d111.cloudfront.net:80")]
+    assert asked_in_place([ours, other], rules) == ((other,), (HOST,))
+    assert asked_in_place([silent], rules) == ((silent,), ())

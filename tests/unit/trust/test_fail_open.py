@@ -19,7 +19,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pkiops.environment.models import Bundle, Environment, ExternalAuthority, Revocation, Target, TargetKind, Trust
 from pkiops.errors import VerificationFailed
 from pkiops.trust.bundle import build_bundle
-from pkiops.trust.der import encode, object_identifier, sequence
 from pkiops.trust.file_rules import require_sound_files
 from pkiops.trust.render import render_target
 from pkiops.trust.targets.description import read_description
@@ -28,6 +27,7 @@ from pkiops.trust.targets.registry import built_in
 from pkiops.trust.targets.rendering import make_target
 from pkiops.x509.certificate import fingerprint, pem
 from pkiops.x509.crl import crl_pem
+from pkiops.x509.der import encode, object_identifier, sequence
 from pkiops.x509.keys import private_key_pem
 from tests import builders
 from tests.builders import AT, Extra, Issued

@@ -306,7 +306,8 @@ def test_words_for_what_servers_rarely_say() -> None:
         "TLSV13_ALERT_CERTIFICATE_REQUIRED": "no-certificate",
     }.items():
         assert explain_alert(alert, certificate_sent=True).code == code
-    assert explain_alert("SSLV3_ALERT_HANDSHAKE_FAILURE", certificate_sent=False).code == "no-certificate"
+    for alert in ("HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN"):
+        assert explain_alert(f"SSLV3_ALERT_{alert}", certificate_sent=False).code == "no-certificate"
     assert explain_server_certificate(10, "certificate has expired").code == "server-expired"
     assert explain_server_certificate(7, "certificate signature failure").code == "server-certificate"
     assert explain_verification(12, "CRL has expired").startswith("a CRL has expired (OpenSSL 12")
