@@ -54,7 +54,7 @@ def _commands() -> str:
 def _variables() -> str:
     return (
         "Every option can be given as an environment variable `PKIOPS_` and its name in capitals (`--validity`: `PKIOPS_VALIDITY`),\n"
-        "except those that give consent or wave a guard away.\n"
+        "except those that give consent or wave a guard away (and `--probe CERT,KEY` is `PKIOPS_PROBE_WITH`: elsewhere `--probe` is a switch).\n"
     )
 
 

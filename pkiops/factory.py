@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -235,12 +235,12 @@ class Factory:
             return None
         return lambda: self.ledger.entries(self.environment.environment)
 
-    def live_entries(self) -> Callable[[], Iterable[Entry]] | None:
-        """Reads the ledger's entries with certificates that have not expired; None where no ledger was begun yet. Makes none."""
+    def live_entries(self) -> Callable[[datetime], Iterable[Entry]] | None:
+        """Reads the ledger's entries with certificates that expire between now and a moment; None where no ledger was begun yet. Makes none."""
         if not isinstance(self.environment.ledger, DynamoDbLedger) and not Path(self.environment.ledger.path).exists():
             return None
-        name, end = self.environment.environment, datetime.max.replace(microsecond=0, tzinfo=UTC)
-        return lambda: self.ledger.find_expiring(name, self.clock.now(), end)
+        name = self.environment.environment
+        return lambda end: self.ledger.find_expiring(name, self.clock.now(), end)
 
     def _entries_of_table(self) -> Iterable[Entry]:
         try:
@@ -371,6 +371,12 @@ def _variable(service: str) -> str:
 
 def _checked(service: str, url: str, variable: str) -> str:
     problem = endpoint_problem(service, url)
+    if problem and variable == "PKIOPS_SANDBOX_URL":
+        raise InputError(
+            f"{variable} is not the URL of a sandbox: {url[:200]!r}",
+            hint=f"write it as pkiops sandbox status shows it, such as {SANDBOX_URL}",
+            code="usage.endpoint",
+        )
     if problem:
         raise InputError(f"{variable} is not an endpoint", hint=problem, code="usage.endpoint")
     return url

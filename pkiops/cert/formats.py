@@ -1,7 +1,8 @@
 """A certificate in the formats that people use, as bytes.
 
-What this module decides: which certificates each format holds, in which order, and how PKCS#12 is encrypted. The root is in none of them but the
-Kubernetes Secret and the document for a secret store: whoever verifies has it already. Files and folders are the command line's.
+What this module decides: which certificates each format holds, in which order, how PKCS#12 is encrypted, and what a key is called in a keystore.
+The root is in none of them but the Kubernetes Secret and the document for a secret store: whoever verifies has it already. Files and folders are
+the command line's.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 from cryptography import x509
@@ -19,13 +21,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, pkcs7, pkcs12
 
 from pkiops.cert.output_formats import OutputFormat
+from pkiops.clock import Randomness
 from pkiops.errors import InputError, InternalError
 from pkiops.x509.certificate import pem, view
-from pkiops.x509.keys import PrivateKey, describe_key, private_key_pem
+from pkiops.x509.java_store import SALT_BYTES, jks, key_entry
+from pkiops.x509.keys import PrivateKey, describe_key, private_key_der, private_key_pem
 
 # what OpenSSL, Java and Windows read without waiting; keytool makes 10,000
 _PKCS12_ROUNDS = 100_000
-_PKCS12_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
+_KEYSTORE_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 # RFC 1123 as Kubernetes takes it: the name of a Secret is a DNS subdomain, a namespace a DNS label
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
@@ -60,7 +64,7 @@ class SecretName:
 class Material:
     """What the formats are made of: ``chain`` holds those above the certificate, root last; ``document`` is the JSON of the result.
 
-    ``key`` and ``passphrase`` are there only where somebody gave them.
+    ``key`` and ``passphrase`` are there only where somebody gave them; ``dated`` is when it was issued, which JKS shows, and ``randomness`` salts it.
     """
 
     certificate: x509.Certificate
@@ -68,6 +72,8 @@ class Material:
     key: PrivateKey | None = field(default=None, repr=False)
     passphrase: bytes | None = field(default=None, repr=False)
     document: str = "{}"
+    dated: datetime | None = None
+    randomness: Randomness | None = field(default=None, repr=False)
 
     @property
     def sent(self) -> tuple[x509.Certificate, ...]:
@@ -92,10 +98,10 @@ class Material:
 
 
 def render(format_: OutputFormat, material: Material) -> bytes:
-    """The bytes of a format that is one file and needs no name (not ``kubernetes``, ``folder``, a service). PKCS#12 is salted: no two are alike.
+    """The bytes of a format that is one file and needs no name (not ``kubernetes``, ``folder``, a service). Keystores are salted: no two are alike.
 
     Raises:
-        InputError: PKCS#12 cannot hold such a key.
+        InternalError: what the format needs is not there.
     """
     return _RENDERERS[format_](material)
 
@@ -104,25 +110,26 @@ def check_key_fits(format_: OutputFormat, key: PrivateKey) -> None:
     """Ask whether a format can hold such a key, before anything is issued for it.
 
     Raises:
-        InputError: it cannot: PKCS#12 as it is known here takes RSA and EC keys.
+        InputError: it cannot: keystores as they are known here take RSA, EC, Ed25519 and Ed448 keys.
     """
-    if format_.needs_passphrase and not isinstance(key, _PKCS12_KEYS):
+    if format_.needs_passphrase and not isinstance(key, _KEYSTORE_KEYS):
+        title = "JKS" if format_ is OutputFormat.JKS else "PKCS#12"
         raise InputError(
-            f"--output {format_}=: PKCS#12 cannot hold a key of {describe_key(key.public_key())}",
+            f"--output {format_}=: {title} cannot hold a key of {describe_key(key.public_key())}",
             hint="use --output combined=FILE, or folder=DIR",
             code="output.key-type",
         )
 
 
 def check_passphrase(passphrase: bytes) -> None:
-    """Ask whether every program that reads PKCS#12 takes a passphrase: Java does not, unless it is ASCII.
+    """Ask whether every program that reads keystores takes a passphrase: Java does not, unless it is ASCII.
 
     Raises:
         InputError: it holds another character.
     """
     if not all(0x20 <= byte < 0x7F for byte in passphrase):
         raise InputError(
-            "the passphrase of a PKCS#12 output holds characters that are not printable ASCII: Java would not open it",
+            "the passphrase of a keystore holds characters that are not printable ASCII: Java would not open it",
             code="output.passphrase",
         )
 
@@ -178,8 +185,19 @@ def _pkcs12(algorithm: pkcs12.PBES, digest: hashes.HashAlgorithm) -> Callable[[M
     return make
 
 
+def _jks(material: Material) -> bytes:
+    if material.key is None or material.passphrase is None or material.dated is None or material.randomness is None:
+        raise InternalError("JKS was asked for without a key, a passphrase, a date or a salt")
+    # Java would list an alias in capitals and never find it
+    alias, passphrase = friendly_name(material).lower(), material.passphrase.decode("ascii")
+    chain = [one.public_bytes(Encoding.DER) for one in material.sent]
+    salt = material.randomness.token_bytes(SALT_BYTES)
+    entry = key_entry(alias, private_key_der(material.key), chain, passphrase, salt=salt, dated=material.dated)
+    return jks([entry], passphrase)
+
+
 def friendly_name(material: Material) -> str:
-    """What a PKCS#12 file calls its key (the alias of a Java keystore): the common name, else the first name, else the serial."""
+    """What a keystore calls its key (Java's alias): the common name, else the first name, else the serial."""
     shown = view(material.certificate)
     names = [*(value for kind, value in shown.subject_attributes if kind == "CN"), *(san.value for san in shown.sans)]
     return names[0] if names else shown.serial
@@ -199,5 +217,6 @@ _RENDERERS: Mapping[OutputFormat, Callable[[Material], bytes]] = {
         pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC,
         hashes.SHA1(),  # noqa: S303 - what the programs that need this form know
     ),
+    OutputFormat.JKS: _jks,
     OutputFormat.JSON: lambda material: material.document.encode(),
 }

@@ -22,6 +22,7 @@ class OutputFormat(StrEnum):
     PKCS7_PEM = "pkcs7-pem"
     PKCS12 = "pkcs12"
     PKCS12_LEGACY = "pkcs12-legacy"
+    JKS = "jks"
     KUBERNETES = "kubernetes"
     JSON = "json"
     FOLDER = "folder"
@@ -50,7 +51,7 @@ class OutputFormat(StrEnum):
 
 
 _SERVICES = {OutputFormat.SECRETS_MANAGER: "secretsmanager", OutputFormat.PARAMETER_STORE: "ssm"}
-_WITH_PASSPHRASE = frozenset({OutputFormat.PKCS12, OutputFormat.PKCS12_LEGACY})
+_WITH_PASSPHRASE = frozenset({OutputFormat.PKCS12, OutputFormat.PKCS12_LEGACY, OutputFormat.JKS})
 _WITH_KEY = frozenset(
     {
         OutputFormat.KEY,

@@ -25,14 +25,17 @@ from pkiops.errors import AccessDenied, BackendError, GuardRefused, InputError, 
 from pkiops.ledger.interface import Entry, Ledger, RevocationRecord
 from pkiops.progress import NoProgress, Progress
 from pkiops.stores.interface import Store
-from pkiops.x509.certificate import serial_hex
+from pkiops.x509.certificate import serial_hex, view
 from pkiops.x509.names import build_name, rfc4514
 from pkiops.x509.signatures import certificate_signed_by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RevocationPlan:
-    """What would be revoked, and by whom. ``serial`` is hex; ``subject`` is None for a serial that nobody here knows."""
+    """What would be revoked, and by whom. ``serial`` is hex; ``subject`` is None for a serial that nobody here knows.
+
+    ``profile`` and ``requester`` are what the ledger knows of it.
+    """
 
     environment: str
     authority: str
@@ -43,6 +46,20 @@ class RevocationPlan:
     subject: str | None
     not_after: datetime | None
     known_revocation: RevocationRecord | None
+    names: tuple[str, ...] = ()
+    profile: str | None = None
+    requester: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateReference:
+    """A certificate as the backend names it: the reference of its CA, and its serial number."""
+
+    authority: str
+    serial_number: int
+
+
+Target = x509.Certificate | int | CertificateReference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,9 +89,18 @@ class Revocation:
     credential: Callable[[], str] | None = None
     progress: Progress = field(default_factory=NoProgress)
 
-    def plan(
-        self, target: x509.Certificate | int, *, reason: RevocationReason, authority: str | None = None
-    ) -> RevocationPlan:
+    @property
+    def authorities(self) -> tuple[KnownAuthority, ...]:
+        """The CAs that could have issued something, looked for once.
+
+        Raises:
+            NotSupported: the backend has none to list.
+            VerificationFailed: what names them cannot be trusted.
+            BackendError: the bucket or the service failed.
+        """
+        return self._known[0]
+
+    def plan(self, target: Target, *, reason: RevocationReason, authority: str | None = None) -> RevocationPlan:
         """Find the CA that issued the certificate (or serial), and say what would be revoked.
 
         Raises:
@@ -104,6 +130,9 @@ class Revocation:
             subject=_subject(target, entry),
             not_after=_not_after(target, entry),
             known_revocation=entry.revocation if entry else None,
+            names=_names(target, entry),
+            profile=entry.profile if entry else None,
+            requester=entry.requester if entry else None,
         )
         if plan.not_after is not None and plan.not_after <= self.clock.now():
             raise InvalidState(
@@ -160,7 +189,7 @@ class Revocation:
     def _issuer(
         self,
         known: tuple[KnownAuthority, ...],
-        target: x509.Certificate | int,
+        target: Target,
         entries: tuple[Entry, ...],
         authority: str | None,
         serial: str,
@@ -174,6 +203,8 @@ class Revocation:
         named = [one for one in known if authority in {None, one.label}]
         if isinstance(target, x509.Certificate):
             found = [one for one in named if certificate_signed_by(target, one.certificate)]
+        elif isinstance(target, CertificateReference):
+            found = [one for one in named if one.observed.reference == target.authority]
         else:
             recorded = {entry.authority_reference for entry in entries}
             found = [one for one in named if one.observed.reference in recorded] if recorded else []
@@ -185,7 +216,7 @@ class Revocation:
         raise self._no_issuer(found, target, authority, serial)
 
     def _no_issuer(
-        self, found: list[KnownAuthority], target: x509.Certificate | int, authority: str | None, serial: str
+        self, found: list[KnownAuthority], target: Target, authority: str | None, serial: str
     ) -> NotFound | GuardRefused:
         where = (
             f"{self.environment.environment}/ca/{authority}"
@@ -205,6 +236,12 @@ class Revocation:
                 "else use the environment that issued it",
                 code="cert.not-ours",
             )
+        if isinstance(target, CertificateReference):
+            return NotFound(
+                f"{where} has no CA {target.authority} that issued certificate {serial}",
+                hint=f"pkiops ca show {self.environment.environment} lists the CAs",
+                code="cert.not-ours",
+            )
         return NotFound(
             f"serial {serial} is not in the ledger of {where}",
             hint="give the certificate itself, or the CA that issued it with --authority; is this the folder of its ledger?",
@@ -212,9 +249,7 @@ class Revocation:
         )
 
 
-def _refuse_authorities(
-    known: tuple[KnownAuthority, ...], issuer: KnownAuthority, target: x509.Certificate | int, serial: str
-) -> None:
+def _refuse_authorities(known: tuple[KnownAuthority, ...], issuer: KnownAuthority, target: Target, serial: str) -> None:
     """A revoked CA takes everything below it along; that is never the side effect of a serial."""
     below = [
         one.name
@@ -243,13 +278,19 @@ def _remaining(plan: RevocationPlan, seconds: int, now: datetime) -> int:
     return max(0, seconds - int(passed))
 
 
-def _subject(target: x509.Certificate | int, entry: Entry | None) -> str | None:
+def _subject(target: Target, entry: Entry | None) -> str | None:
     if isinstance(target, x509.Certificate):
         return rfc4514(target.subject)
     return rfc4514(build_name(dict(entry.subject))) if entry else None
 
 
-def _not_after(target: x509.Certificate | int, entry: Entry | None) -> datetime | None:
+def _not_after(target: Target, entry: Entry | None) -> datetime | None:
     if isinstance(target, x509.Certificate):
         return target.not_valid_after_utc
     return entry.not_after if entry else None
+
+
+def _names(target: Target, entry: Entry | None) -> tuple[str, ...]:
+    if isinstance(target, x509.Certificate):
+        return tuple(str(san) for san in view(target).sans)
+    return tuple(str(san) for san in entry.sans) if entry else ()

@@ -174,7 +174,7 @@ def issue_command(
     refuse_outputs_of_preview(preview, output, output_certificate, output_chain)
     names, life = tuple(parse_san(text) for text in san), duration_of(validity)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
-    outputs = replace(outputs, place_of=factory.secret_place)
+    outputs = replace(outputs, place_of=factory.secret_place, randomness=factory.randomness)
     if not preview and (warning := factory.ledger_warning()):
         note(warning)
     data, source = read_bounded(csr, MAX_CSR_BYTES)

@@ -19,18 +19,21 @@ from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import STDIN, absolute, read_bounded, refuse_foreign
 from pkiops.cli.cert_places import check_place, write_place
 from pkiops.cli.files import FileToWrite, check_targets, write_files
+from pkiops.cli.output import note
 from pkiops.errors import InputError, InternalError
 
 if TYPE_CHECKING:
     from pkiops.cert.formats import Material, SecretName
     from pkiops.cert.order import Issued, Prepared
     from pkiops.cert.server_folder import Owner
+    from pkiops.clock import Randomness
     from pkiops.ledger.interface import Entry, LedgerIntent, Output
     from pkiops.named_secrets import NamedSecrets
     from pkiops.stores.secret_places import SecretPlace
     from pkiops.x509.keys import PrivateKey
 
 _MAX_KEY_BYTES = 65_536
+_SHORT_PASSPHRASE = 8
 _FORMAT = re.compile(r"([a-z][a-z0-9-]*)=(.*)", re.DOTALL)
 
 
@@ -71,6 +74,7 @@ class CertificateOutputs:
     passphrase: bytes | None = field(default=None, repr=False)
     secret_name: str | None = None
     place_of: Callable[[str], SecretPlace] | None = None
+    randomness: Randomness | None = field(default=None, repr=False)
 
     def check(self, ledger: RemembersOutputs, prepared: Prepared, *, overwrite: bool) -> None:
         """Check every target before anything is asked for.
@@ -146,6 +150,9 @@ class CertificateOutputs:
             key=self.key,
             passphrase=self.passphrase,
             document=document,
+            # by the record, not by this run
+            dated=issued.entry.created_at,
+            randomness=self.randomness,
         )
 
     def _render(self, target: OutputTarget, material: Material) -> bytes:
@@ -208,6 +215,12 @@ def outputs_of(targets: tuple[OutputTarget, ...], options: KeyOptions, secrets: 
         InputError: a format needs a key, a passphrase or a name, and there is none that fits.
         GuardRefused: others can read the file of a passphrase.
     """
+    if options.secret_name is not None and not any(one.format is OutputFormat.KUBERNETES for one in targets):
+        raise InputError(
+            "--secret-name names a Kubernetes Secret, and no --output writes one",
+            hint="add --output kubernetes=FILE, or leave --secret-name out",
+            code="usage.output",
+        )
     for target in targets:
         needs = f"--output {target.format}={target.dest}"
         if target.format.holds_key and options.key is None:
@@ -230,6 +243,8 @@ def outputs_of(targets: tuple[OutputTarget, ...], options: KeyOptions, secrets: 
         from pkiops.cert.formats import check_passphrase
 
         check_passphrase(passphrase)
+        if len(passphrase) < _SHORT_PASSPHRASE:
+            note(f"the passphrase {options.passphrase_name} is short: who gets the file can guess it")
     return CertificateOutputs(
         targets,
         key=None if options.key is None else key_of(options.key, options.key_passphrase_name, secrets),
@@ -270,13 +285,6 @@ def _parse(text: str) -> OutputTarget:
     if match is None:
         return OutputTarget(OutputFormat.FULLCHAIN, text)
     word, dest = match.groups()
-    if word == "jks":
-        raise InputError(
-            "--output jks=: the JKS format is not written here; Java has read PKCS#12 since version 8",
-            hint=f"--output pkcs12={dest or 'FILE'}; for a program that insists: keytool -importkeystore -srckeystore FILE "
-            "-destkeystore FILE.jks -deststoretype JKS",
-            code="usage.output-format",
-        )
     if word not in set(OutputFormat):
         raise InputError(
             f"--output {word}=: no such format; there are {', '.join(OutputFormat)}",

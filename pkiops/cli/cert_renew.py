@@ -194,4 +194,4 @@ def _outputs(factory: Factory, output: list[str], keys: KeyOptions) -> Certifica
     if any(one.is_stdout for one in targets):
         raise InputError("--output - is for cert issue: cert renew replaces what is there", code="usage.output")
     made = outputs_of(targets, keys, NamedSecrets.of_user(os.environ))
-    return replace(made, place_of=factory.secret_place)
+    return replace(made, place_of=factory.secret_place, randomness=factory.randomness)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pkiops.cli.cert import AllowEndpoint, app
-from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, read_bounded
+from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, STDIN, read_bounded
+from pkiops.cli.cert_revoke_wait import WAIT_TIMEOUT, Waiting, WaitOption, WaitTimeoutOption, waiting_of
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
 from pkiops.cli.output import ask, emit, emit_json, note
 from pkiops.cli.wiring import factory_of, progress_of
-from pkiops.errors import InputError
 
 if TYPE_CHECKING:
-    from pkiops.cert.revoke import Revocation, RevocationPlan, Revoked
+    from pkiops.cert.revoke import Revocation, RevocationPlan, Revoked, Target
     from pkiops.factory import Factory
 
 
@@ -42,55 +42,74 @@ ReasonOption = Annotated[
 def revoke_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
-    target: Annotated[
-        str, typer.Argument(metavar="SERIAL|FILE", help="Serial in hex, or the certificate; - is stdin.")
-    ],
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SERIAL|ARN|FILE]...", help="Serial in hex, ARN, or the certificate; - is stdin."),
+    ] = None,
+    *,
+    from_: Annotated[
+        str | None,
+        option("--from", metavar="FILE|-", help="A list: one of these on each line, or CSV with serial,reason."),
+    ] = None,
+    name: Annotated[
+        list[str],
+        option("--name", metavar="NAME", help="Every unexpired certificate with that name in the ledger; repeat."),
+    ] = [],  # noqa: B006 - typer copies it
     reason: ReasonOption = ReasonChoice.UNSPECIFIED,
     authority: Annotated[
         str | None,
         option("--authority", help="The CA that issued it, where it is not known otherwise.", metavar="LABEL"),
     ] = None,
+    wait: WaitOption = False,
+    wait_timeout: WaitTimeoutOption = WAIT_TIMEOUT,
     yes: YesOption = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
-    """Revoke a certificate. It cannot be undone."""
+    """Revoke certificates. It cannot be undone."""
     from pkiops.backends.interface import RevocationReason
+    from pkiops.cli.cert_revoke_many import Selection, revoke_many, wanted_rows
 
-    wanted = _certificate_or_serial(target)
+    why, words = RevocationReason(reason.value), targets or []
+    single = _target(words[0]) if len(words) == 1 and from_ is None and not name else None
+    rows = wanted_rows(words, from_, name, why, _target) if single is None else []
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     use_case = _revocation(ctx, factory)
-    plan = use_case.plan(wanted, reason=RevocationReason(reason.value), authority=authority)
+    waiting = waiting_of(factory, use_case, wait_timeout, wait=wait)
+    if single is not None:
+        plan = use_case.plan(single, reason=why, authority=authority)
+        _revoke_one(factory, use_case, plan, waiting, format_, yes=yes)
+        return
+    selection = Selection(rows, names=name, reason=why, authority=authority)
+    revoke_many(factory, use_case, selection, waiting, format_, yes=yes, progress=progress_of(ctx))
+
+
+def _target(word: str) -> Target:
+    from pkiops.cert.revoke_list import read_target
+    from pkiops.x509.certificate import load_certificate
+
+    if word == STDIN:
+        return load_certificate(*read_bounded(word, MAX_CERTIFICATE_BYTES))
+    return read_target(word, Path(), lambda path: read_bounded(path, MAX_CERTIFICATE_BYTES))
+
+
+def _revoke_one(
+    factory: Factory, use_case: Revocation, plan: RevocationPlan, waiting: Waiting, format_: Format, *, yes: bool
+) -> None:
+    from pkiops.cert.report import revoked_json
+
     note(_described(plan))
+    waiting.check([plan])
     if plan.known_revocation is None:
         ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
-    _say_revoked(factory, use_case.revoke(plan), format_)
-
-
-def _certificate_or_serial(target: str) -> Any:
-    from pkiops.x509.certificate import load_certificate, parse_serial
-
-    if target != "-" and not Path(target).is_file():
-        return _serial(target)
-    try:
-        parse_serial(target)
-    except InputError:
-        return load_certificate(*read_bounded(target, MAX_CERTIFICATE_BYTES))
-    raise InputError(
-        f"{target} is a file, and could be a serial number",
-        hint=f"write ./{target} for the file",
-        code="usage.arguments",
-    )
-
-
-def _serial(text: str) -> int:
-    from pkiops.x509.certificate import parse_serial
-
-    try:
-        return parse_serial(text)
-    except InputError as error:
-        message = f"{text} is neither a file nor a serial number in hexadecimal"
-        raise InputError(message, hint=error.hint, code=error.code) from error
+    revoked = use_case.revoke(plan)
+    body = revoked_json(revoked, factory.clock.now())
+    if format_ is Format.TEXT:
+        _say_revoked(revoked)
+    waiting.wait([plan])
+    if format_ is Format.JSON:
+        emit_json("cert-revoke", plan.environment, factory.clock.now(), {**body, **waiting.json()})
+    waiting.end()
 
 
 def _revocation(ctx: typer.Context, factory: Factory) -> Revocation:
@@ -125,13 +144,8 @@ def _described(plan: RevocationPlan) -> str:
     return "\n".join(lines)
 
 
-def _say_revoked(factory: Factory, revoked: Revoked, format_: Format) -> None:
-    from pkiops.cert.report import revoked_json
-
+def _say_revoked(revoked: Revoked) -> None:
     plan = revoked.plan
-    if format_ is Format.JSON:
-        emit_json("cert-revoke", plan.environment, factory.clock.now(), revoked_json(revoked, factory.clock.now()))
-        return
     minutes = -(-revoked.in_crl_after_seconds // 60)
     when = f"in about {minutes} minutes" if minutes else "by now"
     emit(f"certificate {plan.serial} {'was revoked already' if revoked.already_revoked else 'is revoked'}")

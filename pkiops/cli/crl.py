@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,18 +18,20 @@ from pkiops.errors import InputError
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from pkiops.crl.connect import ConnectRule
     from pkiops.crl.publish import PublishOutcome
+    from pkiops.factory import Factory
     from pkiops.x509.crl_bytes import LoadedCrl
 
 app = typer.Typer(name="crl", help="Certificate revocation lists: publish, show, verify, status.", no_args_is_help=True)
 
 SourceArgument = Annotated[str, typer.Argument(metavar="FILE|URL", help="A CRL in DER or PEM; - is standard input.")]
 ConnectTo = Annotated[
-    str | None,
+    list[str],
     option(
         "--connect-to",
-        metavar="HOST:PORT",
-        help="Connect there instead of to the URL's host (a sandbox: 127.0.0.1:4599).",
+        metavar="[HOST1:PORT1:]HOST2:PORT2",
+        help="Connect there instead of to the URL's host (a sandbox: 127.0.0.1:4599); repeatable, as curl has it.",
     ),
 ]
 ConnectRules = Annotated[
@@ -110,11 +113,12 @@ def show_command(
     ctx: typer.Context,
     source: SourceArgument,
     entries: Annotated[bool, option("--entries", help="List every revoked certificate.")] = False,
-    connect_to: ConnectTo = None,
+    connect_to: ConnectTo = [],  # noqa: B006 - typer copies it
     timeout: Annotated[float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For a URL.")] = 30.0,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Summarise every CRL of a file or behind a URL. Checks no signature: that is verify's business."""
+    from pkiops.cli.crl_probe import source_rules
     from pkiops.cli.crl_text import show_lines
     from pkiops.clock import SystemClock
     from pkiops.crl.look import describe_crl, shown_json
@@ -122,7 +126,10 @@ def show_command(
 
     del ctx
     now = SystemClock().now()
-    shown = [(describe_crl(view_crl(one.crl, one.der), now), one) for one in _load(source, connect_to, timeout)]
+    shown = [
+        (describe_crl(view_crl(one.crl, one.der), now), one)
+        for one in _load(source, source_rules(connect_to, source), timeout)
+    ]
     if format_ is Format.JSON:
         empty = json_text("crl-show", None, now, {"source": source, "crls": []})
         emit_lines(shown_json(empty, shown, entries=entries))
@@ -139,19 +146,21 @@ def verify_command(
     ] = None,
     env: Annotated[str | None, option("--env", metavar="ENV", help="It must be of a CA of this environment.")] = None,
     at: AtOption = None,
-    connect_to: ConnectTo = None,
+    connect_to: ConnectTo = [],  # noqa: B006 - typer copies it
     timeout: Annotated[float, option("--timeout", metavar="SECONDS", min=0.1, max=600, help="For a URL.")] = 30.0,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Check that every CRL of a file or URL was signed by its CA, is no delta, and is current; says which is only a part."""
+    from pkiops.cli.crl_probe import sandbox_rules, source_rules
     from pkiops.crl.look import describe_crl, verify_under
 
     if (issuer is None) == (env is None):
         raise InputError("give one of --issuer FILE and --env ENV: under which CA shall it be verified?")
-    asked = moment_of(at)
-    loaded = _load(source, connect_to, timeout)
-    issuers, now = _issuers(ctx, issuer, env, allow_endpoint=allow_endpoint)
+    asked, rules = moment_of(at), source_rules(connect_to, source)
+    factory = factory_of(ctx, env, allow_endpoint=allow_endpoint) if env is not None else None
+    loaded = _load(source, rules or (sandbox_rules(factory) if factory else ()), timeout)
+    issuers, now = _issuers(issuer, factory)
     moment = asked or now
     verified = [verify_under(one, issuers, at=moment) for one in loaded]
     if format_ is Format.JSON:
@@ -165,16 +174,15 @@ def verify_command(
     emit(table(("CA", "NUMBER", "NEXT UPDATE", "REVOKED"), rows) + f"\nverified as of {iso(moment)}")
 
 
-def _load(source: str, connect_to: str | None, timeout: float) -> tuple[LoadedCrl, ...]:
+def _load(source: str, rules: Sequence[ConnectRule], timeout: float) -> tuple[LoadedCrl, ...]:
     from pkiops.clock import SystemClock
-    from pkiops.crl.download import ConnectTo, download, is_url
-    from pkiops.trust.handshake import Address
+    from pkiops.crl.connect import stand_in
+    from pkiops.crl.download import download, is_url
     from pkiops.x509.crl import read_crls
 
     if is_url(source):
-        where = Address.parse(connect_to) if connect_to else None
-        target = ConnectTo(where.host, where.port) if where else None
-        return read_crls(download(source, SystemClock(), connect_to=target, timeout=timeout), source)
+        data = download(source, SystemClock(), connect_to=stand_in(rules, source), timeout=timeout)
+        return read_crls(data, source)
     return read_crls(_read(source), "standard input" if source == "-" else source)
 
 
@@ -189,23 +197,21 @@ def _read(source: str) -> bytes:
         raise InputError(f"cannot read {source}: {error.strerror}") from error
 
 
-def _issuers(
-    ctx: typer.Context, issuer: Path | None, env: str | None, *, allow_endpoint: bool
-) -> tuple[list[tuple[str, x509.Certificate]], datetime]:
-    """The CAs to verify under, by name, and the moment that counts as now."""
+def _issuers(issuer: Path | None, factory: Factory | None) -> tuple[list[tuple[str, x509.Certificate]], datetime]:
+    """The CAs to verify under, by name, and the moment that counts as now: those of a file, unless an environment was named."""
     from pkiops.clock import SystemClock
     from pkiops.crl.authorities import observe_authorities
     from pkiops.crl.look import issuers_of
     from pkiops.x509.certificate import load_certificates
     from pkiops.x509.names import rfc4514
 
-    if env is None:
+    if factory is None:
         certificates = load_certificates(_read(str(issuer)), str(issuer))
         return [(rfc4514(one.subject), one) for one in certificates], SystemClock().now()
-    factory = factory_of(ctx, env, allow_endpoint=allow_endpoint)
     factory.check_account()
     now = factory.clock.now()
-    return issuers_of(env, observe_authorities(factory.environment, factory.backend, now).known), now
+    environment = factory.environment
+    return issuers_of(environment.environment, observe_authorities(environment, factory.backend, now).known), now
 
 
 def _published_text(outcome: PublishOutcome, store: str) -> str:

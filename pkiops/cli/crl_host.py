@@ -26,7 +26,9 @@ def host_command(
     ctx: typer.Context,
     environment: EnvironmentArgument,
     format_: Annotated[TemplateFormat, option("--format", help="What is rendered.")] = TemplateFormat.CLOUDFORMATION,
-    output: Annotated[Path | None, option("--output", "-o", metavar="FILE", help="Write there; else stdout.")] = None,
+    output: Annotated[
+        Path | None, option("--output", "-o", metavar="FILE", help="Write there; - or nothing: stdout.")
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Render the CDN and the DNS records that answer at the hosts in certificates. Makes no call."""
@@ -38,7 +40,7 @@ def host_command(
     text = render_host(host, HostFormat(format_.value))
     for one in host.foreign:
         note(f"{one} is left out: AWS answers there itself")
-    if output is None:
+    if output is None or str(output) == "-":
         emit(text)
     else:
         write_files([FileToWrite(output, text.encode("ascii"))], overwrite=overwrite)

@@ -39,6 +39,22 @@ def probe_rules(given: Sequence[str], *, probe: bool) -> tuple[ConnectRule, ...]
     return tuple(parse_rule(one) for one in given)
 
 
+def source_rules(given: Sequence[str], source: str) -> tuple[ConnectRule, ...]:
+    """What ``--connect-to`` says of one URL to fetch.
+
+    Raises:
+        InputError: it is no rule, or ``source`` is a file.
+    """
+    if not given:
+        return ()
+    from pkiops.crl.connect import parse_rule
+    from pkiops.crl.download import is_url
+
+    if not is_url(source):
+        raise InputError(f"--connect-to is for URLs, and {source} is none", code="usage.arguments")
+    return tuple(parse_rule(one) for one in given)
+
+
 def sandbox_rules(factory: Factory) -> tuple[ConnectRule, ...]:
     """A sandbox answers for every host that its CAs name; elsewhere there is nothing to say."""
     from urllib.parse import urlsplit

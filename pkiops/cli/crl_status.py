@@ -47,7 +47,9 @@ def status_command(
     output: Annotated[
         Path | None,
         option(
-            "--output", metavar="FILE", help="Write it there, at once, instead of to stdout; metrics replace metrics."
+            "--output",
+            metavar="FILE",
+            help="Write it there, at once, instead of to stdout (-); metrics replace metrics.",
         ),
     ] = None,
     warn: Annotated[
@@ -90,6 +92,8 @@ def status_command(
 
     rules = probe_rules(connect_to, probe=probe)
     thresholds, patience = _thresholds(warn, critical), _duration(grace, "--grace") or timedelta(0)
+    if output is not None and str(output) == "-":
+        output = None
     if output is not None:
         _check_target(output, format_, overwrite=overwrite)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
@@ -107,7 +111,7 @@ def status_command(
     status = judge(reader.read(), factory.clock.now(), thresholds)
     status, probed = probe_points(factory, status, rules) if probe else (status, None)
     _show(status, format_, output, probed)
-    _exit(status, fail_on)
+    _exit(status, fail_on, _where(status.environment, format_, output))
 
 
 def _thresholds(warn: str | None, critical: str | None) -> Thresholds:
@@ -169,7 +173,14 @@ def _show(
     note(f"written: {output}")
 
 
-def _exit(status: CrlStatus, fail_on: FailOn | None) -> None:
+def _where(environment: str, format_: StatusFormat, output: Path | None) -> str:
+    """Where a reader of the error finds the findings: metrics only count them."""
+    if format_ is StatusFormat.PROMETHEUS:
+        return f"pkiops crl status {environment} names each"
+    return f"each is in {output}, with a hint" if output is not None else "each has a hint above"
+
+
+def _exit(status: CrlStatus, fail_on: FailOn | None, where: str) -> None:
     """Say by exit code what was found; an expired or invalid CRL comes first.
 
     Raises:
@@ -189,9 +200,10 @@ def _exit(status: CrlStatus, fail_on: FailOn | None) -> None:
     least = Severity[fail_on.value.upper()]
     worst = [one for one in status.findings if one.severity >= least]
     if worst:
+        severity = "critical" if least is Severity.CRITICAL else f"{fail_on.value} or worse"
         raise ChangesPending(
-            f"{status.environment}: {len(worst)} finding{'s' if len(worst) > 1 else ''} of severity {fail_on.value} or worse",
-            hint="each has a hint above",
+            f"{status.environment}: {len(worst)} finding{'s' if len(worst) > 1 else ''} of severity {severity}",
+            hint=where,
             code="crl.findings",
         )
 
@@ -215,7 +227,9 @@ def _row(one: AuthorityStatus) -> tuple[str, ...]:
 
     published = one.facts.published
     if published is None or one.age is None or one.remaining is None or one.remaining_ratio is None:
-        return (one.facts.name, one.state, "none", *["-"] * 6)
+        # that a CA has issued nothing is no fault, and still nothing there is ok
+        state = "awaited" if one.facts.silent and one.state == "ok" else one.state
+        return (one.facts.name, state, "none", *["-"] * 6)
     record = published.record
     return (
         one.facts.name,

@@ -1,6 +1,7 @@
 """Options that several commands share, and the one rule for environment variables.
 
-Every option reads ``PKIOPS_<NAME>`` where NAME is its long flag in capitals, except those that wave a guard away
+Every option reads ``PKIOPS_<NAME>`` where NAME is its long flag in capitals (``PKIOPS_PROBE_WITH`` for the certificates of ``trust``: elsewhere
+``--probe`` is a switch), except those that wave a guard away
 (``guard=True``): consent must be given in the call that needs it, never inherited from a shell.
 """
 
@@ -15,9 +16,9 @@ import typer
 from pkiops.errors import InputError
 
 
-def option(*flags: str, guard: bool = False, **settings: Any) -> Any:
-    """A typer option whose environment variable follows from its first flag."""
-    name = flags[0].split("/")[0].lstrip("-").replace("-", "_").upper()
+def option(*flags: str, guard: bool = False, variable: str | None = None, **settings: Any) -> Any:
+    """A typer option whose environment variable follows from its first flag, or from ``variable`` where the flag means two things."""
+    name = variable or flags[0].split("/")[0].lstrip("-").replace("-", "_").upper()
     return typer.Option(*flags, envvar=None if guard else f"PKIOPS_{name}", show_envvar=False, **settings)
 
 
@@ -43,7 +44,7 @@ KeyPassphraseNameOption = Annotated[
     str | None, option("--key-passphrase-name", help="Secret that decrypts --key.", metavar="NAME")
 ]
 PassphraseNameOption = Annotated[
-    str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 outputs.", metavar="NAME")
+    str | None, option("--passphrase-name", help="Secret that encrypts PKCS#12 and JKS outputs.", metavar="NAME")
 ]
 SecretNameOption = Annotated[
     str | None, option("--secret-name", help="Of a Kubernetes Secret; else its file's.", metavar="[NAMESPACE/]NAME")

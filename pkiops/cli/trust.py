@@ -19,7 +19,12 @@ BundleOption = Annotated[str | None, option("--bundle", metavar="BUNDLE", help="
 TargetOption = Annotated[str | None, option("--target", metavar="TARGET", help="This target only; all unless given.")]
 ProbeOption = Annotated[
     list[str] | None,
-    option("--probe", metavar="CERT,KEY", help="Knock with this certificate (full chain): it must get in. Repeatable."),
+    option(
+        "--probe",
+        variable="PROBE_WITH",
+        metavar="CERT,KEY",
+        help="Knock with this certificate (full chain): it must get in. Repeatable.",
+    ),
 ]
 ExpectRefusedOption = Annotated[
     list[str] | None,

@@ -11,6 +11,7 @@ from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, Overwr
 from pkiops.cli.output import emit, emit_json, note, table
 from pkiops.cli.trust import AllowEndpoint, BundleOption, TargetOption, app
 from pkiops.cli.wiring import factory_of, progress_of
+from pkiops.errors import InputError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,9 +41,9 @@ def render_command(
     """Write the files that relying parties need to verify clients."""
     from pkiops.trust.render import Choice, Destination, render_trust
 
+    location = _location(path, to)
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     factory.check_account()
-    location = path.rstrip("/") if path is not None else str(to.resolve())
     destination = Destination(folder=to, location=location, overwrite=overwrite, allow_removal=allow_removal)
     progress_of(ctx).step(f"render the trust bundles of {environment}")
     outcome = render_trust(
@@ -55,6 +56,19 @@ def render_command(
         live_entries=factory.live_entries(),
     )
     _show(environment, outcome, format_, factory.clock.now())
+
+
+def _location(path: str | None, to: Path) -> str:
+    """Where the folder will be: files name each other by it, and every program would take a relative one from a folder of its own."""
+    if path is None:
+        return str(to.resolve())
+    if not path.startswith("/"):
+        raise InputError(
+            f"--path {path} does not begin with /",
+            hint="write the whole path of the folder on the relying party's machine, such as /etc/pki/trust",
+            code="usage.arguments",
+        )
+    return path.rstrip("/")
 
 
 def _show(environment: str, outcome: RenderOutcome, format_: Format, now: datetime) -> None:

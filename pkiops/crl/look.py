@@ -117,7 +117,11 @@ def verify_under(
     if failure is not None:
         raise failure
     names = ", ".join(name for name, _ in issuers) or "no CA"
-    raise VerificationFailed(f"the CRL of {rfc4514(loaded.crl.issuer)} is not of {names}", code="crl.issuer")
+    raise VerificationFailed(
+        f"the CRL of {rfc4514(loaded.crl.issuer)} is not of {names}",
+        hint="every CRL of a file is verified: name the environment, or give a file with the certificates of all of their CAs",
+        code="crl.issuer",
+    )
 
 
 def _checked(loaded: LoadedCrl, issuer: x509.Certificate, name: str, at: datetime) -> CheckedCrl:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-from pkiops.trust.der import encode, integer, sequence
 from pkiops.trust.name_hash import canonical_name
 from pkiops.trust.tls_reader import Reader
 from pkiops.trust.wire import TLS_1_3, Message
+from pkiops.x509.der import encode, integer, sequence
 from pkiops.x509.names import rfc4514
 
 _SIGNATURE_ALGORITHMS, _CERTIFICATE_AUTHORITIES = 13, 47

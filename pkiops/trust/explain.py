@@ -37,9 +37,9 @@ _NOT_TAKEN = Explanation(
 _ALERTS: dict[str, Explanation] = {
     "UNKNOWN_CA": Explanation(
         "unknown-ca",
-        "the server does not know the CA that issued the client certificate",
-        "send the full chain (certificate and intermediate CAs in one file); if it is complete, the server's trust bundle lacks the root: "
-        "pkiops trust render, then reload the server",
+        "the server does not know the CA that issued the client certificate, or holds no CRL of a CA in its chain (OpenSSL says the same of both)",
+        "send the full chain (certificate and intermediate CAs in one file); if it is complete, the server's trust bundle lacks the root or a CRL: "
+        "pkiops crl publish and trust render, then reload the server",
     ),
     "CERTIFICATE_EXPIRED": Explanation(
         "expired",

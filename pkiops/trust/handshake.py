@@ -201,10 +201,12 @@ def load_identity(context: ssl.SSLContext, identity: Identity) -> None:
         problem = (
             "do not belong together"
             if error.reason == "KEY_VALUES_MISMATCH"
-            else "cannot be used: one of them is not PEM"
+            else "cannot be used: the one is no certificate in PEM, or the other no private key in PEM"
         )
         raise InputError(
-            f"certificate {identity.certificate} and key {identity.key} {problem}", code="handshake.identity"
+            f"certificate {identity.certificate} and key {identity.key} {problem}",
+            hint="the certificate comes first, then its own key",
+            code="handshake.identity",
         ) from error
     except OSError as error:
         raise InputError(

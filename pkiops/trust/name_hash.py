@@ -13,7 +13,7 @@ import string
 
 from cryptography import x509
 
-from pkiops.trust.der import encode, object_identifier, sequence, set_of
+from pkiops.x509.der import encode, object_identifier, sequence, set_of
 
 _UTF8_STRING, _BIT_STRING = 0x0C, 0x03
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)

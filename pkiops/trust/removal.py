@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
@@ -22,6 +22,8 @@ from pkiops.x509.certificate import CertificateView, load_certificate, view
 from pkiops.x509.names import printable, rfc4514
 from pkiops.x509.revoked import revoked_entry
 
+# no CA is made for longer: what claims more is a forged manifest, or has no date
+_LONGEST_LIFE = timedelta(days=40 * 366)
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _CRL_ONLY = "intermediate"
 _RANKS = ("anchor", "intermediate")
@@ -29,7 +31,10 @@ _RANKS = ("anchor", "intermediate")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A CA that leaves a bundle; ``authority`` is ``root-g1``, ``role`` what it was. ``live`` is None where nobody can tell."""
+    """A CA that leaves a bundle; ``authority`` is ``root-g1``, ``role`` what it was. ``live`` is None where nobody can tell.
+
+    ``not_after`` is the end of its certificate, beyond which none below it lives; None where that is not known.
+    """
 
     bundle: str
     authority: str
@@ -37,6 +42,7 @@ class Removal:
     subject: str
     sha256: str | None
     ski: str | None
+    not_after: datetime | None
     live: int | None = None
     last: datetime | None = None
 
@@ -70,8 +76,11 @@ def find_removals(standing: Standing, bundle: TrustBundle, at: datetime) -> tupl
             subject=one.subject,
             sha256=one.sha256,
             ski=one.ski,
+            not_after=one.not_after,
         )
         found[one.subject, one.ski] = removal
+    # a CA of which only the CRL is there lives below what is there
+    anchored_until = max((one.not_after for one in standing.certificates), default=None)
     for crl in standing.crls if bundle.revocation is not Revocation.NONE else ():
         # without its CRL, clients below a CA are refused as they are without its root
         if crl.next_update > at and (crl.issuer, crl.aki) not in members | set(found):
@@ -82,6 +91,7 @@ def find_removals(standing: Standing, bundle: TrustBundle, at: datetime) -> tupl
                 subject=crl.issuer,
                 sha256=None,
                 ski=crl.aki,
+                not_after=anchored_until,
             )
     return tuple(found.values())
 
@@ -123,10 +133,16 @@ def counted(
     )
 
 
+def _until(removals: Sequence[Removal], at: datetime) -> datetime:
+    """The moment beyond which nothing below these CAs lives: a ledger that is asked month by month must not be asked for ever."""
+    furthest = at + _LONGEST_LIFE
+    return min(furthest, max(one.not_after or furthest for one in removals)) + timedelta(seconds=1)
+
+
 def require_consent(
     removals: Sequence[Removal],
     bundles: Sequence[TrustBundle],
-    live_entries: Callable[[], Iterable[Entry]] | None,
+    live_entries: Callable[[datetime], Iterable[Entry]] | None,
     *,
     at: datetime,
     allow_removal: bool,
@@ -136,7 +152,7 @@ def require_consent(
     Args:
         removals: the CAs that leave.
         bundles: what is to be rendered.
-        live_entries: the entries of the ledger that have not expired; None where there is no ledger.
+        live_entries: the entries of the ledger that have not expired and do so before a moment (aware); None where there is no ledger.
         at: the moment (aware).
         allow_removal: go on all the same.
 
@@ -148,7 +164,7 @@ def require_consent(
     why = "there is no ledger here"
     if live_entries is not None:
         try:
-            removals = counted(removals, bundles, live_entries(), at)
+            removals = counted(removals, bundles, live_entries(_until(removals, at)), at)
         except (BackendError, InputError, GuardRefused) as error:
             why = f"the ledger cannot be read ({error.message})"
     harmful = [one for one in removals if one.live is None or one.live]

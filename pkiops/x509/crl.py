@@ -129,7 +129,7 @@ def verify_crl(
         )
     if crl.next_update_utc < at:
         raise VerificationFailed(
-            f"{name} expired on {_moment(crl.next_update_utc)}; relying parties now refuse every certificate of this CA",
+            f"{name} expired on {_moment(crl.next_update_utc)}; relying parties refuse every certificate of this CA from then on",
             hint="publish a fresh one (pkiops crl publish)",
             code="crl.expired",
             details={"next_update": _moment(crl.next_update_utc)},

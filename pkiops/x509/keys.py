@@ -126,6 +126,13 @@ def private_key_pem(key: PrivateKey, passphrase: bytes | None = None) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
+def private_key_der(key: PrivateKey) -> bytes:
+    """The key as PKCS#8 (RFC 5958) in DER, unencrypted."""
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
 def load_private_key(data: bytes, source: str, passphrase: bytes | None = None) -> PrivateKey:
     """Read one private key in PEM (PKCS#8 or the older RSA and EC forms) or DER; an encrypted one must be PKCS#8 (RFC 5958 section 3).
 

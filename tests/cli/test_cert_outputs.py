@@ -8,22 +8,24 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 from typer.testing import Result
 
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_outputs import OutputTarget, parse_targets
 from pkiops.clock import ManualClock
 from pkiops.errors import InputError
-from pkiops.x509.keys import private_key_pem
+from pkiops.x509.keys import load_private_key, private_key_der, private_key_pem
 from tests import builders
 from tests.cli.test_cert import ENVIRONMENTS, Shell, error_of, issue, request, write
+from tests.jks import read_jks
 from tests.sandbox_server import START, RunningSandbox, running_sandbox
 
 P12 = ("--key", "a.key", "--passphrase-name", "keystore")
@@ -66,7 +68,7 @@ def test_every_format_at_once(ready: tuple[Shell, RunningSandbox]) -> None:
     shell, sandbox = ready
     names = {
         "fullchain": "full.pem", "certificate": "leaf.pem", "chain": "chain.pem", "key": "copy.key", "combined": "all.pem", "der": "leaf.der",
-        "pkcs7": "chain.p7b", "pkcs7-pem": "chain.p7", "pkcs12": "a.p12", "pkcs12-legacy": "old.p12", "kubernetes": "orders-tls.yaml",
+        "pkcs7": "chain.p7b", "pkcs7-pem": "chain.p7", "pkcs12": "a.p12", "pkcs12-legacy": "old.p12", "jks": "a.jks", "kubernetes": "orders-tls.yaml",
         "json": "a.json", "folder": "live",
     }  # fmt: skip
     assert set(names) == {one for one in OutputFormat if one.service is None}
@@ -79,6 +81,7 @@ def test_every_format_at_once(ready: tuple[Shell, RunningSandbox]) -> None:
         "all.pem",
         "a.p12",
         "old.p12",
+        "a.jks",
         "orders-tls.yaml",
         "live/current/tls.key",
         "live/current/haproxy.pem",
@@ -102,6 +105,12 @@ def test_every_format_at_once(ready: tuple[Shell, RunningSandbox]) -> None:
     assert found.cert.certificate == certificate
     assert json.loads((shell.folder / "a.json").read_text())["serial"] == f"{certificate.serial_number:x}"
     assert "PRIVATE" not in (shell.folder / "a.json").read_text()
+    (entry,) = read_jks((shell.folder / "a.jks").read_bytes(), "changeit")
+    assert (entry.key, entry.chain[0]) == (
+        private_key_der(load_private_key((shell.folder / "a.key").read_bytes(), "a.key")),
+        certificate.public_bytes(Encoding.DER),
+    )
+    assert entry.dated == START
     assert yaml.safe_load((shell.folder / "orders-tls.yaml").read_text())["metadata"]["name"] == "orders-tls"
     # its own files and folder, written again; the salted ones differ each time
     document = (shell.folder / "a.json").read_bytes()
@@ -109,6 +118,8 @@ def test_every_format_at_once(ready: tuple[Shell, RunningSandbox]) -> None:
     sandbox.clock.advance(timedelta(minutes=1))
     assert issue(shell, *words, *P12).exit_code == 0
     assert (shell.folder / "a.json").read_bytes() == document
+    (again,) = read_jks((shell.folder / "a.jks").read_bytes(), "changeit")
+    assert (again, again.salt == entry.salt) == (replace(entry, salt=again.salt), False)
     write(shell, "a.p12", b"mine")
     full = (shell.folder / "full.pem").read_bytes()
     refused = issue(shell, *words, *P12)
@@ -243,7 +254,9 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "passphrase that Java refuses": ((*outputs("pkcs12=a.p12"), "--key", "a.key", "--passphrase-name", "umlaut"), 2, "ASCII"),
     "another key": ((*outputs("pkcs12=a.p12"), "--key", "b.key", "--passphrase-name", "keystore"), 2, "not that of the request"),
     "no such format": (tuple(outputs("pfx=a.pfx")), 2, "no such format"),
-    "jks": ((*outputs("jks=a.jks"), *P12), 2, "keytool -importkeystore"),
+    "no key for a JKS": (tuple(outputs("jks=a.jks")), 2, "--key"),
+    "no passphrase for a JKS": ((*outputs("jks=a.jks"), "--key", "a.key"), 2, "hint: --passphrase-name NAME"),
+    "passphrase of a JKS that Java refuses": ((*outputs("jks=a.jks"), "--key", "a.key", "--passphrase-name", "umlaut"), 2, "ASCII"),
     "no destination": (tuple(outputs("der=")), 2, "no destination"),
     "stdout twice": (tuple(outputs("-", "der=-")), 2, "only one"),
     "stdout and JSON": ((*outputs("der=-"), "--format", "json"), 2, "one result"),
@@ -258,6 +271,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a folder in nowhere": ((*outputs("folder=none/live"), "--key", "a.key"), 2, "does not exist"),
     "a folder in use": ((*outputs("folder=."), "--key", "a.key"), 9, "did not write"),
     "a Secret without a name": ((*outputs("kubernetes=-"), "--key", "a.key"), 2, "--secret-name"),
+    "a name for no Secret": ((*outputs("a.pem"), "--secret-name", "shop/orders"), 2, "no --output writes one"),
     "a Secret's name": ((*outputs("kubernetes=Orders.yaml"), "--key", "a.key"), 2, "no name of a Kubernetes Secret"),
     "one target of several": (tuple(outputs("a.pem", "der=none/a.der")), 2, "does not exist"),
 }  # fmt: skip
@@ -288,7 +302,12 @@ def test_a_request_whose_outputs_are_refused_is_in_the_ledger(ready: tuple[Shell
 
 
 def test_neither_binary_nor_a_key_reaches_a_terminal(quiet: Shell) -> None:
-    for words in (outputs("der=-"), [*outputs("key=-"), "--key", "a.key"], [*outputs("pkcs12=-"), *P12]):
+    for words in (
+        outputs("der=-"),
+        [*outputs("key=-"), "--key", "a.key"],
+        [*outputs("pkcs12=-"), *P12],
+        [*outputs("jks=-"), *P12],
+    ):
         result = on_terminal(quiet, words)
         assert result[0] == 2
         assert "stdout is a terminal" in result[1]

@@ -64,7 +64,10 @@ def test_every_option_has_its_environment_variable_and_help(name: str, command: 
         if flags[0] in GUARDS:
             assert not parameter.envvar, f"{name} {flags[0]} is a guard"
         else:
-            assert parameter.envvar == "PKIOPS_" + flags[0].lstrip("-").replace("-", "_").upper(), f"{name} {flags[0]}"
+            variable = "PKIOPS_" + flags[0].lstrip("-").replace("-", "_").upper()
+            if flags[0] == "--probe" and parameter.multiple:
+                variable = "PKIOPS_PROBE_WITH"  # elsewhere --probe is a switch
+            assert parameter.envvar == variable, f"{name} {flags[0]}"
 
 
 def test_the_environment_variable_of_an_option_works(tmp_path: Path) -> None:

@@ -162,6 +162,23 @@ def test_verify_what_a_certificate_points_to(estate: Estate) -> None:
     assert "expired" in late.stderr
 
 
+def test_the_address_may_be_given_as_curl_has_it(estate: Estate) -> None:
+    address = connect_to(estate)[1]
+    for rule in (f"::{address}", f"pki.dev.example.com:80:{address}"):
+        estate.done("crl", "show", url_of(estate), "--connect-to", rule)
+    aside = ("--connect-to", "pki.dev.example.com:80:127.0.0.1:9", "--connect-to", f"::{address}")
+    elsewhere = estate.run("crl", "show", url_of(estate), *aside)
+    assert elsewhere.exit_code == 6
+    assert (
+        f"cannot fetch {url_of(estate)}: Connection refused\nhint: does anything listen at 127.0.0.1:9?"
+        in elsewhere.stderr
+    )
+
+
+def test_verify_of_a_sandbox_environment_asks_the_sandbox(estate: Estate) -> None:
+    assert "dev/ca/clients-g1" in estate.done("crl", "verify", url_of(estate), "--env", "dev").stdout
+
+
 def test_verify_under_a_file_of_cas(estate: Estate) -> None:
     at = ("--at", "2026-06-01T12:00:00Z")
     body = json.loads(
@@ -171,6 +188,7 @@ def test_verify_under_a_file_of_cas(estate: Estate) -> None:
     foreign = estate.run("crl", "verify", "@foreign.crl", "--env", "dev")
     assert foreign.exit_code == 8
     assert "is not of dev/ca/root-g1, dev/ca/clients-g1" in foreign.stderr
+    assert "hint: every CRL of a file is verified" in foreign.stderr
 
 
 @pytest.mark.parametrize(
@@ -182,6 +200,7 @@ def test_verify_under_a_file_of_cas(estate: Estate) -> None:
         (("show", "http://user:x@127.0.0.1/"), 2),
         (("show", "http://127.0.0.1:9/x.crl"), 6),
         (("show", "http://pki.example.com/x", "--connect-to", "nonsense"), 2),
+        (("show", "@foreign.crl", "--connect-to", "127.0.0.1:9"), 2),
         (("verify", "@foreign.crl"), 2),
         (("verify", "@foreign.crl", "--issuer", "@foreign.pem", "--env", "dev"), 2),
         (("verify", "@foreign.crl", "--issuer", "@foreign.pem", "--at", "tomorrow"), 2),

@@ -32,6 +32,7 @@ def test_both_templates_are_rendered_without_a_call(pkiops: Any) -> None:
     assert "publication.crl.distribution" in made.stderr
     made = pkiops("prod", "--format", "terraform")
     assert 'resource "aws_cloudfront_distribution" "crl"' in made.stdout
+    assert pkiops("prod", "--format", "terraform", "--output", "-").stdout == made.stdout
     assert pkiops("prod", "--format", "pulumi").exit_code == 2
 
 

@@ -69,6 +69,11 @@ def test_nothing_is_published_yet(fresh: Estate) -> None:
     failed = fresh.run("crl", "status", "dev", "--fail-on", "critical")
     assert failed.exit_code == 5
     assert failed.stdout == found.stdout
+    assert "1 finding of severity critical\nhint: each has a hint above" in failed.stderr
+    assert [line.split()[:3] for line in found.stdout.splitlines()[1:3]] == [
+        ["root-g1", "critical", "none"],
+        ["clients-g1", "awaited", "none"],
+    ]
     assert fresh.run("crl", "status", "dev", "--fail-on", "never").exit_code == 0
 
 
@@ -231,6 +236,15 @@ def test_a_file_for_the_collector_is_replaced_and_no_other_file_is(estate: Estat
     estate.done("crl", "status", "dev", "--format", "json", "--output", "@status.json")
     assert json.loads((estate.folder / "status.json").read_text())["kind"] == "crl-status"
     assert estate.run("crl", "status", "dev", "--format", "json", "--output", "@status.json").exit_code == 9
+
+
+def test_an_error_says_where_the_findings_are(estate: Estate) -> None:
+    found = ("crl", "status", "dev", "--warn", "100y", "--fail-on", "warning")
+    assert "hint: pkiops crl status dev names each" in estate.run(*found, "--format", "prometheus").stderr
+    assert "findings.txt, with a hint" in estate.run(*found, "--output", "@findings.txt").stderr
+    plain = estate.run(*found, "--output", "-")
+    assert "2 findings of severity warning or worse\nhint: each has a hint above" in plain.stderr
+    assert "warning crl.expires-soon" in plain.stdout
 
 
 @pytest.mark.parametrize(

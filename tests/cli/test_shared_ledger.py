@@ -44,7 +44,7 @@ class Runner:
         )
         (folder / "a.csr").write_bytes(builders.csr({"common_name": NAME}, sans=(f"dns:{NAME}",)))
 
-    def run(self, *arguments: str) -> Result:
+    def run(self, *arguments: str, stdin: bytes = b"") -> Result:
         self.calls += 1
         here = self.here or self.folder / str(self.calls)
         here.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ class Runner:
         settings |= {"PKIOPS_SANDBOX_URL": self.sandbox.url}
         words = [word.replace("@", f"{self.folder}/") for word in arguments]
         command = ["--environments", str(self.folder / "environments"), *words]
-        return CliRunner().invoke(app, command, env=settings, prog_name="pkiops")
+        return CliRunner().invoke(app, command, input=stdin, env=settings, prog_name="pkiops")
 
     def done(self, *arguments: str) -> Result:
         result = self.run(*arguments)

@@ -207,6 +207,9 @@ def test_verify_finds_what_was_changed(estate: Estate) -> None:
     assert result.exit_code == 8
     assert "crl.pem is empty [trust.file-empty]" in result.stdout
     assert "render again" in result.stderr
+    inside = estate.run("trust", "verify", "dev", "@changed/services/nginx")
+    assert inside.exit_code == 2
+    assert "services/nginx is the folder of one target; give the one that was given to trust render" in inside.stderr
 
 
 @pytest.mark.parametrize(
@@ -217,6 +220,7 @@ def test_verify_finds_what_was_changed(estate: Estate) -> None:
         (("render", "dev", "--to", "@x", "--bundle", "none"), 2),
         (("render", "dev", "--to", "@x", "--target", "none"), 2),
         (("render", "dev", "--to", "@x", "--path", '/x"y'), 2),
+        (("render", "dev", "--to", "@x", "--path", "etc/pki"), 2),
         (("render", "dev", "--to", "@good.pem"), 2),
         (("verify", "dev", "@none"), 2),
         (("verify", "dev", "@out", "--probe", "@good.pem"), 2),

@@ -206,6 +206,6 @@ def test_a_certificate_that_nobody_asked_for(estate: Estate) -> None:
 def test_variables_for_other_calls_do_not_matter(estate: Estate) -> None:
     with server(estate) as address:
         command = [*["--environments", "environments", "trust", "handshake", "--insecure-server"], address]
-        variables = {"PKIOPS_ENV": "dev", "PKIOPS_BUNDLE": "services", "PKIOPS_PROBE": "a,b"}
+        variables = {"PKIOPS_ENV": "dev", "PKIOPS_BUNDLE": "services", "PKIOPS_PROBE_WITH": "a,b"}
         result = CliRunner().invoke(app, command, env=variables, prog_name="pkiops")
     assert result.exit_code == 0, result.output

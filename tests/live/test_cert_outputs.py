@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
 from pkiops.cert.formats import Material, SecretName, kubernetes_secret, render
 from pkiops.cert.output_formats import OutputFormat
 from pkiops.cert.server_folder import Owner, folder_files
 from pkiops.cli.cert_folder import check_folder, stage_version, switch
+from pkiops.clock import SeededRandomness
 from pkiops.x509.certificate import fingerprint, pem
-from pkiops.x509.keys import PrivateKey, private_key_pem
+from pkiops.x509.keys import PrivateKey, private_key_der, private_key_pem
 from tests import builders
+from tests.jks import read_jks
 from tests.live_programs import require_program
 
 pytestmark = pytest.mark.live
@@ -26,10 +29,17 @@ PASSPHRASE = "pass word %1"
 OWNER = Owner("test", "service", ("dns:orders.svc.test.example.com",))
 
 
-def material(key: PrivateKey | None = None) -> Material:
-    leaf = builders.end_entity(ISSUER, private_key=key, usage=("clientAuth", "serverAuth"))
+def material(key: PrivateKey | None = None, common_name: str = "orders.svc.test.example.com") -> Material:
+    leaf = builders.end_entity(ISSUER, common_name, private_key=key, usage=("clientAuth", "serverAuth"))
     chain = (ISSUER.certificate, ROOT.certificate)
-    return Material(certificate=leaf.certificate, chain=chain, key=leaf.key, passphrase=PASSPHRASE.encode())
+    return Material(
+        certificate=leaf.certificate,
+        chain=chain,
+        key=leaf.key,
+        passphrase=PASSPHRASE.encode(),
+        dated=builders.AT,
+        randomness=SeededRandomness(5),
+    )
 
 
 @pytest.fixture(params=["EC", "RSA"])
@@ -78,7 +88,97 @@ def test_java_reads_both_and_can_make_a_jks_of_them(tmp_path: Path, made: Materi
     convert = ("-importkeystore", "-srckeystore", "a.p12", "-destkeystore", "a.jks", "-deststoretype", "JKS")
     passwords = ("-srcstorepass:env", "PW", "-deststorepass:env", "PW")
     run("keytool", *convert, *passwords, "-noprompt", folder=tmp_path)
-    assert (tmp_path / "a.jks").read_bytes()[:4] == b"\xfe\xed\xfe\xed"
+    # the reader that judges our own JKS reads Java's
+    (entry,) = read_jks((tmp_path / "a.jks").read_bytes(), PASSPHRASE)
+    assert entry.key == private_key_der(made.key)  # type: ignore[arg-type]
+    assert entry.chain == tuple(one.public_bytes(Encoding.DER) for one in made.sent)
+
+
+def test_keytool_lists_our_jks_and_makes_pkcs12_of_it(tmp_path: Path, made: Material) -> None:
+    (tmp_path / "a.jks").write_bytes(render(OutputFormat.JKS, made))
+    said = run("keytool", "-list", "-v", "-keystore", "a.jks", "-storepass:env", "PW", folder=tmp_path)
+    assert "Keystore type: JKS" in said
+    assert "proprietary format" in said  # the warning that the guide speaks of
+    assert "Your keystore contains 1 entry" in said
+    assert "Entry type: PrivateKeyEntry" in said
+    assert "Alias name: orders.svc.test.example.com" in said
+    assert f"Creation date: {builders.AT:%b} {builders.AT.day}, {builders.AT.year}" in said
+    assert "Certificate chain length: 2" in said
+    assert fingerprint(made.certificate).upper() in said.replace(":", "")
+    convert = ("-importkeystore", "-srckeystore", "a.jks", "-destkeystore", "a.p12", "-deststoretype", "PKCS12")
+    passwords = ("-srcstorepass:env", "PW", "-deststorepass:env", "PW")
+    run("keytool", *convert, *passwords, "-noprompt", folder=tmp_path)
+    found = pkcs12.load_pkcs12((tmp_path / "a.p12").read_bytes(), PASSPHRASE.encode())
+    assert found.cert is not None
+    assert found.cert.certificate == made.certificate
+    assert [one.certificate for one in found.additional_certs] == [ISSUER.certificate]
+    assert private_key_pem(found.key) == private_key_pem(made.key)  # type: ignore[arg-type]
+
+
+OPEN_JKS = """
+import java.io.*;
+import java.security.*;
+import java.security.cert.Certificate;
+
+class OpenJks {
+    static final char[] PASSPHRASE = System.getenv("PW").toCharArray();
+
+    public static void main(String[] files) throws Exception {
+        for (String file : files) {
+            System.out.println(file + ": " + open(file, PASSPHRASE));
+            try {
+                open(file, "pass word %2".toCharArray());
+                System.out.println("opened under another passphrase");
+            } catch (IOException error) {
+                System.out.println(error.getCause().getClass().getSimpleName() + ": " + error.getMessage());
+            }
+        }
+    }
+
+    static String open(String file, char[] passphrase) throws Exception {
+        KeyStore store = KeyStore.getInstance("JKS");
+        try (InputStream data = new FileInputStream(file)) {
+            store.load(data, passphrase);
+        }
+        String alias = store.aliases().nextElement();
+        PrivateKey key = (PrivateKey) store.getKey(alias, passphrase);
+        Certificate[] chain = store.getCertificateChain(alias);
+        chain[0].verify(chain[1].getPublicKey());
+        String algorithm = switch (key.getAlgorithm()) {
+            case "RSA" -> "SHA256withRSA";
+            case "EC" -> "SHA256withECDSA";
+            default -> "EdDSA";
+        };
+        Signature signer = Signature.getInstance(algorithm);
+        signer.initSign(key);
+        signer.update(file.getBytes());
+        byte[] signature = signer.sign();
+        Signature verifier = Signature.getInstance(algorithm);
+        verifier.initVerify(chain[0]);
+        verifier.update(file.getBytes());
+        String verdict = verifier.verify(signature) ? "signed with " : "NOT signed with ";
+        return verdict + algorithm + ", " + chain.length + " certificates, " + store.getCreationDate(alias).toInstant();
+    }
+}
+"""
+
+
+def test_a_java_program_signs_with_the_key_of_our_jks(tmp_path: Path) -> None:
+    keys: dict[str, tuple[PrivateKey, str]] = {
+        "RSA": (rsa.generate_private_key(65537, 2048), "SHA256withRSA"),
+        "P-256": (ec.generate_private_key(ec.SECP256R1()), "SHA256withECDSA"),
+        "P-521": (ec.generate_private_key(ec.SECP521R1()), "SHA256withECDSA"),
+        "Ed25519": (ed25519.Ed25519PrivateKey.generate(), "EdDSA"),
+    }
+    (tmp_path / "OpenJks.java").write_text(OPEN_JKS)
+    said = []
+    for name, (key, algorithm) in keys.items():
+        # an alias in capitals would be listed, and never found
+        (tmp_path / name).write_bytes(render(OutputFormat.JKS, material(key, f"Orders {name}")))
+        said.append(f"{name}: signed with {algorithm}, 2 certificates, {builders.AT:%Y-%m-%dT%H:%M:%SZ}")
+        said.append("UnrecoverableKeyException: Keystore was tampered with, or password was incorrect")
+    options = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+    assert run("java", *options, "OpenJks.java", *keys, folder=tmp_path).splitlines() == said
 
 
 @pytest.mark.parametrize(("format_", "inform"), [(OutputFormat.PKCS7, "DER"), (OutputFormat.PKCS7_PEM, "PEM")])

@@ -1,7 +1,7 @@
 """What ``crl host`` renders, read by the programs that people have: cfn-lint, a parser of HCL, and terraform where it is installed.
 
-``terraform validate`` needs the provider of AWS, which no package index of ours holds: it runs where PKIOPS_TERRAFORM_PLUGINS names a folder that
-``terraform providers mirror`` made, and is skipped elsewhere, in CI too.
+``terraform fmt`` runs where terraform is installed. ``terraform validate`` needs the provider of AWS as well, which no package index of ours
+holds: it runs where PKIOPS_TERRAFORM_PLUGINS names a folder that ``terraform providers mirror`` made.
 """
 
 from __future__ import annotations
@@ -64,6 +64,17 @@ def test_cfn_lint_would_say_it(tmp_path: Path) -> None:
     assert (done.returncode, "'http' is not one of" in done.stdout) == (2, True)
 
 
+def ask_terraform(text: str, folder: Path) -> None:
+    """What terraform itself says, as far as it is here: no package index has it, nor the provider of AWS."""
+    if shutil.which("terraform") is None:
+        return
+    (folder / "cdp.tf").write_text(text)
+    run("terraform", "fmt", "-check", "-diff", folder=folder)
+    if plugins := os.environ.get("PKIOPS_TERRAFORM_PLUGINS"):
+        run("terraform", "init", "-input=false", f"-plugin-dir={plugins}", folder=folder)
+        run("terraform", "validate", folder=folder)
+
+
 @pytest.mark.live
 def test_terraform_reads_as_hcl_with_every_block_in_its_place(tmp_path: Path) -> None:
     text = rendered(HostFormat.TERRAFORM)
@@ -77,21 +88,4 @@ def test_terraform_reads_as_hcl_with_every_block_in_its_place(tmp_path: Path) ->
     ]
     assert [name.strip('"') for one in read["variable"] for name in one] == ["certificate_arn", "hosted_zone_ids"]
     assert "crl.devices.example.net" in json.dumps(read["locals"])
-
-
-@pytest.mark.live
-def test_terraform_would_write_it_the_same(tmp_path: Path) -> None:
-    if shutil.which("terraform") is None:
-        pytest.skip("terraform is not installed; no package index holds it, so CI goes without")
-    (tmp_path / "cdp.tf").write_text(rendered(HostFormat.TERRAFORM))
-    run("terraform", "fmt", "-check", "-diff", folder=tmp_path)
-
-
-@pytest.mark.live
-def test_terraform_validates_it_against_the_provider(tmp_path: Path) -> None:
-    plugins = os.environ.get("PKIOPS_TERRAFORM_PLUGINS")
-    if plugins is None or shutil.which("terraform") is None:
-        pytest.skip("needs terraform and the provider of AWS in PKIOPS_TERRAFORM_PLUGINS")
-    (tmp_path / "cdp.tf").write_text(rendered(HostFormat.TERRAFORM))
-    run("terraform", "init", "-input=false", f"-plugin-dir={plugins}", folder=tmp_path)
-    run("terraform", "validate", folder=tmp_path)
+    ask_terraform(text, tmp_path)

@@ -6,17 +6,18 @@ the certificates are not encrypted (as in the JDK's own since version 18); what 
 comes from the content.
 
 Formats: RFC 7292 (PKCS #12; appendix B for the key of the check); the attribute is Oracle's, 2.16.840.1.113894.746875.1.1, with
-anyExtendedKeyUsage as its value. JKS: the format of ``sun.security.provider.JavaKeyStore``.
+anyExtendedKeyUsage as its value. JKS is ``pkiops.x509.java_store``'s.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import struct
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from pkiops.trust.der import bmp_string, explicit, integer, object_identifier, octet_string, sequence, set_of
+from pkiops.x509 import java_store
+from pkiops.x509.der import bmp_string, explicit, integer, object_identifier, octet_string, sequence, set_of
 
 _DATA = "1.2.840.113549.1.7.1"
 _CERTIFICATE_BAG = "1.2.840.113549.1.12.10.1.3"
@@ -30,9 +31,8 @@ _ITERATIONS = 10_000
 _SALT_BYTES = 20
 _BLOCK_BYTES = 64
 _MAC_KEY = 3
-_JKS_MAGIC, _JKS_VERSION, _JKS_TRUSTED = 0xFEEDFEED, 2, 2
-# a date that is not read by anybody; 2000-01-01 in milliseconds
-_JKS_MOMENT = 946_684_800_000
+# a date that is not read by anybody
+_JKS_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def pkcs12(entries: Sequence[tuple[str, bytes]], password: str) -> bytes:
@@ -80,16 +80,4 @@ def _whole_blocks(data: bytes) -> bytes:
 
 def jks(entries: Sequence[tuple[str, bytes]], password: str) -> bytes:
     """A JKS trust store; the same arguments as ``pkcs12``."""
-    pieces = [struct.pack(">III", _JKS_MAGIC, _JKS_VERSION, len(entries))]
-    for alias, der in entries:
-        pieces.append(struct.pack(">I", _JKS_TRUSTED) + _jks_text(alias) + struct.pack(">Q", _JKS_MOMENT))
-        pieces.append(_jks_text("X.509") + struct.pack(">I", len(der)) + der)
-    content = b"".join(pieces)
-    # SHA-1 and these words are what the format says
-    secret = password.encode("utf-16-be") + b"Mighty Aphrodite"
-    return content + hashlib.sha1(secret + content, usedforsecurity=False).digest()
-
-
-def _jks_text(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack(">H", len(data)) + data
+    return java_store.jks([java_store.trusted_entry(alias, der, _JKS_MOMENT) for alias, der in entries], password)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -19,11 +20,13 @@ from pkiops.cert.formats import (
     render,
 )
 from pkiops.cert.output_formats import OutputFormat
+from pkiops.clock import SeededRandomness
 from pkiops.errors import InputError, InternalError
 from pkiops.x509.algorithms import KeyAlgorithm
 from pkiops.x509.certificate import pem
-from pkiops.x509.keys import generate_private_key, load_private_key, private_key_pem, spki_sha256
+from pkiops.x509.keys import generate_private_key, load_private_key, private_key_der, private_key_pem, spki_sha256
 from tests import builders
+from tests.jks import Entry, read_jks
 
 ROOT = builders.root_ca()
 ISSUER = builders.subordinate_ca(ROOT)
@@ -34,6 +37,8 @@ MATERIAL = Material(
     key=LEAF.key,
     passphrase=b"pass word",
     document='{"a": 1}\n',
+    dated=builders.AT,
+    randomness=SeededRandomness(12),
 )
 SENT = [LEAF.certificate, ISSUER.certificate]
 
@@ -68,6 +73,25 @@ def test_pkcs12(format_: OutputFormat) -> None:
         pkcs12.load_pkcs12(data, b"another")
 
 
+def test_jks() -> None:
+    leaf = builders.end_entity(ISSUER, {"common_name": "Orders 🔑"})
+    made = replace(MATERIAL, certificate=leaf.certificate, key=leaf.key, randomness=SeededRandomness(12))
+    chain = tuple(one.public_bytes(Encoding.DER) for one in (leaf.certificate, ISSUER.certificate))
+    salt = SeededRandomness(12).token_bytes(20)
+    # in lower case: Java would not find another
+    expected = Entry("orders 🔑", builders.AT, chain, private_key_der(leaf.key), salt)
+    assert read_jks(render(OutputFormat.JKS, made), "pass word") == [expected]
+    (again,) = read_jks(render(OutputFormat.JKS, made), "pass word")
+    assert again == replace(expected, salt=again.salt)
+    assert again.salt != salt
+
+
+@pytest.mark.parametrize("missing", ["key", "passphrase", "dated", "randomness"])
+def test_a_jks_lacks_nothing(missing: str) -> None:
+    with pytest.raises(InternalError):
+        render(OutputFormat.JKS, replace(MATERIAL, **{missing: None}))  # type: ignore[arg-type]
+
+
 def test_the_alias_without_a_common_name() -> None:
     named = builders.end_entity(ISSUER, {"organization": "x"}, sans=("uri:spiffe://a/b", "dns:a.example.com"))
     nameless = builders.end_entity(ISSUER, {"organization": "x"}, sans=(), serial=0xAB)
@@ -75,12 +99,13 @@ def test_the_alias_without_a_common_name() -> None:
     assert names == ["spiffe://a/b", "ab"]
 
 
-def test_what_pkcs12_cannot_hold_is_said_before_anything_is_issued() -> None:
+@pytest.mark.parametrize(("format_", "name"), [(OutputFormat.PKCS12, "PKCS#12"), (OutputFormat.JKS, "JKS")])
+def test_what_a_keystore_cannot_hold_is_said_before_anything_is_issued(format_: OutputFormat, name: str) -> None:
     key = generate_private_key(KeyAlgorithm.ML_DSA_44)
-    with pytest.raises(InputError, match="cannot hold a key of ML-DSA-44"):
-        check_key_fits(OutputFormat.PKCS12, key)
+    with pytest.raises(InputError, match=f"{name} cannot hold a key of ML-DSA-44"):
+        check_key_fits(format_, key)
     check_key_fits(OutputFormat.COMBINED, key)
-    check_key_fits(OutputFormat.PKCS12, LEAF.key)
+    check_key_fits(format_, LEAF.key)
 
 
 @pytest.mark.parametrize("passphrase", ["pässword", "a\tb"])
@@ -90,7 +115,7 @@ def test_java_opens_ascii_only(passphrase: str) -> None:
     check_passphrase(b"pass ~ word")
 
 
-@pytest.mark.parametrize("word", ["key", "combined", "pkcs12", "pkcs12-legacy", "kubernetes"])
+@pytest.mark.parametrize("word", ["key", "combined", "pkcs12", "pkcs12-legacy", "jks", "kubernetes"])
 def test_no_key_is_no_output(word: str) -> None:
     bare = Material(certificate=LEAF.certificate, chain=MATERIAL.chain)
     format_ = OutputFormat(word)

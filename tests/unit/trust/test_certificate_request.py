@@ -13,9 +13,9 @@ from pkiops.trust.certificate_request import (
     advertised_name,
     read_certificate_request,
 )
-from pkiops.trust.der import encode, object_identifier, sequence, set_of
 from pkiops.trust.tls_reader import MalformedMessage
 from pkiops.trust.wire import ContentType, HandshakeType, Message
+from pkiops.x509.der import encode, object_identifier, sequence, set_of
 from pkiops.x509.names import has_unprintable
 
 TLS_1_2, TLS_1_3 = 0x0303, 0x0304

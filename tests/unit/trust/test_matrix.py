@@ -114,6 +114,17 @@ def test_a_relying_party_that_cannot_hold_two_roots_is_not_tried_with_them(tmp_p
     assert matrix.wrong == 0
 
 
+def test_a_relying_party_that_needs_the_issuing_ca_is_not_tried_without_it(tmp_path: Path) -> None:
+    env = with_bundle(environment(), revocation=Revocation.NONE, include_intermediates=True)
+    matrix = tried(tmp_path, env, name="aws-apigateway")
+    assert [(one.name, one.excused) for one in matrix.untried] == [("revoked issuer", True)]
+    assert (matrix.wrong, outcomes(matrix)["revoked"]) == (0, True)
+    without = tried(
+        tmp_path, with_bundle(environment(), revocation=Revocation.NONE), name="aws-apigateway"
+    )  # as it is, that is no excuse
+    assert any(not one.excused for one in without.untried)
+
+
 def test_a_bundle_that_cannot_be_built_at_all_is_wrong(tmp_path: Path) -> None:
     env = with_bundle(environment())
     world = World(tmp_path, at=NOW, env=env)

@@ -34,7 +34,7 @@ from tests.unit.crl.world import World, with_bundle
 from tests.unit.trust.test_bundle import Made, crl_of
 
 DAY = timedelta(days=1)
-Entries = Callable[[], Iterable[Entry]]
+Entries = Callable[[datetime], Iterable[Entry]]
 
 
 class Estate:
@@ -44,6 +44,7 @@ class Estate:
         self.old, self.new = World(folder / "old", env=env), World(folder / "new", env=env)
         self.to = folder / "out"
         self.clock = ManualClock(AT)
+        self.asked_until = AT
         self.ledger = SqliteLedger(folder / "ledger.db", self.clock, SeededRandomness(1))
         self.old.publish()
         self.new.publish()
@@ -59,8 +60,9 @@ class Estate:
             record = RevocationRecord(reason="superseded", at=AT, requester="me")
             self.ledger.record_revoked("test", "arn:ca", serial_hex(leaf.serial_number), record)
 
-    def entries(self) -> Iterator[Entry]:
-        return self.ledger.find_expiring("test", self.clock.now(), AT + 9999 * DAY)
+    def entries(self, end: datetime = AT + 9999 * DAY) -> Iterator[Entry]:
+        self.asked_until = end
+        return self.ledger.find_expiring("test", self.clock.now(), end)
 
     def render(
         self, world: World, *, entries: Entries | None = None, allow: bool = False, overwrite: bool = False
@@ -126,6 +128,21 @@ def test_what_lives_below_an_anchor_keeps_it_in_the_bundle(estate: Estate) -> No
     assert found == [("anchor", 3), ("intermediate", 3)]
 
 
+def test_the_ledger_is_asked_for_no_longer_than_the_cas_live(estate: Estate) -> None:
+    estate.render(estate.new, entries=estate.entries, allow=True)
+    ends = [one.certificate.not_valid_after_utc for one in estate.old.backend.cas.values()]
+    assert estate.asked_until == max(ends) + timedelta(seconds=1)
+
+
+def test_a_folder_that_claims_a_ca_for_ever_does_not_make_the_ledger_be_asked_for_ever(estate: Estate) -> None:
+    for path in estate.to.rglob("MANIFEST.json"):
+        document = json.loads(path.read_text())
+        document["certificates"][0]["not_after"] = "9999-12-31T23:59:59Z"
+        path.write_text(json.dumps(document))
+    estate.render(estate.new, entries=estate.entries, allow=True)
+    assert estate.asked_until < AT + timedelta(days=41 * 366)
+
+
 def test_with_consent_it_goes_and_nobody_is_asked_again(estate: Estate) -> None:
     estate.issue("a.example.com")
     done = estate.render(estate.new, entries=estate.entries, allow=True)
@@ -161,9 +178,9 @@ def test_where_there_is_no_ledger_nobody_can_tell(estate: Estate) -> None:
 
 
 def test_a_ledger_that_may_not_be_read_tells_nothing(estate: Estate) -> None:
-    def denied() -> Iterator[Entry]:
+    def denied(end: datetime) -> Iterator[Entry]:
         estate.issue("a.example.com")
-        yield from estate.entries()
+        yield from estate.entries(end)
         raise AccessDenied("Query: AccessDeniedException")
 
     error = estate.refused(entries=denied)
@@ -312,7 +329,9 @@ def test_what_is_below_a_revoked_ca_does_not_live(tmp_path: Path) -> None:
     estate.issue("a.example.com")
     made = Made(tmp_path / "made")
     root, clients = estate.old.backend.cas["root"], estate.old.backend.cas["clients"]
-    removal = Removal(bundle="b", authority="clients-g1", role="intermediate", subject="", sha256=None, ski=None)
+    removal = Removal(
+        bundle="b", authority="clients-g1", role="intermediate", subject="", sha256=None, ski=None, not_after=None
+    )
     removal = replace(removal, sha256=fingerprint(clients.certificate))
     assert counted([removal], [made.build()], estate.entries(), AT)[0].live == 1
     revoking = crl_of("root-g1", root, revoked={clients.serial: None})
@@ -322,7 +341,7 @@ def test_what_is_below_a_revoked_ca_does_not_live(tmp_path: Path) -> None:
 
 
 def test_a_ca_that_leaves_several_targets_is_told_once() -> None:
-    one = Removal(bundle="b", authority="root-g1", role="anchor", subject="CN=R", sha256="aa", ski="bb")
+    one = Removal(bundle="b", authority="root-g1", role="anchor", subject="CN=R", sha256="aa", ski="bb", not_after=None)
     crl = replace(one, role="intermediate", sha256=None)
     assert merged([crl, one, one, replace(one, bundle="a")]) == (replace(one, bundle="a"), one)
 

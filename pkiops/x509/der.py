@@ -1,4 +1,4 @@
-"""The few DER encodings (X.690) that trust stores and name hashes need."""
+"""The few DER encodings (X.690) that trust stores, keystores and name hashes need."""
 
 from __future__ import annotations
 
