@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from pkiops.clock import Clock
+from pkiops.connecting import connect, remaining
 from pkiops.errors import BackendError, InputError, NotFound, Unreachable
 
 MAX_BYTES = 128 * 1024 * 1024
@@ -133,7 +134,7 @@ def _request(parts: SplitResult, clock: Clock, deadline: float, connect_to: Conn
     where = (connect_to.host, connect_to.port) if connect_to else (host, port)
     connection = http.client.HTTPConnection(host, port)
     try:
-        connected = _connected(where, clock, deadline)
+        connected = connect(where, clock, deadline)
         connection.sock = connected
         if secure:
             connected = ssl.create_default_context().wrap_socket(connected, server_hostname=host)
@@ -151,27 +152,6 @@ def _request(parts: SplitResult, clock: Clock, deadline: float, connect_to: Conn
             return Answer(response.status, headers, body, location or None)
     finally:
         connection.close()
-
-
-def _connected(where: tuple[str, int], clock: Clock, deadline: float) -> socket.socket:
-    """A connection to the first address of the host that takes one; none that is silent uses up the time of those after it.
-
-    (``socket.create_connection`` gives every address the whole time, and a CDN has a dozen of them.)
-    """
-    addresses = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)
-    failure = OSError("the host has no address")
-    for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        connected = socket.socket(family, kind, protocol)
-        try:
-            connected.settimeout(_remaining(clock, deadline) / (len(addresses) - number))
-            connected.connect(address)
-            connected.settimeout(_remaining(clock, deadline))
-        except OSError as error:
-            connected.close()
-            failure = error
-        else:
-            return connected
-    raise failure
 
 
 def _require_ok(status: int, url: str) -> None:
@@ -197,7 +177,7 @@ class _UntilDeadline(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._socket.settimeout(_remaining(self._clock, self._deadline))
+        self._socket.settimeout(remaining(self._clock, self._deadline))
         return self._socket.recv_into(buffer)
 
 
@@ -224,10 +204,3 @@ def _body(response: http.client.HTTPResponse, url: str) -> bytes:
     if expected is not None and size != expected:
         raise http.client.IncompleteRead(b"", expected - size)
     return b"".join(pieces)
-
-
-def _remaining(clock: Clock, deadline: float) -> float:
-    left = deadline - clock.monotonic()
-    if left <= 0:
-        raise TimeoutError("no complete answer in time")
-    return left

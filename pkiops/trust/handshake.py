@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pkiops.clock import Clock
+from pkiops.connecting import connect
 from pkiops.errors import InputError
 from pkiops.trust.explain import (
     Explanation,
@@ -125,8 +126,8 @@ def knock(attempt: Attempt, clock: Clock, watcher: Watcher | None = None) -> Out
         watch(context, watcher)
     course = _Course(clock, clock.monotonic() + attempt.timeout, watcher or _untold)
     try:
-        plain = socket.create_connection((attempt.address.host, attempt.address.port), timeout=attempt.timeout)
-    except OSError as error:
+        plain = connect((attempt.address.host, attempt.address.port), clock, course.deadline)
+    except (OSError, UnicodeError) as error:
         return _unreachable(attempt.address, error)
     with plain:
         course.tell(Connected(_peer(plain, attempt.address)))
@@ -370,7 +371,7 @@ def _refused(side: Side, explanation: Explanation, http_status: int | None = Non
 
 
 def _unreachable(address: Address, error: Exception) -> Outcome:
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, (socket.gaierror, UnicodeError)):
         code, summary = "dns", f"the name {address.host} cannot be resolved"
         advice = "check the spelling, and whether this machine's DNS knows the name"
     elif isinstance(error, ConnectionRefusedError):

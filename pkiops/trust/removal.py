@@ -64,7 +64,9 @@ def find_removals(standing: Standing, bundle: TrustBundle, at: datetime) -> tupl
     """
     digests, listed = _identities(bundle.certificates)
     left_out, _ = _identities(bundle.left_out)
-    _, members = _identities(bundle.members)
+    # an old root may have no key identifier, its CRL names the key all the same
+    speaking = {(one.checked.view.issuer, one.checked.authority_key_identifier) for one in bundle.crls}
+    members = _identities(bundle.members)[1] | speaking
     found: dict[tuple[str, str | None], Removal] = {}
     for one in standing.certificates:
         if one.not_after <= at or one.sha256 in digests | left_out or (one.ski and (one.subject, one.ski) in listed):

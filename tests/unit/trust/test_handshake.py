@@ -226,7 +226,24 @@ def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = Address("127.0.0.1", listener.getsockname()[1])
     assert knock(attempt(address), CLOCK).code == "connection-refused"
-    assert knock(attempt(Address("no-such-host.invalid", 443)), CLOCK).code == "dns"
+    for name in ("no-such-host.invalid", "a..example.com", f"{'a' * 64}.example.com", "."):
+        assert knock(attempt(Address(name, 443)), CLOCK).code == "dns", name
+
+
+def test_addresses_that_do_not_answer_share_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as full, contextlib.ExitStack() as queued:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # until its queue is full: what comes next is neither accepted nor refused
+            waiting = queued.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        silent = (socket.AF_INET, socket.SOCK_STREAM, 0, "", full.getsockname())
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [silent] * 6)
+        began = CLOCK.monotonic()
+        outcome = knock(replace(attempt(Address("many.example.com", 443)), timeout=0.3), CLOCK)
+        assert (outcome.result, outcome.code) == (Result.UNREACHABLE, "timeout")
+        assert CLOCK.monotonic() - began < 1
 
 
 def test_a_version_that_the_server_does_not_have(tmp_path: Path, good: Identity) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -267,6 +268,17 @@ def leaving(before: TrustBundle, after: TrustBundle, at: datetime = AT) -> list[
 
 def test_nothing_leaves_a_bundle_that_stays(made: Made) -> None:
     assert leaving(made.build(), made.build()) == []
+
+
+def test_a_root_without_a_key_identifier_stays_as_well(tmp_path: Path) -> None:
+    """Roots kept elsewhere may be older than RFC 5280; their CRLs name the key all the same."""
+    made = Made(tmp_path)
+    renew(made, "root", None, without=[x509.SubjectKeyIdentifier])
+    made.crls["root-g1"] = crl_of("root-g1", made.cas["root"])
+    assert made.build().crls[0].name == "root-g1"
+    assert leaving(made.build(), made.build()) == []
+    without = replace(made.build(), anchors=(), members=(), crls=())
+    assert {authority for _, authority in leaving(made.build(), without)} == {"root-g1", "clients-g1"}
 
 
 def renew(made: Made, label: str, issuer: Issued | None, **more: Any) -> Issued:
