@@ -116,12 +116,16 @@ def _tried(factory: Factory, looked_at: list[_Looked], probes: list[Probe], *, a
 def _verified(factory: Factory, folder: Path, choice: Choice) -> list[_Looked]:
     from pkiops.crl.authorities import observe_authorities
     from pkiops.crl.silent import silent_authorities
-    from pkiops.trust.render import chosen_targets, speaking
-    from pkiops.trust.verify import Expected, verify_folder
+    from pkiops.environment.models import Revocation
+    from pkiops.trust.render import chosen_targets, crls_for, speaking
+    from pkiops.trust.verify import NO_MARGIN, Expected, verify_folder
 
     now = factory.clock.now()
     chosen = list(chosen_targets(factory.environment, choice))
     authorities = observe_authorities(factory.environment, factory.backend, now).known
+    bundles = factory.environment.trust.bundles
+    without = [bundles[name] for name, _, _ in chosen if bundles[name].revocation is Revocation.NONE]
+    published = crls_for(factory.environment, without, authorities, factory.trust_store, at=now, margin=NO_MARGIN)
 
     def look(name: str, target_name: str, kind: Target, silent: tuple[KnownAuthority, ...] = ()) -> _Looked:
         expected = Expected(
@@ -131,6 +135,7 @@ def _verified(factory: Factory, folder: Path, choice: Choice) -> list[_Looked]:
             target_name=target_name,
             target=kind,
             at=now,
+            published=published,
         )
         return verify_folder(folder / name / target_name, expected), expected
 

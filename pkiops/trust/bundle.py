@@ -30,6 +30,7 @@ from pkiops.trust.rules import (
     require_ca,
     require_distinct,
     require_key_identifiers,
+    require_usable,
     require_whole_chains,
 )
 from pkiops.x509.certificate import fingerprint
@@ -138,6 +139,7 @@ def build_bundle(
     for one in everyone:
         require_ca(one, where, at)
         _require_pin(environment, one)
+        require_usable(one, where)
     for anchor in anchors:
         require_anchor(anchor, where)
     require_distinct(everyone, where)
@@ -294,7 +296,7 @@ def _crls(
                 code="trust.crl-missing",
             )
         name = f"{where}: the CRL of {authority.name}"
-        checked = check_crl(crl.crl, authority.certificate, name, at=at, margin=margin)
+        checked = check_crl(crl.crl, authority.certificate, name, at=at, margin=margin, der=crl.der)
         found.append(BundleCrl(authority.name, checked))
     return tuple(found)
 

@@ -16,7 +16,8 @@ from pkiops.trust.bundle import BundleCertificate, BundleCrl
 from pkiops.x509.armor import Block, Kind, scan
 from pkiops.x509.certificate import fingerprint, load_certificates
 from pkiops.x509.certificate import pem as certificate_pem
-from pkiops.x509.crl import load_crls
+from pkiops.x509.crl import read_crls
+from pkiops.x509.crl_bytes import LoadedCrl
 from pkiops.x509.names import rfc4514
 
 CERTIFICATE = "CERTIFICATE"
@@ -72,8 +73,8 @@ def read_ca_file(data: bytes, name: str) -> tuple[x509.Certificate, ...]:
     return load_certificates(data, name)
 
 
-def read_crl_file(data: bytes, name: str) -> tuple[x509.CertificateRevocationList, ...]:
-    """The CRLs of a file that a relying party loads.
+def read_crl_file(data: bytes, name: str) -> tuple[LoadedCrl, ...]:
+    """The CRLs of a file that a relying party loads, with the bytes that they were parsed from.
 
     Raises:
         VerificationFailed: it is empty (Envoy would switch revocation off), or holds anything but CRLs (nginx, HAProxy and
@@ -81,7 +82,7 @@ def read_crl_file(data: bytes, name: str) -> tuple[x509.CertificateRevocationLis
         InputError: a block is damaged.
     """
     _require_blocks(data, name, X509_CRL, MAX_CRL_FILE_BYTES)
-    return load_crls(data, name)
+    return read_crls(data, name)
 
 
 def _require_blocks(data: bytes, name: str, label: str, max_bytes: int) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pkiops.backends.interface import ReadsAuthorities
 from pkiops.crl.authorities import KnownAuthority, SkippedAuthority, observe_authorities
-from pkiops.crl.check import CheckedCrl
+from pkiops.crl.check import MIN_REMAINING, CheckedCrl
 from pkiops.crl.outside import CertifiedCa, outside_cas
 from pkiops.crl.read import read_current
 from pkiops.crl.silent import REASON, silent_authorities
-from pkiops.environment.models import Environment, Revocation
+from pkiops.environment.models import Bundle, Environment, Revocation
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.ledger.interface import Entry
 from pkiops.stores.interface import Store
@@ -125,7 +125,7 @@ def render_trust(
     Args:
         environment: what is declared.
         backend: where its CAs are.
-        store: the trust bucket with the published CRLs; read only if a bundle needs CRLs.
+        store: the trust bucket with the published CRLs; read only if a bundle needs CRLs, or lists CAs that one could revoke.
         destination: where the folders go.
         choice: which targets.
         at: the moment (aware) at which everything must be valid.
@@ -142,8 +142,9 @@ def render_trust(
         raise InputError(f"the path {destination.location!r} cannot be written into files", code="trust.path")
     chosen = list(chosen_targets(environment, choice))
     authorities = observe_authorities(environment, backend, at)
-    needs_crls = any(environment.trust.bundles[name].revocation is not Revocation.NONE for name, _, _ in chosen)
-    crls = published_crls(environment, authorities.known, store, at=at) if needs_crls else {}
+    bundles = [environment.trust.bundles[name] for name, _, _ in chosen]
+    needs_crls = any(one.revocation is not Revocation.NONE for one in bundles)
+    crls = crls_for(environment, bundles, authorities.known, store, at=at)
     silent = silent_authorities(authorities.known, backend, published=crls) if needs_crls else ()
     rendered: list[tuple[TrustBundle, str, FolderToWrite]] = []
     for name, target_name, target in chosen:
@@ -210,6 +211,32 @@ def render_target(bundle: TrustBundle, name: str, target: Target, location: str)
     return (*files, manifest_file(bundle, name, location, files))
 
 
+def crls_for(
+    environment: Environment,
+    bundles: Iterable[Bundle],
+    authorities: Sequence[KnownAuthority],
+    store: Store,
+    *,
+    at: datetime,
+    margin: timedelta = MIN_REMAINING,
+) -> Mapping[str, CheckedCrl]:
+    """The published CRLs that bundles are made with, by authority name; the store is not read where none could matter.
+
+    A bundle without revocation that lists intermediates is made with what is published, if anything is: a CA that is revoked is not listed, whichever
+    other bundles are made with it.
+
+    Raises:
+        VerificationFailed: a bundle needs CRLs and none are published; what is published cannot be trusted.
+        BackendError: the store failed.
+    """
+    wanted = tuple(bundles)
+    if any(one.revocation is not Revocation.NONE for one in wanted):
+        return published_crls(environment, authorities, store, at=at)
+    if any(one.include_intermediates for one in wanted):
+        return _published(environment, authorities, store, at, margin) or {}
+    return {}
+
+
 def published_crls(
     environment: Environment, authorities: Sequence[KnownAuthority], store: Store, *, at: datetime
 ) -> Mapping[str, CheckedCrl]:
@@ -219,12 +246,19 @@ def published_crls(
         VerificationFailed: nothing is published yet, or it cannot be trusted.
         BackendError: the store failed.
     """
-    everyone: list[CertifiedCa] = [*authorities, *outside_cas(environment, authorities)]
-    published = read_current(store, environment.environment, everyone, at=at)
+    published = _published(environment, authorities, store, at, MIN_REMAINING)
     if published is None:
         raise VerificationFailed(
             f"no CRLs of {environment.environment} are published in {store.describe()}",
             hint=f"pkiops crl publish {environment.environment}",
             code="trust.no-crls",
         )
-    return {name: one.checked for name, one in published.crls.items()}
+    return published
+
+
+def _published(
+    environment: Environment, authorities: Sequence[KnownAuthority], store: Store, at: datetime, margin: timedelta
+) -> Mapping[str, CheckedCrl] | None:
+    everyone: list[CertifiedCa] = [*authorities, *outside_cas(environment, authorities)]
+    found = read_current(store, environment.environment, everyone, at=at, margin=margin)
+    return None if found is None else {name: one.checked for name, one in found.crls.items()}

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pkiops.crl.outside import CertifiedCa
 from pkiops.errors import VerificationFailed
 from pkiops.x509.certificate import extended_key_usage_of, extension_of, fingerprint, key_usage_of
-from pkiops.x509.keys import spki_sha256
+from pkiops.x509.keys import describe_key, spki_sha256
 from pkiops.x509.names import rfc4514
-from pkiops.x509.signatures import certificate_signed_by
+from pkiops.x509.signatures import certificate_signed_by, has_broken_digest
 
 _FOR_CLIENTS = frozenset({"clientAuth", "anyExtendedKeyUsage"})
+_RSA_BITS, _EC_BITS = 2048, 224
 Identity = tuple[x509.Name, str]
 
 
@@ -72,6 +74,35 @@ def require_ca(authority: CertifiedCa, where: str, at: datetime) -> None:
             f"{where}: {authority.name} ({rfc4514(certificate.subject)}) has expired, or is not valid yet",
             code="trust.expired",
         )
+
+
+def require_usable(authority: CertifiedCa, where: str) -> None:
+    """Refuse a CA below which OpenSSL refuses everybody: for a key of less than 112 bits of strength or a signature over MD5 or SHA-1 (that of a root
+    on itself does not count) at the security level 2 of Debian, Ubuntu and Python, for a critical extension that nobody knows at every level.
+
+    Raises:
+        VerificationFailed: code ``trust.weak-key``, ``trust.weak-signature``, ``trust.unknown-critical-extension``.
+    """
+    certificate = authority.certificate
+    key = certificate.public_key()
+    weak = (isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS) or (
+        isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _EC_BITS
+    )
+    unknown = [e.oid for e in certificate.extensions if e.critical and isinstance(e.value, x509.UnrecognizedExtension)]
+    if weak:
+        code, problem = "trust.weak-key", f"its key ({describe_key(key)}) is too weak"
+    elif len(authority.chain) > 1 and has_broken_digest(certificate):
+        code, problem = "trust.weak-signature", "it is signed with MD5 or SHA-1"
+    elif unknown:
+        code = "trust.unknown-critical-extension"
+        problem = f"it has a critical extension that nobody knows ({unknown[0].dotted_string[:100]})"
+    else:
+        return
+    raise VerificationFailed(
+        f"{where}: {authority.name} ({rfc4514(certificate.subject)}): {problem}; OpenSSL refuses every client below it",
+        hint="bring its clients below another CA first",
+        code=code,
+    )
 
 
 def require_distinct(authorities: Sequence[CertifiedCa], where: str) -> None:

@@ -29,6 +29,7 @@ from pkiops.trust.probe import RelyingParty
 from pkiops.trust.render import render_target
 from pkiops.trust.targets.interface import Target
 from pkiops.x509.certificate import fingerprint, view
+from pkiops.x509.crl_bytes import LoadedCrl
 from pkiops.x509.names import rfc4514
 
 NO_MARGIN = timedelta(0)
@@ -45,7 +46,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a folder is compared with: the environment, its CAs as the backend has them, which bundle and target it is, and the moment (aware)."""
+    """What a folder is compared with: the environment, its CAs as the backend has them, which bundle and target it is, and the moment (aware).
+
+    ``published`` are the CRLs by authority name that a bundle was made with which has none itself (``crls_for`` in ``render.py``).
+    """
 
     environment: Environment
     authorities: Sequence[KnownAuthority]
@@ -53,6 +57,7 @@ class Expected:
     target_name: str
     target: Target
     at: datetime
+    published: Mapping[str, CheckedCrl] = field(default_factory=dict)
 
 
 @dataclass
@@ -217,8 +222,8 @@ def _check_crls(folder: _Folder, expected: Expected) -> dict[str, CheckedCrl]:
     found: dict[str, CheckedCrl] = {}
     if name in folder.files:
         try:
-            for crl in read_crl_file(folder.files[name], name):
-                _match_crl(folder, expected, name, crl, found)
+            for loaded in read_crl_file(folder.files[name], name):
+                _match_crl(folder, expected, name, loaded, found)
         except (VerificationFailed, InputError) as error:
             folder.report(_unreadable(error), name, error.message)
             return found
@@ -237,9 +242,10 @@ def _match_crl(
     folder: _Folder,
     expected: Expected,
     file: str,
-    crl: x509.CertificateRevocationList,
+    loaded: LoadedCrl,
     found: dict[str, CheckedCrl],
 ) -> None:
+    crl = loaded.crl
     outside = outside_cas(expected.environment, expected.authorities)
     everyone: list[CertifiedCa] = [*expected.authorities, *outside]
     candidates = [a for a in everyone if a.certificate.subject == crl.issuer]
@@ -247,9 +253,8 @@ def _match_crl(
     code = "trust.crl-foreign"
     for authority in candidates:
         try:
-            checked = check_crl(
-                crl, authority.certificate, f"the CRL of {authority.name}", at=expected.at, margin=NO_MARGIN
-            )
+            what = f"the CRL of {authority.name}"
+            checked = check_crl(crl, authority.certificate, what, at=expected.at, margin=NO_MARGIN, der=loaded.der)
         except VerificationFailed as error:
             problem, code = error.message, error.code
             continue
@@ -262,6 +267,8 @@ def _match_crl(
 
 def _check_rendering(folder: _Folder, expected: Expected, crls: Mapping[str, CheckedCrl]) -> None:
     """The same certificates and CRLs must give the same bytes: that covers configuration snippets, and manifests made to fit changed files."""
+    if expected.environment.trust.bundles[expected.bundle].revocation is Revocation.NONE:
+        crls = expected.published
     try:
         bundle = build_bundle(
             expected.environment, expected.bundle, expected.authorities, crls, at=expected.at, margin=NO_MARGIN

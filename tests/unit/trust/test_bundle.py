@@ -17,6 +17,7 @@ from pkiops.environment.models import Bundle, CrlSettings, Environment, Revocati
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.trust.bundle import TrustBundle, build_bundle
 from pkiops.x509.certificate import fingerprint
+from pkiops.x509.crl import crl_der
 from pkiops.x509.duration import Duration
 from tests import builders
 from tests.builders import AT, Issued
@@ -115,10 +116,10 @@ def test_a_crl_of_another_ca_or_one_that_expired_is_not_taken(made: Made) -> Non
     made.crls["clients-g1"] = made.crls["root-g1"]
     assert made.refused() == "crl.issuer"
     forged = builders.crl(made.cas["clients"], signer=builders.key())
-    made.crls["clients-g1"] = replace(good, crl=forged)
+    made.crls["clients-g1"] = replace(good, crl=forged, der=crl_der(forged))
     assert made.refused() == "crl.signature"
     old = builders.crl(made.cas["clients"], next_update=AT + timedelta(minutes=5))
-    made.crls["clients-g1"] = replace(good, crl=old)
+    made.crls["clients-g1"] = replace(good, crl=old, der=crl_der(old))
     assert made.refused() == "crl.expires-soon"
 
 

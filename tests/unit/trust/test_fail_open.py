@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pkiops.environment.models import Bundle, Environment, ExternalAuthority, Revocation, Target, TargetKind, Trust
@@ -25,8 +26,8 @@ from pkiops.trust.targets.description import read_description
 from pkiops.trust.targets.interface import RenderedFile
 from pkiops.trust.targets.registry import built_in
 from pkiops.trust.targets.rendering import make_target
-from pkiops.x509.certificate import fingerprint, pem
-from pkiops.x509.crl import crl_pem
+from pkiops.x509.certificate import fingerprint, load_certificate, pem
+from pkiops.x509.crl import crl_der, crl_pem
 from pkiops.x509.der import encode, object_identifier, sequence
 from pkiops.x509.keys import private_key_pem
 from tests import builders
@@ -115,14 +116,15 @@ def made(tmp_path: Path) -> Made:
 def test_a_crl_that_is(made: Made, case: str, whose: str) -> None:
     make, code = CRLS[case]
     good = made.crls[f"{whose}-g1"]
-    made.crls[f"{whose}-g1"] = replace(good, crl=make(made.cas[whose]))
+    crl = make(made.cas[whose])
+    made.crls[f"{whose}-g1"] = replace(good, crl=crl, der=crl_der(crl))
     assert made.refused() == code
 
 
 def test_a_crl_without_a_next_update_cannot_even_be_taken_for_current(made: Made) -> None:
     good = made.crls["clients-g1"]
     der = without_next_update(made.cas["clients"])
-    made.crls["clients-g1"] = replace(good, crl=x509.load_der_x509_crl(der))
+    made.crls["clients-g1"] = replace(good, crl=x509.load_der_x509_crl(der), der=der)
     assert made.refused() == "crl.no-next-update"
 
 
@@ -156,6 +158,7 @@ def key_usage(*, cert_sign: bool) -> x509.KeyUsage:
     return x509.KeyUsage(True, False, False, False, False, cert_sign, True, False, False)
 
 
+UNKNOWN_CRITICAL = Extra(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), critical=True)
 ANCHORS: dict[str, tuple[Callable[[], Issued], str]] = {
     # Go trusts a listed end entity by itself
     "an end entity": (
@@ -188,6 +191,20 @@ ANCHORS: dict[str, tuple[Callable[[], Issued], str]] = {
         lambda: builders.root_ca("Servers", extra=[Extra(x509.ExtendedKeyUsage([SERVER_AUTH]))]),
         "trust.purpose",
     ),
+    # "CA certificate key too weak", which those of the mirror never are
+    "with a weak RSA key": (
+        lambda: builders.root_ca(private_key=rsa.generate_private_key(65_537, 1024)),  # noqa: S505
+        "trust.weak-key",
+    ),
+    "with a weak EC key": (
+        lambda: builders.root_ca(private_key=ec.generate_private_key(ec.SECP192R1())),
+        "trust.weak-key",
+    ),
+    # "unhandled critical extension"
+    "with a critical extension nobody knows": (
+        lambda: builders.root_ca(extra=[UNKNOWN_CRITICAL]),
+        "trust.unknown-critical-extension",
+    ),
 }
 
 
@@ -210,6 +227,27 @@ def test_an_intermediate_that_is_no_ca(made: Made, case: str) -> None:
     odd = builders.subordinate_ca(root, "Odd", extra=extra, without=[] if extra else [x509.KeyUsage])
     made.authorities[1] = authority(made.authorities[1], "clients", odd, root)
     assert made.refused() == "trust.not-a-ca"
+
+
+def test_an_intermediate_with_a_critical_extension_nobody_knows(made: Made) -> None:
+    root = made.cas["root"]
+    made.authorities[1] = authority(
+        made.authorities[1], "clients", builders.subordinate_ca(root, extra=[UNKNOWN_CRITICAL]), root
+    )
+    assert made.refused() == "trust.unknown-critical-extension"
+
+
+def test_an_intermediate_that_is_signed_over_sha_1(made: Made) -> None:
+    """Cryptography signs nothing with SHA-1: the algorithm is changed in a certificate, whose signature nobody looks at here."""
+    root = builders.root_ca(private_key=rsa.generate_private_key(65_537, 2048))
+    sound = builders.subordinate_ca(root)
+    der = sound.certificate.public_bytes(Encoding.DER)
+    changed = der.replace(bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105"))
+    made.authorities = [
+        authority(made.authorities[0], "root", root),
+        authority(made.authorities[1], "clients", replace(sound, certificate=load_certificate(changed, "it")), root),
+    ]
+    assert made.refused() == "trust.weak-signature"
 
 
 def test_an_expired_intermediate_beats_the_good_one_that_the_client_sends(made: Made) -> None:

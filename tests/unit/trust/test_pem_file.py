@@ -27,7 +27,8 @@ KEY = private_key_pem(ROOT.key)
 
 def test_what_is_written_reads_back() -> None:
     assert read_ca_file(CA, "ca.pem") == (ROOT.certificate,)
-    assert read_crl_file(CRL, "crl.pem") == (ROOT_CRL,)
+    (found,) = read_crl_file(CRL, "crl.pem")
+    assert (found.crl, found.der) == (ROOT_CRL, ROOT_CRL.public_bytes(Encoding.DER))
     for data in (CA, CRL):
         assert data.isascii()
         assert b"\r" not in data

@@ -15,11 +15,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pkiops.clock import SystemClock
-from pkiops.environment.models import Environment, Revocation, TargetKind
+from pkiops.environment.models import Environment, Revocation, TargetKind, Trust
 from pkiops.errors import InputError, VerificationFailed
 from pkiops.trust.handshake import Identity
 from pkiops.trust.probe import Probe, ProbeResult, run_probes
-from pkiops.trust.render import Choice, Destination, RenderOutcome, render_trust
+from pkiops.trust.render import Choice, Destination, RenderOutcome, crls_for, render_trust
 from pkiops.trust.targets.registry import built_in
 from pkiops.trust.verify import Expected, VerifiedFolder, verify_folder
 from pkiops.x509.certificate import fingerprint
@@ -70,13 +70,16 @@ class Rendered:
         return self.out / "services" / target / name
 
     def verify(self, target: str = "nginx") -> VerifiedFolder:
+        environment, known, at = self.world.environment, self.world.known(), self.world.clock.now()
+        bundles = [one for one in environment.trust.bundles.values() if one.revocation is Revocation.NONE]
         expected = Expected(
-            environment=self.world.environment,
-            authorities=self.world.known(),
+            environment=environment,
+            authorities=known,
             bundle="services",
             target_name=target,
             target=built_in(TargetKind(target)),
-            at=self.world.clock.now(),
+            at=at,
+            published=crls_for(environment, bundles, known, self.world.store, at=at),
         )
         return verify_folder(self.path("", target), expected)
 
@@ -320,6 +323,36 @@ def test_a_revoked_ca_lets_nobody_in(rendered: Rendered) -> None:
     assert rendered.codes() == []
     results = rendered.knock([Probe("good", rendered.identity("good"), False)])
     assert all(one.as_expected for one in results)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_revoked_ca_is_not_listed_where_no_crl_is_looked_at(tmp_path: Path, alone: bool) -> None:
+    """Some relying parties take clients of every CA in their file; which other bundles are made with it changes nothing."""
+    env = with_bundle(environment(), revocation=Revocation.NONE, include_intermediates=True)
+    others = {} if alone else {"others": replace(env.trust.bundles["services"], revocation=Revocation.CHAIN)}
+    rendered = Rendered(tmp_path, replace(env, trust=Trust(bundles={**env.trust.bundles, **others})))
+    listed = rendered.path("ca.pem").read_bytes()
+    clients = rendered.world.backend.cas["clients"]
+    assert pem_of(clients) in listed
+    rendered.world.backend.write("root", 2, revoked={clients.serial: None})
+    rendered.world.publish()
+    assert rendered.codes() == ["trust.rendering"]
+    rendered.render()
+    assert pem_of(clients) not in rendered.path("ca.pem").read_bytes()
+    assert rendered.codes() == []
+
+
+def test_intermediates_are_listed_where_no_crl_was_ever_published(tmp_path: Path) -> None:
+    world = World(tmp_path, env=with_bundle(environment(), revocation=Revocation.NONE, include_intermediates=True))
+    made = render_trust(
+        world.environment,
+        world.backend,
+        world.store,
+        Destination(folder=tmp_path / "out", location="/x"),
+        Choice(),
+        at=world.clock.now(),
+    )
+    assert [one.name for one in made.targets[0].bundle.intermediates] == ["clients-g1"]
 
 
 def test_keys_that_cannot_be_used_are_errors(rendered: Rendered, tmp_path: Path) -> None:
