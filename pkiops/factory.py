@@ -371,6 +371,12 @@ def _variable(service: str) -> str:
 
 def _checked(service: str, url: str, variable: str) -> str:
     problem = endpoint_problem(service, url)
+    if problem and variable == "PKIOPS_SANDBOX_URL":
+        raise InputError(
+            f"{variable} is not the URL of a sandbox: {url[:200]!r}",
+            hint=f"write it as pkiops sandbox status shows it, such as {SANDBOX_URL}",
+            code="usage.endpoint",
+        )
     if problem:
         raise InputError(f"{variable} is not an endpoint", hint=problem, code="usage.endpoint")
     return url

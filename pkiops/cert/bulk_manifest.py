@@ -82,20 +82,18 @@ class Defaults:
 
 
 def folder_rows(folder: Path, defaults: Defaults) -> Iterator[Row | BadRow]:
-    """A row for every request in a folder (.csr, .der, .pem, .req), in no particular order; other files are passed over.
+    """A row for every request in a folder (.csr, .der, .pem, .req), by name; other files are passed over.
 
     Raises:
         InputError: the folder cannot be read.
     """
-    number = 0
     try:
         with os.scandir(folder) as found:
-            for one in found:
-                if Path(one.name).suffix.lower() in _REQUEST_FILES:
-                    number += 1
-                    yield _row({"csr": one.name}, number, str(folder / one.name), defaults)
+            names = sorted(one.name for one in found if Path(one.name).suffix.lower() in _REQUEST_FILES)
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror}", code="usage.input-file") from error
+    for number, name in enumerate(names, 1):
+        yield _row({"csr": name}, number, str(folder / name), defaults)
 
 
 def stream_rows(stream: BinaryIO, name: str, defaults: Defaults) -> Iterator[Row | BadRow]:
@@ -191,14 +189,20 @@ def _json_values(text: str) -> Mapping[str, Any]:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not a line of JSON: {error}", code="manifest.json") from error
-    if not isinstance(values, dict) or not values.keys() <= set(COLUMNS):
+    if not isinstance(values, dict):
         raise InputError(f"not an object of {', '.join(COLUMNS)}", code="manifest.json")
+    if wrong := [one for one in values if one not in COLUMNS]:
+        raise InputError(
+            f"no such key: {', '.join(repr(one[:_LONGEST_NAME]) for one in wrong[:5])}",
+            hint=f"keys: {', '.join(COLUMNS)}",
+            code="manifest.json",
+        )
     sans = values.get("sans")
     if isinstance(sans, list) and all(isinstance(one, str) for one in sans):
         values["sans"] = " ".join(sans)
     values = {name: value for name, value in values.items() if value is not None}
-    if not all(isinstance(value, str) for value in values.values()):
-        raise InputError("the values are texts, and sans may be a list of them", code="manifest.json")
+    if wrong := [name for name, value in values.items() if not isinstance(value, str)]:
+        raise InputError(f"{', '.join(wrong)}: not a text; sans may be a list of them", code="manifest.json")
     return values
 
 

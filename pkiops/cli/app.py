@@ -44,6 +44,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "sandbox": ("sandbox",),
 }
 
+_GLOBAL_OPTIONS = ("-v", "--verbose", "--debug", "--environments", "-V", "--version")
 # The usage error of the click that typer carries inside; typer exports only this subclass of it.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -99,6 +100,7 @@ def _errors_reported(arguments: Sequence[str]) -> Iterator[None]:
     except (typer.Exit, typer.Abort, SystemExit, BrokenPipeError, EOFError):
         raise
     except _UsageError as error:
+        _say_its_place(error)
         if not as_json:
             raise
         text = error.format_message() if hasattr(error, "format_message") else str(error)
@@ -110,6 +112,13 @@ def _errors_reported(arguments: Sequence[str]) -> Iterator[None]:
         )
         bug.__cause__ = error
         _report(bug, as_json=as_json, debug=debug)
+
+
+def _say_its_place(error: Exception) -> None:
+    """Of a global option after the command, which is then an unknown one, say where it goes."""
+    name = getattr(error, "option_name", None)
+    if name in _GLOBAL_OPTIONS:
+        error.message = f"{name} goes before the command: pkiops {name} ..."  # type: ignore[attr-defined]
 
 
 def _report(error: PkiopsError, *, as_json: bool, debug: bool) -> None:

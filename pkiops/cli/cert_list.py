@@ -82,6 +82,10 @@ def list_command(
         requester=requester,
         expiring=_expiring(factory, expiring_before, expiring_within, moment),
     )
+    if profile is not None and profile not in factory.environment.profiles:
+        # entries outlive the profiles that they were issued under
+        known = ", ".join(factory.environment.profiles) or "none"
+        note(f"the environment file has no profile {profile!r} (any more); it has {known}")
     page = find_entries(factory.ledger, environment, search, limit=limit, after=after)
     for one in page.unreadable:
         note(f"left out: {one.message}")
@@ -130,7 +134,7 @@ def _expiring(
 
 def _say(page: Page) -> None:
     if page.entries:
-        headings = ("SERIAL", "STATE", "NAME", "AUTHORITY", "PROFILE", "ASKED FOR", "VALID UNTIL", "ENTRY")
+        headings = ("SERIAL OR ENTRY", "STATE", "NAME", "AUTHORITY", "PROFILE", "ASKED FOR", "VALID UNTIL")
         emit(table(headings, [_row(one) for one in page.entries]))
     else:
         note(
@@ -144,13 +148,16 @@ def _say(page: Page) -> None:
 
 def _row(one: Entry) -> tuple[str, ...]:
     common_name = dict(one.subject).get("common_name")
-    names = [*([common_name] if common_name else []), *(str(san) for san in one.sans)]
-    more = f" +{len(names) - 1}" if len(names) > 1 else ""
+    names = [str(san) for san in one.sans]
+    if common_name and common_name not in {san.value for san in one.sans}:
+        names.insert(0, common_name)
+    more = f" (+{len(names) - 1})" if len(names) > 1 else ""
     until = f"{one.not_after:%Y-%m-%d %H:%M}" if one.not_after and one.serial else "-"
     state = "revoked" if one.revocation else one.state.value
     asked = f"{one.created_at:%Y-%m-%d %H:%M}"
     name = f"{names[0]}{more}" if names else "-"
-    return one.serial or "-", state, name, one.authority or "-", one.profile, asked, until, one.id
+    # either finds it again (cert show); an entry without a certificate has no serial number
+    return one.serial or one.id, state, name, one.authority or "-", one.profile, asked, until
 
 
 def show_entries(ctx: typer.Context, environment: str, target: str, format_: Format, *, allow_endpoint: bool) -> None:

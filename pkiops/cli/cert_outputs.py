@@ -19,6 +19,7 @@ from pkiops.cert.output_formats import OutputFormat
 from pkiops.cli.cert_files import STDIN, absolute, read_bounded, refuse_foreign
 from pkiops.cli.cert_places import check_place, write_place
 from pkiops.cli.files import FileToWrite, check_targets, write_files
+from pkiops.cli.output import note
 from pkiops.errors import InputError, InternalError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pkiops.x509.keys import PrivateKey
 
 _MAX_KEY_BYTES = 65_536
+_SHORT_PASSPHRASE = 8
 _FORMAT = re.compile(r"([a-z][a-z0-9-]*)=(.*)", re.DOTALL)
 
 
@@ -213,6 +215,12 @@ def outputs_of(targets: tuple[OutputTarget, ...], options: KeyOptions, secrets: 
         InputError: a format needs a key, a passphrase or a name, and there is none that fits.
         GuardRefused: others can read the file of a passphrase.
     """
+    if options.secret_name is not None and not any(one.format is OutputFormat.KUBERNETES for one in targets):
+        raise InputError(
+            "--secret-name names a Kubernetes Secret, and no --output writes one",
+            hint="add --output kubernetes=FILE, or leave --secret-name out",
+            code="usage.output",
+        )
     for target in targets:
         needs = f"--output {target.format}={target.dest}"
         if target.format.holds_key and options.key is None:
@@ -235,6 +243,8 @@ def outputs_of(targets: tuple[OutputTarget, ...], options: KeyOptions, secrets: 
         from pkiops.cert.formats import check_passphrase
 
         check_passphrase(passphrase)
+        if len(passphrase) < _SHORT_PASSPHRASE:
+            note(f"the passphrase {options.passphrase_name} is short: who gets the file can guess it")
     return CertificateOutputs(
         targets,
         key=None if options.key is None else key_of(options.key, options.key_passphrase_name, secrets),

@@ -10,6 +10,7 @@ import typer
 
 from pkiops.cli.cert import AllowEndpoint, app
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, STDIN, read_bounded
+from pkiops.cli.cert_revoke_wait import WAIT_TIMEOUT, Waiting, WaitOption, WaitTimeoutOption, waiting_of
 from pkiops.cli.options import EnvironmentArgument, Format, FormatOption, YesOption, option
 from pkiops.cli.output import ask, emit, emit_json, note
 from pkiops.cli.wiring import factory_of, progress_of
@@ -45,6 +46,7 @@ def revoke_command(
         list[str] | None,
         typer.Argument(metavar="[SERIAL|ARN|FILE]...", help="Serial in hex, ARN, or the certificate; - is stdin."),
     ] = None,
+    *,
     from_: Annotated[
         str | None,
         option("--from", metavar="FILE|-", help="A list: one of these on each line, or CSV with serial,reason."),
@@ -58,23 +60,28 @@ def revoke_command(
         str | None,
         option("--authority", help="The CA that issued it, where it is not known otherwise.", metavar="LABEL"),
     ] = None,
+    wait: WaitOption = False,
+    wait_timeout: WaitTimeoutOption = WAIT_TIMEOUT,
     yes: YesOption = False,
     format_: FormatOption = Format.TEXT,
     allow_endpoint: AllowEndpoint = False,
 ) -> None:
     """Revoke certificates. It cannot be undone."""
     from pkiops.backends.interface import RevocationReason
-    from pkiops.cli.cert_revoke_many import revoke_many, wanted_rows
+    from pkiops.cli.cert_revoke_many import Selection, revoke_many, wanted_rows
 
     why, words = RevocationReason(reason.value), targets or []
     single = _target(words[0]) if len(words) == 1 and from_ is None and not name else None
     rows = wanted_rows(words, from_, name, why, _target) if single is None else []
     factory = factory_of(ctx, environment, allow_endpoint=allow_endpoint)
     use_case = _revocation(ctx, factory)
+    waiting = waiting_of(factory, use_case, wait_timeout, wait=wait)
     if single is not None:
-        _revoke_one(factory, use_case, use_case.plan(single, reason=why, authority=authority), format_, yes=yes)
-    else:
-        revoke_many(ctx, factory, use_case, rows, format_, names=name, reason=why, authority=authority, yes=yes)
+        plan = use_case.plan(single, reason=why, authority=authority)
+        _revoke_one(factory, use_case, plan, waiting, format_, yes=yes)
+        return
+    selection = Selection(rows, names=name, reason=why, authority=authority)
+    revoke_many(factory, use_case, selection, waiting, format_, yes=yes, progress=progress_of(ctx))
 
 
 def _target(word: str) -> Target:
@@ -86,11 +93,23 @@ def _target(word: str) -> Target:
     return read_target(word, Path(), lambda path: read_bounded(path, MAX_CERTIFICATE_BYTES))
 
 
-def _revoke_one(factory: Factory, use_case: Revocation, plan: RevocationPlan, format_: Format, *, yes: bool) -> None:
+def _revoke_one(
+    factory: Factory, use_case: Revocation, plan: RevocationPlan, waiting: Waiting, format_: Format, *, yes: bool
+) -> None:
+    from pkiops.cert.report import revoked_json
+
     note(_described(plan))
+    waiting.check([plan])
     if plan.known_revocation is None:
         ask(f"Revoke certificate {plan.serial} for good?", yes=yes)
-    _say_revoked(factory, use_case.revoke(plan), format_)
+    revoked = use_case.revoke(plan)
+    body = revoked_json(revoked, factory.clock.now())
+    if format_ is Format.TEXT:
+        _say_revoked(revoked)
+    waiting.wait([plan])
+    if format_ is Format.JSON:
+        emit_json("cert-revoke", plan.environment, factory.clock.now(), {**body, **waiting.json()})
+    waiting.end()
 
 
 def _revocation(ctx: typer.Context, factory: Factory) -> Revocation:
@@ -125,13 +144,8 @@ def _described(plan: RevocationPlan) -> str:
     return "\n".join(lines)
 
 
-def _say_revoked(factory: Factory, revoked: Revoked, format_: Format) -> None:
-    from pkiops.cert.report import revoked_json
-
+def _say_revoked(revoked: Revoked) -> None:
     plan = revoked.plan
-    if format_ is Format.JSON:
-        emit_json("cert-revoke", plan.environment, factory.clock.now(), revoked_json(revoked, factory.clock.now()))
-        return
     minutes = -(-revoked.in_crl_after_seconds // 60)
     when = f"in about {minutes} minutes" if minutes else "by now"
     emit(f"certificate {plan.serial} {'was revoked already' if revoked.already_revoked else 'is revoked'}")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from pkiops.cli.cert_files import MAX_CERTIFICATE_BYTES, STDIN, read_bounded
 from pkiops.cli.options import Format
 from pkiops.cli.output import ask, emit, emit_json, iso, note, table
-from pkiops.cli.wiring import progress_of
-from pkiops.errors import InputError, PartialApply
+from pkiops.errors import InputError, PartialApply, PkiopsError
 
 if TYPE_CHECKING:
     from pkiops.backends.interface import RevocationReason
     from pkiops.cert.revoke import Revocation, Target
     from pkiops.cert.revoke_list import BadRow, Wanted
     from pkiops.cert.revoke_many import PlannedRow, RowOutcome
+    from pkiops.cli.cert_revoke_wait import Waiting
     from pkiops.factory import Factory
     from pkiops.ledger.interface import Ledger
+    from pkiops.progress import Progress
 
 
 def wanted_rows(
@@ -53,22 +53,30 @@ def wanted_rows(
     return [*argument_rows(words, reason, read_word), *rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a command names: rows, names to look up, the reason of rows without one, and the label of the CA."""
+
+    rows: Sequence[Wanted | BadRow]
+    names: Sequence[str]
+    reason: RevocationReason
+    authority: str | None
+
+
 def revoke_many(
-    ctx: typer.Context,
     factory: Factory,
     use_case: Revocation,
-    rows: Sequence[Wanted | BadRow],
+    selection: Selection,
+    waiting: Waiting,
     format_: Format,
     *,
-    names: Sequence[str],
-    reason: RevocationReason,
-    authority: str | None,
     yes: bool,
+    progress: Progress,
 ) -> None:
     """Show what would be revoked, ask once, revoke, and say what came of each.
 
     Raises:
-        PartialApply: code ``cert.revoke-partial``, not every row is revoked.
+        PartialApply: code ``cert.revoke-partial``, not every row is revoked; ``cert.revoke-not-listed``, the wait was too short.
         PkiopsError: none is; what the first of them failed by.
         GuardRefused: nobody can be asked, or the answer was not yes.
     """
@@ -76,18 +84,19 @@ def revoke_many(
     from pkiops.progress import Counted
 
     with _kept_open(factory.ledger):
-        by_name = list(named_rows(use_case, names, reason, note))
-        planned = plan_rows(use_case, [*rows, *by_name], authority=authority)
+        by_name = list(named_rows(use_case, selection.names, selection.reason, note))
+        planned = plan_rows(use_case, [*selection.rows, *by_name], authority=selection.authority)
         open_ = _show_plan(planned)
+        waiting.check([one.plan for one in planned if one.plan])
         if open_:
             ask(f"Revoke {_certificates(open_)} for good?", yes=yes)
-        counted = Counted(progress_of(ctx), factory.clock, "revoke", open_)
+        counted = Counted(progress, factory.clock, "revoke", open_)
         outcomes = []
         for outcome in revoke_rows(use_case, planned, counted):
             outcomes.append(outcome)
             if outcome.problem is not None and outcome.row.problem is None:
                 note(f"{outcome.row.source}: {outcome.status}: {outcome.problem.message}")
-    _say_outcomes(factory, outcomes, format_)
+    _say_outcomes(factory, outcomes, waiting, format_)
 
 
 def _kept_open(ledger: Ledger) -> contextlib.AbstractContextManager[None]:
@@ -120,29 +129,43 @@ def _show_plan(planned: Sequence[PlannedRow]) -> int:
     return sum(row.status is None for row in planned)
 
 
-def _say_outcomes(factory: Factory, outcomes: Sequence[RowOutcome], format_: Format) -> None:
+def _say_outcomes(factory: Factory, outcomes: Sequence[RowOutcome], waiting: Waiting, format_: Format) -> None:
     from pkiops.cert.revoke_many import RevokeStatus, counts_of, outcome_json
 
     counts = counts_of(outcomes)
     summary = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number)
     environment = factory.environment.environment
-    if format_ is Format.JSON:
-        rows = [outcome_json(number, one) for number, one in enumerate(outcomes, 1)]
-        emit_json("cert-revoke-list", environment, factory.clock.now(), {"counts": counts, "rows": rows})
-    else:
+    if format_ is Format.TEXT:
         emit(f"{len(outcomes):,} row{'' if len(outcomes) == 1 else 's'}: {summary}")
     urls = sorted({one.row.plan.crl_url for one in outcomes if one.in_crl_by and one.row.plan and one.row.plan.crl_url})
     if urls:
         note(f"the CRLs will list them within minutes: {', '.join(urls)}")
         note(f"then hand them to your servers: pkiops crl publish {environment}")
+    revoked = {RevokeStatus.REVOKED, RevokeStatus.ALREADY}
+    waiting.wait([one.row.plan for one in outcomes if one.status in revoked and one.row.plan])
+    if format_ is Format.JSON:
+        rows = [outcome_json(number, one) for number, one in enumerate(outcomes, 1)]
+        body = {"counts": counts, "rows": rows, **waiting.json()}
+        emit_json("cert-revoke-list", environment, factory.clock.now(), body)
+    _end(outcomes, waiting, summary, counts)
+
+
+def _end(outcomes: Sequence[RowOutcome], waiting: Waiting, summary: str, counts: dict[str, int]) -> None:
+    from pkiops.cert.revoke_many import RevokeStatus
+
     failed = [one.problem for one in outcomes if one.status is RevokeStatus.FAILED and one.problem is not None]
-    if not failed:
-        return
-    if len(failed) == len(outcomes):
+    if failed and len(failed) == len(outcomes):
         raise failed[0]
-    raise PartialApply(
-        f"not every row is revoked: {summary}",
-        hint="correct the rows that failed and run the same command again: what is revoked is passed over",
-        code="cert.revoke-partial",
-        details=counts,
-    )
+    try:
+        waiting.end()
+    except PkiopsError as error:
+        if not failed:
+            raise
+        note(f"{error.message}{f'; {error.hint}' if error.hint else ''}")
+    if failed:
+        raise PartialApply(
+            f"not every row is revoked ({summary}), the first for this: {failed[0].message}",
+            hint="correct the rows that failed and run the same command again: what is revoked is passed over",
+            code="cert.revoke-partial",
+            details=counts,
+        )

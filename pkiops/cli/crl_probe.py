@@ -71,14 +71,16 @@ def probe_points(
     factory: Factory, status: CrlStatus, rules: Sequence[ConnectRule]
 ) -> tuple[CrlStatus, tuple[ProbedPoint, ...]]:
     """Ask every distribution point; the status with what was found there, and the points."""
-    from pkiops.crl.reach import distribution_points, probe
+    from pkiops.crl.reach import compared, distribution_points, probe
     from pkiops.crl.status_authorities import find_cas
 
     found = find_cas(factory.environment, factory.trust_store, lambda: service_of(factory), factory.clock.now)
-    published, parts = _numbers(one.facts.published.record for one in status.authorities if one.facts.published)
+    records = [one.facts.published.record for one in status.authorities if one.facts.published]
+    published, parts = _numbers(records)
     points, skipped = distribution_points(found.authorities.known, factory.backend.crl_url, published, parts)
     silent = {one.facts.name for one in status.authorities if one.facts.published is None}
     probed = probe(points, factory.clock, rules=rules or sandbox_rules(factory), silent=silent)
+    probed = compared(probed, _digests(records))
     _remember(factory, probed, rules)
     findings = (*status.findings, *(finding for one in probed for finding in one.findings))
     worst_first = tuple(sorted(findings, key=lambda one: -one.severity))
@@ -111,16 +113,16 @@ def _remember(factory: Factory, probed: Sequence[ProbedPoint], given: Sequence[C
 
 def probe_published(factory: Factory, outcome: PublishOutcome, rules: Sequence[ConnectRule]) -> tuple[ProbedPoint, ...]:
     """Ask the distribution points of the CAs whose CRLs were just published, each for a few seconds."""
-    from pkiops.crl.reach import distribution_points, probe
+    from pkiops.crl.reach import compared, distribution_points, probe
 
     # of a thousand parts, those that have just changed
-    published, parts = _numbers(
-        one.record for one in outcome.records if one.record.scope is None or one.change != "unchanged"
-    )
+    records = [one.record for one in outcome.records if one.record.scope is None or one.change != "unchanged"]
+    published, parts = _numbers(records)
     points, _ = distribution_points(outcome.authorities, factory.backend.crl_url, published, parts)
     # of one without a published CRL there is nothing to compare
     asked = [one for one in points if one.published is not None]
     probed = probe(asked, factory.clock, rules=rules or sandbox_rules(factory), timeout=_PATIENCE_S)
+    probed = compared(probed, _digests(records))
     _remember(factory, probed, rules)
     return probed
 
@@ -141,6 +143,14 @@ def _numbers(records: Iterable[CrlRecord]) -> tuple[dict[str, int], Mapping[str,
         else:
             parts.setdefault(one.ca, {})[one.scope] = one.number
     return published, parts
+
+
+def _digests(records: Iterable[CrlRecord]) -> Mapping[str, set[str]]:
+    """SHA-256 of published CRLs by the CA's name."""
+    found: dict[str, set[str]] = {}
+    for one in records:
+        found.setdefault(one.ca, set()).add(one.sha256)
+    return found
 
 
 def note_points(probed: Sequence[ProbedPoint] | None) -> None:

@@ -99,7 +99,7 @@ def _asked(parts: SplitResult, url: str, clock: Clock, deadline: float, connect_
         UnicodeError,
     ) as error:  # the last: a label of the host is empty or too long
         raise Unreachable(
-            f"cannot fetch {url}: {str(error) or type(error).__name__}",
+            f"cannot fetch {url}: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}",
             hint=f"does anything listen at {connect_to.host}:{connect_to.port}?"
             if connect_to
             else "does anybody serve this host yet? On a sandbox: --connect-to and its address, such as 127.0.0.1:4599",

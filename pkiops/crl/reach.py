@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -54,11 +54,12 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbedPoint:
-    """What came of one URL; ``answers``: a current CRL of its CA was there."""
+    """What came of one URL; ``answers``: a current CRL of its CA was there, whose DER has this ``sha256``."""
 
     point: Point
     answers: bool
     number: int | None = None
+    sha256: str | None = None
     next_update: datetime | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -169,7 +170,32 @@ def judge(point: Point, answer: Answer, at: datetime, *, may_lack: bool = False)
         return ProbedPoint(point=point, answers=False, findings=(found,))
     findings = tuple(_blemishes(point, answer, checked.number, checked.next_update, at))
     return ProbedPoint(
-        point=point, answers=True, number=checked.number, next_update=checked.next_update, findings=findings
+        point=point,
+        answers=True,
+        number=checked.number,
+        sha256=checked.view.sha256,
+        next_update=checked.next_update,
+        findings=findings,
+    )
+
+
+def compared(probed: Sequence[ProbedPoint], published: Mapping[str, Collection[str]]) -> tuple[ProbedPoint, ...]:
+    """The same with a finding where a URL serves the number that is published, and other bytes. Pure.
+
+    Args:
+        probed: what came.
+        published: SHA-256 of what is published, by the CA's name.
+    """
+    return tuple(_compared(one, published.get(one.point.authority, ())) for one in probed)
+
+
+def _compared(one: ProbedPoint, published: Collection[str]) -> ProbedPoint:
+    if not one.answers or one.number != one.point.published or one.sha256 in published:
+        return one
+    message = f"{one.point.url} serves another CRL than the published one with the same number {one.number}"
+    hint = "one number stands for one CRL: find out who wrote the other one"
+    return replace(
+        one, findings=(*one.findings, _finding("cdp.other-bytes", Severity.CRITICAL, one.point, message, hint))
     )
 
 

@@ -318,7 +318,8 @@ class StatusReader:
                 return None, False
             if is_in_parts(authority):
                 in_parts = parts_backend(self._environment.environment, authority, backend)
-                return None, not fetch_parts(self._environment.environment, authority, in_parts, at=self._at())
+                written = fetch_parts(self._environment.environment, authority, in_parts, at=self._at())
+                return _whole_of(written, record), not written
             data = backend.fetch_crl(authority.observed)
         except (BackendError, GuardRefused) as error:
             # all CAs of an environment write into one bucket: one answer stands for the others
@@ -334,6 +335,15 @@ class StatusReader:
         return _own_crl(
             data, authority, f"the CRL that {self._environment.environment}/ca/{authority.name} wrote"
         ), False
+
+
+def _whole_of(written: Sequence[CheckedCrl], record: CrlRecord | None) -> OwnCrl | None:
+    """What a CA that went over to parts wrote beside its published complete CRL: that one, or parts, which have to be published in its place."""
+    if record is None or not written:
+        return None
+    if written[0].scope is not None:
+        return OwnCrl(None, None, f"{record.ca} writes its CRL in parts now, and a complete one is published")
+    return OwnCrl(written[0].number, written[0].view.this_update)
 
 
 def _checked(loaded: LoadedCrl, ca: CertifiedCa, name: str, scope: str | None = None) -> CheckedCrl:

@@ -13,17 +13,20 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pkiops.environment.document import MAX_BYTES, Document, read_document
-from pkiops.environment.finding import Finding, listed, shown
+from pkiops.environment.finding import Finding, listed, nearest, shown
 from pkiops.environment.load import environment_path
 from pkiops.environment.models import Environment
 from pkiops.environment.translate import findings_of
 from pkiops.errors import EnvironmentFileError, InputError, PkiopsError
+from pkiops.policy.codes import REFUSAL_CODES
 from pkiops.policy.declared import declared
 from pkiops.policy.rules import DurationField
 from pkiops.x509.csr import MAX_CSR_BYTES
 from pkiops.x509.san import SubjectAltName, parse_san
 
 FOLDER = "policy-tests"
+_PREFIX = "policy."
+_CODES = frozenset(f"{_PREFIX}{one.code}" for one in REFUSAL_CODES)
 
 
 @declared
@@ -124,6 +127,13 @@ def _read(
     if test.expect == "allowed" and test.codes:
         message = "codes are of rules that refuse, and this request is expected to be allowed"
         findings.append(Finding((*at, "codes"), message, "policy.test-codes"))
+    for index, code in enumerate(test.codes):
+        if code.startswith(_PREFIX) and code not in _CODES:
+            close = nearest(code, _CODES)
+            meant = f"; did you mean {close}?" if close else "; docs/reference/policy-codes.md lists them"
+            findings.append(
+                Finding((*at, "codes", index), f"no rule refuses as {shown(code)}{meant}", "policy.test-codes")
+            )
     sans: list[SubjectAltName] = []
     for index, text in enumerate(test.sans):
         try:

@@ -200,7 +200,7 @@ class Steps:
 
 _SAYINGS = {
     HandshakeType.HELLO_REQUEST: "the server wants to negotiate anew",
-    HandshakeType.NEW_SESSION_TICKET: "a ticket: whoever has it may resume this session and shows no certificate again",
+    HandshakeType.NEW_SESSION_TICKET: "a ticket: whoever comes back with it shows no certificate again, if the server takes it",
     HandshakeType.ENCRYPTED_EXTENSIONS: "everything from here is encrypted",
     HandshakeType.SERVER_KEY_EXCHANGE: "the server's half of the key exchange, signed with the key of its certificate",
     HandshakeType.SERVER_HELLO_DONE: "our turn",

@@ -109,12 +109,12 @@ def test_a_page_names_the_next(runner: Runner) -> None:
 
 def test_a_table_for_people(runner: Runner) -> None:
     text = runner.done("cert", "list", "dev", "--state", "issued").stdout
-    assert text.splitlines()[0].split()[:3] == ["SERIAL", "STATE", "NAME"]
+    assert text.splitlines()[0].split()[:5] == ["SERIAL", "OR", "ENTRY", "STATE", "NAME"]
+    assert max(map(len, text.splitlines())) < 140
     (line,) = [line for line in text.splitlines() if "orders" in line]
-    assert line.split()[1:-1] == [
+    assert line.split()[1:] == [
         "issued",
-        "orders.svc.dev.example.com",
-        "+1",
+        "dns:orders.svc.dev.example.com",
         "clients",
         "service",
         "2026-11-25",
@@ -123,6 +123,8 @@ def test_a_table_for_people(runner: Runner) -> None:
         "12:00",
     ]
     assert "revoked" in text
+    gone = runner.done("cert", "list", "dev", "--profile", "nope")
+    assert "the environment file has no profile 'nope' (any more); it has service" in gone.stderr
     nothing = runner.done("cert", "list", "dev", "--name", "nobody")
     assert (nothing.stdout, nothing.stderr) == ("", "nothing of that kind is in the ledger\n")
 

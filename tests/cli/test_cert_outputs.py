@@ -271,6 +271,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a folder in nowhere": ((*outputs("folder=none/live"), "--key", "a.key"), 2, "does not exist"),
     "a folder in use": ((*outputs("folder=."), "--key", "a.key"), 9, "did not write"),
     "a Secret without a name": ((*outputs("kubernetes=-"), "--key", "a.key"), 2, "--secret-name"),
+    "a name for no Secret": ((*outputs("a.pem"), "--secret-name", "shop/orders"), 2, "no --output writes one"),
     "a Secret's name": ((*outputs("kubernetes=Orders.yaml"), "--key", "a.key"), 2, "no name of a Kubernetes Secret"),
     "one target of several": (tuple(outputs("a.pem", "der=none/a.der")), 2, "does not exist"),
 }  # fmt: skip

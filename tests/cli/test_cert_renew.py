@@ -20,10 +20,11 @@ from pkiops.cli.cert_hook import Hook
 from pkiops.cli.cert_renew_state import RenewalState
 from pkiops.clock import ManualClock, SystemClock
 from pkiops.errors import InputError, Unreachable
-from pkiops.x509.keys import load_private_key, spki_sha256
+from pkiops.x509.keys import load_private_key, private_key_der, spki_sha256
 from tests.builders import AT
 from tests.cli.estate import ENVIRONMENTS, Estate
 from tests.forged import forged_folder
+from tests.jks import read_jks
 from tests.sandbox_server import RunningSandbox, running_sandbox
 
 
@@ -142,6 +143,23 @@ def test_a_serial_goes_to_outputs(estate: Estate) -> None:
     for wrong in ("--due", "--new-key"):
         assert estate.run("cert", "renew", "dev", *words, wrong).exit_code == 2
     assert estate.run("cert", "renew", "dev", "abc", "--key", "@a.key", "--output", "@x.pem").exit_code == 2
+
+
+def test_a_renewed_keystore(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    passphrase = estate.folder / "pkiops" / "secrets" / "keystore"
+    passphrase.parent.mkdir(parents=True)
+    passphrase.write_text("pass word")
+    passphrase.chmod(0o600)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(estate.folder))
+    words = ("--key", "@a.key", "--output", "jks=@a.jks", "--passphrase-name", "keystore")
+    serial = renewed(estate, "@a.pem", *words)["targets"][0]["serial"]
+    (entry,) = read_jks((estate.folder / "a.jks").read_bytes(), "pass word")
+    leaf = x509.load_der_x509_certificate(entry.chain[0])
+    assert (f"{leaf.serial_number:x}", len(entry.chain)) == (serial, 2)
+    assert entry.key == private_key_der(load_private_key((estate.folder / "a.key").read_bytes(), "a.key"))
+    # again: its own file, the same certificate
+    renewed(estate, "@a.pem", *words)
+    assert read_jks((estate.folder / "a.jks").read_bytes(), "pass word")[0].chain == entry.chain
 
 
 def test_a_revoked_certificate_is_due(estate: Estate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -127,6 +128,46 @@ def test_throttles_are_waited_out_and_a_missing_right_is_said_once(runner: Runne
     assert denied.exit_code == 6, denied.output
     problems = [one["problem"]["code"] for one in json.loads(denied.stdout)["rows"]]
     assert problems == ["backend.access-denied", "revoke-list.not-tried"]
+
+
+def test_waiting_ends_with_the_crl_and_a_new_run_just_waits(runner: Runner) -> None:
+    words = ("cert", "revoke", "dev", "a.pem", "b.pem", "--wait", "--wait-timeout", "1s", "--yes")
+    late = runner.run(*words, "--format", "json")
+    assert late.exit_code == 7, late.output
+    assert [one[1] for one in statuses(late)] == ["revoked", "revoked"]
+    assert sorted(json.loads(late.stdout)["wait"]["missing"]) == sorted([serial(runner, "a"), serial(runner, "b")])
+    assert "2 of 2 not listed" in late.stderr
+    for hint in ("2 of 2 revoked certificates are not on", "5 to 30 minutes", "pkiops crl publish dev"):
+        assert hint in late.stderr.replace("\\n", " ")
+    # the CRL comes while somebody waits
+    timer = threading.Timer(0.5, advance, (runner, timedelta(minutes=31)))
+    timer.start()
+    result = runner.done(*words[:-2], "30s")
+    timer.join()
+    assert result.stdout == "2 rows: 2 already\n"
+    assert "the CA's CRL lists them (2); next: pkiops crl publish dev" in result.stderr
+
+
+def test_a_single_one_is_waited_for_too(runner: Runner) -> None:
+    plain = json.loads(runner.done("cert", "revoke", "dev", "a.pem", "--yes", "--format", "json").stdout)
+    late = runner.run("cert", "revoke", "dev", "a.pem", "--wait", "--wait-timeout", "1s")
+    assert (late.exit_code, late.stdout) == (7, f"certificate {plain['serial']} was revoked already\n"), late.output
+    advance(runner, timedelta(minutes=31))
+    listed = json.loads(runner.done("cert", "revoke", "dev", "a.pem", "--wait", "--format", "json").stdout)
+    assert set(listed) == {*plain, "wait"}
+    assert (listed["kind"], listed["wait"]["listed"], listed["wait"]["missing"]) == ("cert-revoke", 1, [])
+
+
+def test_a_wait_that_fails_says_that_it_is_revoked_all_the_same(runner: Runner) -> None:
+    runner.sandbox.hinder(Hindrances(faults=(fault("GetObject:1:before:AccessDenied"),)))
+    failed = runner.run("cert", "revoke", "dev", "a.pem", "b.pem", "--wait", "--yes", "--format", "json")
+    assert failed.exit_code == 6, failed.output
+    body = json.loads(failed.stdout)
+    assert body["counts"]["revoked"] == 2
+    assert body["wait"]["problem"]["code"] == "backend.access-denied"
+    assert "revoked they are" in failed.stderr
+    wrong = runner.run("cert", "revoke", "dev", "a.pem", "--wait", "--wait-timeout", "soon")
+    assert wrong.exit_code == 2
 
 
 def test_reasons_of_lists_and_of_the_option_are_the_same() -> None:

@@ -94,6 +94,14 @@ def test_wrong_usage_is_exit_2_as_text_and_as_json() -> None:
     assert json.loads(as_json.stderr)["error"]["code"] == "usage.arguments"
 
 
+@pytest.mark.parametrize("given", ["-v", "-vv", "--debug", "--environments"])
+def test_a_global_option_after_the_command_is_told_its_place(given: str) -> None:
+    result = CliRunner().invoke(app, ["env", "show", "dev", given, "x"])
+    assert result.exit_code == 2
+    name = "-v" if given == "-vv" else given
+    assert f"{name} goes before the command: pkiops {name} ..." in result.stderr
+
+
 def test_an_unknown_noun_or_verb_is_exit_2() -> None:
     assert CliRunner().invoke(app, ["nonsense"]).exit_code == 2
     assert CliRunner().invoke(app, ["ca", "nonsense"]).exit_code == 2

@@ -141,6 +141,12 @@ def test_another_reason_than_expected_fails(folder: Path) -> None:
     assert found[1]["codes"] == ["policy.san-dns-not-allowed"]
 
 
+def test_a_code_that_no_rule_has_is_no_expectation(folder: Path) -> None:
+    result = run(folder, GOOD.replace("policy.san-dns-not-allowed", "policy.san-dns-not-alowed", 1))
+    assert result.exit_code == 3
+    assert "no rule refuses as policy.san-dns-not-alowed; did you mean policy.san-dns-not-allowed?" in result.stderr
+
+
 def test_problems_of_the_file_are_all_told_with_their_lines(folder: Path) -> None:
     text = GOOD.replace("profile: service", "profile: nobody", 1).replace("csr: noise.csr", "csr: ../secret.csr")
     result = run(folder, text)

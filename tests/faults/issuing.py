@@ -15,6 +15,7 @@ from tests.faults.world import Verb, World
 
 NAME = "a.svc.dev.example.com"
 _SHARED = "{type: dynamodb, table: dev-ledger}"
+_REVOKE_BOTH = ("cert", "revoke", "dev", "--from", "both.txt", "--reason", "superseded", "--yes")
 _ISSUE = ("cert", "issue", "dev", "--profile", "service", "--csr", "a.csr", "--output", "a.pem")
 
 
@@ -73,6 +74,18 @@ def _revoked(world: World) -> None:
     assert len(issued_serials(world)) == 2
 
 
+def _two_issued(world: World) -> None:
+    issued(world)
+    world.done(*_ISSUE[:-1], "b.pem", "--request-id", "another")
+    (world.folder / "both.txt").write_text("a.pem  # lost\nb.pem\n")
+
+
+def _both_revoked(world: World) -> None:
+    """The CA knows both as revoked, and so does the ledger: another run has nothing to call for."""
+    assert len(authority_in(world).revoked) == 2
+    assert world.done(*_REVOKE_BOTH).stdout.strip() == "2 rows: 2 already"
+
+
 def _lost(world: World) -> None:
     """A run was killed when the CA had heard of it, and the token's time has passed."""
     issued(world)
@@ -105,6 +118,7 @@ ISSUING = (
     Verb("issue", lambda world: _ISSUE, _one_certificate, _requested),
     Verb("issue with a shared ledger", lambda world: _ISSUE, _one_certificate, _shared(_requested)),
     Verb("revoke", revoke, _revoked, issued),
+    Verb("revoke a list", lambda world: list(_REVOKE_BOTH), _both_revoked, _two_issued),
     Verb(
         "resolve",
         lambda world: ["cert", "resolve", "dev"],

@@ -15,7 +15,7 @@ import pytest
 
 from pkiops.backends.interface import AuthorityStatus, IssuanceRequest
 from pkiops.cert.bulk import BulkIssuance, Ended
-from pkiops.cert.bulk_manifest import BadRow, Defaults, Row, stream_rows
+from pkiops.cert.bulk_manifest import BadRow, Defaults, Row, folder_rows, stream_rows
 from pkiops.cert.bulk_parts import Interruption, KeptIssuers
 from pkiops.cert.bulk_results import RowResult, RowStatus
 from pkiops.cert.order import Issued, Prepared
@@ -298,3 +298,23 @@ def test_what_is_no_file_cannot_be_read(tmp_path: Path, name: str) -> None:
 def read(folder: Path, values: str) -> Sequence[Row | BadRow]:
     line = '{"csr": "a.csr", "profile": "service", ' + values + "}"
     return list(stream_rows(io.BytesIO(line.encode()), "rows", Defaults(folder)))
+
+
+def test_requests_of_a_folder_come_by_name(tmp_path: Path) -> None:
+    for name in ("b.csr", "a.csr", "notes.txt", "c.pem"):
+        (tmp_path / name).write_bytes(b"")
+    rows = list(folder_rows(tmp_path, Defaults(tmp_path, "service")))
+    assert [(row.number, Path(row.source).name) for row in rows] == [(1, "a.csr"), (2, "b.csr"), (3, "c.pem")]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"csr": "a.csr", "san": "dns:a"}', "no such key: 'san'"),
+        ('{"csr": "a.csr", "validity": 30}', "validity: not a text"),
+    ],
+)
+def test_a_line_of_json_names_the_key_that_is_wrong(tmp_path: Path, line: str, said: str) -> None:
+    (row,) = stream_rows(io.BytesIO(line.encode()), "rows.jsonl", Defaults(tmp_path, "service"))
+    assert isinstance(row, BadRow)
+    assert said in row.error.message

@@ -19,7 +19,7 @@ from pkiops.crl.manifest import CrlRecord, decode_manifest, encode_manifest, rec
 from pkiops.crl.parts import MAX_PARTS, require_not_too_many
 from pkiops.crl.read import read_current, read_pointer, read_records
 from pkiops.crl.status import Thresholds, judge
-from pkiops.crl.status_facts import CrlStatus
+from pkiops.crl.status_facts import CrlStatus, Severity
 from pkiops.crl.status_read import StatusReader
 from pkiops.environment.models import Environment
 from pkiops.errors import GuardRefused, PkiopsError, VerificationFailed
@@ -318,7 +318,11 @@ def test_from_complete_to_parts_and_back(world: PartsWorld) -> None:
     assert whole is not None
     world.backend.parts = {"ca-id.crl": whole}
     assert not world.publish(entries=lambda: [issued(world, URL.format("ca-id"))]).moved
+    (clients,) = [one.facts for one in world.status().authorities if one.facts.name == "clients-g1"]
+    assert (clients.own is not None and clients.own.number, world.status().findings) == (5, ())
     world.backend.parts = kept
+    (said,) = world.status().findings
+    assert (said.code, "in parts now" in said.message) == ("crl.own-invalid", True)
     with pytest.raises(GuardRefused, match="complete CRL of test/ca/clients-g1") as caught:
         world.publish()
     assert caught.value.code == "crl.removal"
@@ -363,3 +367,18 @@ def test_status_looks_at_each_part(world: PartsWorld) -> None:
     world.later(days=8)
     expired = {one.authority for one in world.status().findings if one.code == "crl.expired"}
     assert records[f"{A}.crl"].name in expired
+
+
+def test_a_part_that_nobody_publishes_is_an_alarm_after_a_while(world: PartsWorld) -> None:
+    world.publish()
+    assert world.status().findings == ()
+    world.backend.put(C)
+    assert [(one.code, one.severity) for one in world.status().findings] == [("crl.publisher-behind", Severity.INFO)]
+    world.clock.advance(timedelta(hours=3))
+    (said,) = world.status().findings
+    assert (said.code, said.severity) == ("crl.not-in-set", Severity.CRITICAL)
+    del world.backend.parts[f"{A}.crl"], world.backend.parts[f"{C}.crl"]
+    (said,) = world.status().findings
+    assert (said.code, URL.format(A) in said.message) == ("crl.own-invalid", True)
+    world.backend.parts[f"{A}.crl"] = b"no CRL"
+    assert [one.code for one in world.status().findings] == ["crl.own-invalid"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pkiops.clock import SystemClock
 from pkiops.crl.connect import parse_rule
 from pkiops.crl.download import Answer
-from pkiops.crl.reach import Point, ProbedPoint, cached_for, distribution_points, judge, probe
+from pkiops.crl.reach import Point, ProbedPoint, cached_for, compared, distribution_points, judge, probe
 from pkiops.crl.status_facts import Severity
 from tests import builders
 from tests.unit.crl.world import World
@@ -104,6 +105,17 @@ def test_a_part_answers_for_the_certificates_that_name_its_url_alone() -> None:
     found = judged(part_of(URL))
     assert (found.answers, codes(found)) == (True, [])
     assert codes(judged(part_of("http://pki.example.com/crl/other.crl"))) == ["cdp.invalid"]
+
+
+def test_the_published_number_with_other_bytes_is_an_alarm() -> None:
+    seen, newer = judged(crl_of()), judged(crl_of(number=8))
+    digest = hashlib.sha256(crl_of()).hexdigest()
+    assert seen.sha256 is not None
+    assert compared([seen], {"clients-g1": {seen.sha256}}) == (seen,)
+    (found,) = compared([seen], {"clients-g1": {digest}, "root-g1": {seen.sha256}})
+    assert (digest != seen.sha256, codes(found)) == (True, ["cdp.other-bytes"])
+    assert found.findings[0].severity is Severity.CRITICAL
+    assert compared([newer, judged(status=500)], {}) == (newer, judged(status=500))
 
 
 def test_a_host_that_does_not_answer_is_not_asked_for_a_thousand_parts() -> None:
