@@ -62,6 +62,7 @@ def verify_command(
     choice = Choice(bundle=bundle, target=target, environments=ctx.obj.environments)
     looked_at = _verified(factory, folder, choice)
     _note_other_clock(factory)
+    _note_other_places(looked_at)
     results = _tried(factory, looked_at, probes, allow_check=allow_check)
     if format_ is Format.JSON:
         body = {"folders": [_verified_json(one) for one in results]}
@@ -211,12 +212,22 @@ def _note_other_clock(factory: Factory) -> None:
         )
 
 
+def _note_other_places(looked_at: list[_Looked]) -> None:
+    """Where files name a place other than the one that was looked at: only a person can say whether it is the right one."""
+    for folder, _ in looked_at:
+        if folder.location and folder.location != str(folder.path.resolve()):
+            note(
+                f"{folder.bundle}/{folder.target}: its files are made to be found at {folder.location}, which is not where they were looked at"
+            )
+
+
 def _verified_json(one: Tried) -> dict[str, Any]:
     folder = one.folder
     return {
         "bundle": folder.bundle,
         "target": folder.target,
         "path": str(folder.path),
+        "location": folder.location or None,
         "anchors": list(folder.anchors),
         "crls": list(folder.crls),
         "findings": [{"code": f.code, "file": f.file, "message": f.message} for f in folder.findings],

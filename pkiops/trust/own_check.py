@@ -72,7 +72,7 @@ def run_check(argv: Sequence[str], folder: Path, clock: Clock, *, seconds: float
         process = subprocess.Popen(
             words,
             cwd=where,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -89,6 +89,14 @@ def run_check(argv: Sequence[str], folder: Path, clock: Clock, *, seconds: float
         code = process.returncode
         problem = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
     return CheckOutcome(words, problem, said[:MAX_OUTPUT].decode("utf-8", "replace").strip())
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    if "PATH" in kept:
+        # "." and nothing at all would be the rendered folder
+        kept["PATH"] = os.pathsep.join(one for one in kept["PATH"].split(os.pathsep) if os.path.isabs(one))
+    return kept
 
 
 def _listen(process: subprocess.Popen[bytes], said: bytearray, clock: Clock, until: float) -> str | None:
@@ -116,11 +124,10 @@ def _listen(process: subprocess.Popen[bytes], said: bytearray, clock: Clock, unt
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of it unless it was waited for: until then its number is its own, and that of the group of its children."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    """End what is left of it, and of its children, which it may have left behind: its number stays that of their group until the last one is gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the latter, of macOS: there are only dead ones
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     if process.stdout is not None:
         process.stdout.close()
 

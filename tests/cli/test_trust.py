@@ -78,6 +78,11 @@ def test_render_for_another_place(estate: Estate) -> None:
     conf = (estate.folder / "elsewhere/services/nginx/mtls.conf").read_text()
     assert 'ssl_client_certificate "/etc/pki/trust/services/nginx/ca.pem";' in conf
     assert os.listdir(estate.folder / "elsewhere/services") == ["nginx"]
+    result = estate.done("trust", "verify", "dev", "@elsewhere", "--target", "nginx", "--format", "json")
+    place = "/etc/pki/trust/services/nginx"
+    assert json.loads(result.stdout)["folders"][0]["location"] == place
+    assert f"its files are made to be found at {place}, which is not where they were looked at" in result.stderr
+    assert "made to be found" not in estate.done("trust", "verify", "dev", "@out").stderr
 
 
 def test_render_overwrites_only_its_own(estate: Estate) -> None:

@@ -75,6 +75,25 @@ def test_children_that_are_left_behind_with_the_output_are_ended_too(tmp_path: P
     _wait_for_the_end(int(done.output))
 
 
+def test_children_that_are_left_behind_in_silence_are_ended_too(tmp_path: Path) -> None:
+    start = "import os,time; pid=os.fork(); pid and (print(pid, flush=True), os._exit(0)); "
+    done = run(tmp_path, start + "os.close(1); os.close(2); time.sleep(60)")
+    assert done.problem is None
+    _wait_for_the_end(int(done.output))
+
+
+@pytest.mark.parametrize("here", [".", "", "bin"])
+def test_a_path_that_leads_into_the_folder_finds_no_rendered_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
+) -> None:
+    program = tmp_path / here / "rendered-check"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
+    assert run_check(["rendered-check"], tmp_path, CLOCK).problem == "it cannot be run: No such file or directory"
+
+
 def test_one_that_closes_its_output_is_waited_for_no_longer(tmp_path: Path) -> None:
     done = run(tmp_path, "import os,time; os.close(1); os.close(2); time.sleep(60)", seconds=1)
     assert done.problem == "it was not done in time, and was ended"
