@@ -233,7 +233,15 @@ class Issuance:
 
     def ask(self, prepared: Prepared, entry: Entry, *, created: bool) -> Entry:
         """Step 8, its second half: ``request``, and its answer goes into the ledger; raises what ``request`` does."""
-        return self.ledger.record_reference(entry.id, self.request(prepared, entry, created=created))
+        reference = self.request(prepared, entry, created=created)
+        try:
+            return self.ledger.record_reference(entry.id, reference)
+        except BackendError as error:
+            # a ledger may be waited for longer than the token lives that would give the same certificate again
+            name = self.environment.environment
+            error.message += f"; so it is not written down that the CA makes {reference}"
+            error.hint = f"run the same command again: within four minutes it gets that certificate; later pkiops cert resolve {name} finds it"
+            raise
 
     def request(self, prepared: Prepared, entry: Entry, *, created: bool) -> str:
         """Ask with a token that follows from the stored intent, so that asking twice is asking once; the certificate's reference.

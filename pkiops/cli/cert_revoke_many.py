@@ -139,7 +139,7 @@ def _say_outcomes(factory: Factory, outcomes: Sequence[RowOutcome], waiting: Wai
         emit(f"{len(outcomes):,} row{'' if len(outcomes) == 1 else 's'}: {summary}")
     urls = sorted({one.row.plan.crl_url for one in outcomes if one.in_crl_by and one.row.plan and one.row.plan.crl_url})
     if urls:
-        note(f"the CRLs will list them within minutes: {', '.join(urls)}")
+        note(f"the CRLs list them in about half an hour, as the service says: {', '.join(urls)}")
         note(f"then hand them to your servers: pkiops crl publish {environment}")
     revoked = {RevokeStatus.REVOKED, RevokeStatus.ALREADY}
     waiting.wait([one.row.plan for one in outcomes if one.status in revoked and one.row.plan])

@@ -363,7 +363,7 @@ def described(plan: Plan) -> str:
 
 # sixteen steps can be read as they are: making them fewer would take minutes
 AnyState.TestCase.settings = seeded(
-    20,
+    40,
     stateful_step_count=16,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
